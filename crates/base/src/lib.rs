@@ -1,0 +1,13 @@
+//! Words that every crate shares: time, ids, secrets, seeded chance.
+//!
+//! Nothing here does I/O or waits; nothing here knows a vendor.
+
+pub mod dice;
+pub mod guid;
+pub mod secret;
+pub mod time;
+
+pub use dice::Dice;
+pub use guid::Guid;
+pub use secret::Secret;
+pub use time::{Clock, Timestamp};

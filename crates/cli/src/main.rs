@@ -1,0 +1,2 @@
+//! The insight-bridge command.
+fn main() {}

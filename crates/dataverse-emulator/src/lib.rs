@@ -1,0 +1,1 @@
+//! An emulator of the Dataverse Web API, written from Microsoft's documents.

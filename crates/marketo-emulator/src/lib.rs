@@ -1,0 +1,1 @@
+//! An emulator of the Marketo Engage REST API, written from Adobe's documents.

@@ -1,0 +1,1 @@
+//! The pure core: decides what to send and never does it.

@@ -1,0 +1,1 @@
+//! Emulators of Marketo and Dataverse, written from the vendors' documents.

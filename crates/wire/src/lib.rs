@@ -1,0 +1,1 @@
+//! HTTP plumbing that knows neither vendor: calls as values, and the pipeline that sends them.

@@ -1,0 +1,2 @@
+//! The build's own program.
+fn main() {}
