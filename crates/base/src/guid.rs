@@ -145,7 +145,15 @@ mod tests {
 
     #[test]
     fn what_is_no_guid_is_refused() {
-        for text in ["", "c-1", "0f21b6d2-0c41-4f7e-b1aa-6e2d8c3f941", "0f21b6d20-c41-4f7e-b1aa-6e2d8c3f9415", "{0f21b6d20c414f7eb1aa6e2d8c3f9415", "é".repeat(16).as_str(), "gf21b6d20c414f7eb1aa6e2d8c3f9415"] {
+        for text in [
+            "",
+            "c-1",
+            "0f21b6d2-0c41-4f7e-b1aa-6e2d8c3f941",
+            "0f21b6d20-c41-4f7e-b1aa-6e2d8c3f9415",
+            "{0f21b6d20c414f7eb1aa6e2d8c3f9415",
+            "é".repeat(16).as_str(),
+            "gf21b6d20c414f7eb1aa6e2d8c3f9415",
+        ] {
             assert_eq!(text.parse::<Guid>(), Err(NotAGuid), "{text}");
         }
     }

@@ -4,10 +4,12 @@
 
 pub mod dice;
 pub mod guid;
+pub mod kind;
 pub mod secret;
 pub mod time;
 
 pub use dice::Dice;
 pub use guid::Guid;
+pub use kind::{Object, RecordId, Table};
 pub use secret::Secret;
 pub use time::{Clock, Timestamp};

@@ -1,0 +1,321 @@
+//! What Marketo shall hold, and what of it has to be sent (rule R5).
+
+use std::collections::BTreeMap;
+
+use base::Guid;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    FieldMap, FingerprintKey, Fingerprints,
+    convert::same,
+    mapping::{Mapped, Owner, Rule},
+};
+
+/// What Marketo shall hold of one record.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Desired {
+    /// Mapped fields; null means empty, absent means "no statement".
+    pub fields: BTreeMap<String, Value>,
+    /// The user that owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Guid>,
+    /// The account it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<Guid>,
+    /// The company's name as free text, for the creating call of a person without account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company_name: Option<String>,
+}
+
+/// What we know of Marketo's record before sending.
+#[derive(Debug, Clone, Copy)]
+pub enum Known<'a> {
+    /// There is none yet: this call creates it.
+    Nothing,
+    /// Only what was confirmed earlier.
+    Confirmed,
+    /// What it holds right now.
+    Current(&'a Map<String, Value>),
+}
+
+/// The part of [`Desired`] that has to be sent.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Change {
+    /// Fields with their new values.
+    pub fields: BTreeMap<String, Value>,
+    /// The owner, when it changes; `Some(None)` takes it away.
+    pub owner: Option<Option<Guid>>,
+    /// The company, when it changes. It can be moved but never taken away.
+    pub company: Option<Guid>,
+    /// What is confirmed once this is.
+    pub confirmed: Fingerprints,
+}
+
+impl Change {
+    /// Whether nothing has to be sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.owner.is_none() && self.company.is_none()
+    }
+
+    /// How many fields, links included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len() + usize::from(self.owner.is_some()) + usize::from(self.company.is_some())
+    }
+
+    /// Fields that are blanked.
+    pub fn blanked(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.as_str())
+    }
+}
+
+impl Desired {
+    /// What a mapped row shall become.
+    #[must_use]
+    pub fn new(mapped: Mapped, owner: Option<Guid>, company: Option<Guid>, company_name: Option<String>) -> Self {
+        Self { fields: mapped.fields, owner, company, company_name: company_name.filter(|_| company.is_none()) }
+    }
+
+    /// Reads a saved one; what can't be read is as good as empty, because the next full read fills it again.
+    #[must_use]
+    pub fn read(saved: &Value) -> Self {
+        serde_json::from_value(saved.clone()).unwrap_or_default()
+    }
+
+    /// For saving.
+    #[must_use]
+    pub fn write(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// What has to be sent of `desired`.
+#[must_use]
+pub fn change(map: &FieldMap, desired: &Desired, confirmed: &Fingerprints, key: FingerprintKey, known: Known<'_>) -> Change {
+    let mut change = Change { confirmed: confirmed.clone(), ..Change::default() };
+    for rule in &map.rules {
+        let Some(value) = desired.fields.get(&rule.target.name) else { continue };
+        let print = key.of(value);
+        match verdict(rule, value, print == confirmed.get(rule.slot), confirmed.get(rule.slot).is_some(), known) {
+            Verdict::Send => {
+                change.fields.insert(rule.target.name.clone(), value.clone());
+                change.confirmed.set(rule.slot, print);
+            }
+            Verdict::Settled => change.confirmed.set(rule.slot, print),
+            Verdict::Leave => {}
+        }
+    }
+    let link = |field, slot: u8, value: Option<Guid>| {
+        let text = value.map_or(Value::Null, |id| Value::String(id.to_string()));
+        let print = key.of(&text);
+        let there = match known {
+            Known::Current(current) => current.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Guid>().ok()) == value,
+            Known::Nothing => value.is_none(),
+            Known::Confirmed => print == confirmed.get(slot),
+        };
+        (print, there)
+    };
+    let (print, there) = link("externalSalesPersonId", map.owner_slot, desired.owner);
+    let first = !matches!(known, Known::Confirmed);
+    let blanks_at_first = first && desired.owner.is_none();
+    if !there && !blanks_at_first {
+        change.owner = Some(desired.owner);
+    }
+    change.confirmed.set(map.owner_slot, print);
+    if desired.company.is_some() {
+        let (print, there) = link("externalCompanyId", map.company_slot, desired.company);
+        if !there {
+            change.company = desired.company;
+        }
+        change.confirmed.set(map.company_slot, print);
+    }
+    change
+}
+
+enum Verdict {
+    /// To be sent.
+    Send,
+    /// Nothing to send, and Marketo is known to be as it should.
+    Settled,
+    /// Nothing to say about it.
+    Leave,
+}
+
+fn verdict(rule: &Rule, value: &Value, unchanged: bool, was_confirmed: bool, known: Known<'_>) -> Verdict {
+    match (known, rule.owner) {
+        // A first send never blanks.
+        (Known::Nothing | Known::Current(_), _) if value.is_null() => Verdict::Leave,
+        (Known::Nothing, _) => Verdict::Send,
+        (Known::Current(current), owner) => {
+            let theirs = current.get(&rule.target.name).unwrap_or(&Value::Null);
+            if same(&rule.target, value, theirs) {
+                return Verdict::Settled;
+            }
+            match owner {
+                Owner::Crm => Verdict::Send,
+                Owner::Marketo => Verdict::Settled,
+                Owner::Fill if theirs.is_null() || theirs.as_str() == Some("") => Verdict::Send,
+                Owner::Fill => Verdict::Settled,
+            }
+        }
+        (Known::Confirmed, _) if unchanged => Verdict::Leave,
+        // Consent is never cleared by us.
+        (Known::Confirmed, _) if value.is_null() && matches!(rule.source, crate::source::Source::AnyTrue(_)) => Verdict::Leave,
+        (Known::Confirmed, Owner::Crm) => {
+            debug_assert!(!value.is_null() || was_confirmed, "nothing was never confirmed as something");
+            Verdict::Send
+        }
+        (Known::Confirmed, Owner::Marketo | Owner::Fill) => Verdict::Settled,
+    }
+}
+
+/// Whether a confirmed record differs from `desired` in anything that may be sent.
+#[must_use]
+pub fn differs(map: &FieldMap, desired: &Desired, confirmed: &Fingerprints, key: FingerprintKey) -> bool {
+    !change(map, desired, confirmed, key, Known::Confirmed).is_empty() || needs_current(map, desired, confirmed, key)
+}
+
+/// Whether deciding needs to know what Marketo holds now: a changed field that is sent only where Marketo has nothing.
+#[must_use]
+pub fn needs_current(map: &FieldMap, desired: &Desired, confirmed: &Fingerprints, key: FingerprintKey) -> bool {
+    map.rules.iter().filter(|rule| rule.owner == Owner::Fill).any(|rule| {
+        let value = desired.fields.get(&rule.target.name).filter(|value| !value.is_null());
+        value.is_some_and(|value| key.of(value) != confirmed.get(rule.slot))
+    })
+}
+
+/// For a confirmed record: as [`change`], but fields sent only where Marketo has nothing are judged by what it holds now.
+#[must_use]
+pub fn change_with_fill(
+    map: &FieldMap,
+    desired: &Desired,
+    confirmed: &Fingerprints,
+    key: FingerprintKey,
+    current: &Map<String, Value>,
+) -> Change {
+    let mut change = change(map, desired, confirmed, key, Known::Confirmed);
+    for rule in map.rules.iter().filter(|rule| rule.owner == Owner::Fill) {
+        let Some(value) = desired.fields.get(&rule.target.name).filter(|value| !value.is_null()) else { continue };
+        let theirs = current.get(&rule.target.name).unwrap_or(&Value::Null);
+        if key.of(value) != confirmed.get(rule.slot) && (theirs.is_null() || theirs.as_str() == Some("")) {
+            change.fields.insert(rule.target.name.clone(), value.clone());
+        }
+    }
+    change
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        fingerprint::Slots,
+        mapping::{DetailedSpec, FieldSpec, MapContext},
+        schema::{Column, ColumnKind, Columns, DataKind, TargetField, TargetSchema},
+    };
+
+    const KEY: FingerprintKey = FingerprintKey(5);
+
+    fn map() -> FieldMap {
+        let columns: Columns = ["a", "b", "c", "donotphone"]
+            .map(|name| {
+                let kind = if name == "donotphone" { ColumnKind::Boolean } else { ColumnKind::Text };
+                let column = Column {
+                    name: name.into(),
+                    labels: vec![],
+                    kind,
+                    max_length: None,
+                    options: vec![],
+                    readable: true,
+                    updatable: true,
+                    secured: false,
+                };
+                (name.to_owned(), column)
+            })
+            .into();
+        let field = |name: &str, kind| TargetField { name: name.into(), kind, length: Some(50), updateable: true };
+        let target = TargetSchema::new([
+            field("crm", DataKind::String),
+            field("mkto", DataKind::String),
+            field("fill", DataKind::String),
+            field("doNotCall", DataKind::Boolean),
+        ]);
+        let spec =
+            |column: &str, owner| FieldSpec::Detailed(DetailedSpec { column: Some(column.into()), owner, ..DetailedSpec::default() });
+        let specs = [("crm", spec("a", Owner::Crm)), ("mkto", spec("b", Owner::Marketo)), ("fill", spec("c", Owner::Fill))]
+            .map(|(name, spec)| (name.to_owned(), spec))
+            .into();
+        let context =
+            MapContext { columns: &columns, readable_secured: &Default::default(), target: &target, company: &TargetSchema::default() };
+        FieldMap::compile(base::Table::Contact, base::Object::Lead, &specs, context, &mut Slots::default()).unwrap().map
+    }
+
+    fn desired(fields: Value) -> Desired {
+        Desired { fields: serde_json::from_value(fields).unwrap(), ..Desired::default() }
+    }
+
+    fn confirmed(fields: Value) -> Fingerprints {
+        let map = map();
+        change(&map, &desired(fields), &Fingerprints::default(), KEY, Known::Nothing).confirmed
+    }
+
+    #[track_caller]
+    fn check(wanted: Value, before: &Fingerprints, known: Known<'_>, sent: Value) {
+        let change = change(&map(), &desired(wanted), before, KEY, known);
+        assert_eq!(json!(change.fields), sent);
+    }
+
+    #[test]
+    fn a_first_send_never_blanks_and_a_later_null_does() {
+        let none = Fingerprints::default();
+        check(json!({"crm": null, "mkto": "m", "fill": "f"}), &none, Known::Nothing, json!({"mkto": "m", "fill": "f"}));
+        let current = json!({"crm": "theirs", "mkto": "theirs", "fill": null});
+        let current = Known::Current(current.as_object().unwrap());
+        check(json!({"crm": null, "mkto": "m", "fill": "f"}), &none, current, json!({"fill": "f"}));
+        check(json!({"crm": "x"}), &none, current, json!({"crm": "x"}));
+        let before = confirmed(json!({"crm": "x", "mkto": "m", "fill": "f"}));
+        check(json!({"crm": null, "mkto": "m2", "fill": "f"}), &before, Known::Confirmed, json!({"crm": null}));
+        check(json!({"crm": "x", "mkto": "m", "fill": "f"}), &before, Known::Confirmed, json!({}));
+    }
+
+    #[test]
+    fn a_lost_value_changes_nothing() {
+        check(json!({}), &confirmed(json!({"crm": "x"})), Known::Confirmed, json!({}));
+    }
+
+    #[test]
+    fn consent_goes_one_way() {
+        let before = confirmed(json!({"doNotCall": true}));
+        check(json!({"doNotCall": null}), &before, Known::Confirmed, json!({}));
+        check(json!({"doNotCall": true}), &Fingerprints::default(), Known::Nothing, json!({"doNotCall": true}));
+    }
+
+    #[test]
+    fn fill_asks_what_marketo_holds() {
+        let before = confirmed(json!({"fill": "f"}));
+        let wanted = desired(json!({"fill": "g"}));
+        assert!(needs_current(&map(), &wanted, &before, KEY));
+        let sent = |current: Value| change_with_fill(&map(), &wanted, &before, KEY, current.as_object().unwrap()).fields.len();
+        assert_eq!((sent(json!({"fill": "theirs"})), sent(json!({"fill": null}))), (0, 1));
+        let after = change_with_fill(&map(), &wanted, &before, KEY, &Map::new()).confirmed;
+        assert!(!differs(&map(), &wanted, &after, KEY));
+    }
+
+    #[test]
+    fn links_move_but_a_company_never_goes() {
+        let (a, b) = (Guid::from_u128(1), Guid::from_u128(2));
+        let wanted = Desired { owner: Some(a), company: Some(b), ..Desired::default() };
+        let first = change(&map(), &wanted, &Fingerprints::default(), KEY, Known::Nothing);
+        assert_eq!((first.owner, first.company), (Some(Some(a)), Some(b)));
+        let again = change(&map(), &wanted, &first.confirmed, KEY, Known::Confirmed);
+        assert!(again.is_empty());
+        let gone = change(&map(), &Desired::default(), &first.confirmed, KEY, Known::Confirmed);
+        assert_eq!((gone.owner, gone.company), (Some(None), None));
+        let current = json!({"externalSalesPersonId": a.to_string().to_uppercase(), "externalCompanyId": b.to_string()});
+        let found = change(&map(), &wanted, &Fingerprints::default(), KEY, Known::Current(current.as_object().unwrap()));
+        assert!(found.is_empty());
+    }
+}

@@ -1,0 +1,383 @@
+//! The seven MSI fields and the columns they go to (rule R10).
+
+use std::collections::BTreeMap;
+
+use base::Table;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    FingerprintKey, Fingerprints, Row,
+    convert::{as_moment, as_number, cut_utf16},
+    schema::{Column, ColumnKind, Columns, TargetSchema, nearest},
+};
+
+/// One of the fields that Marketo Sales Insight computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum MsiField {
+    /// Last interesting moment: its type.
+    #[serde(rename = "msiLastInterestingMomentType")]
+    MomentType,
+    /// Last interesting moment: its date.
+    #[serde(rename = "msiLastInterestingMomentDate")]
+    MomentDate,
+    /// Last interesting moment: its description.
+    #[serde(rename = "msiLastInterestingMomentDesc")]
+    MomentDescription,
+    /// Last interesting moment: its source.
+    #[serde(rename = "msiLastInterestingMomentSource")]
+    MomentSource,
+    /// Priority, which Dynamics calls engagement.
+    #[serde(rename = "priority")]
+    Priority,
+    /// Urgency, the flames.
+    #[serde(rename = "relativeUrgency")]
+    Urgency,
+    /// Relative score, the stars.
+    #[serde(rename = "relativeScoring")]
+    Score,
+}
+
+impl MsiField {
+    /// All seven.
+    pub const ALL: [Self; 7] =
+        [Self::MomentType, Self::MomentDate, Self::MomentDescription, Self::MomentSource, Self::Priority, Self::Urgency, Self::Score];
+
+    /// Marketo's names for it, the preferred one first.
+    #[must_use]
+    pub const fn marketo_names(self) -> &'static [&'static str] {
+        match self {
+            Self::MomentType => &["msiLastInterestingMomentType"],
+            Self::MomentDate => &["msiLastInterestingMomentDate"],
+            Self::MomentDescription => &["msiLastInterestingMomentDesc"],
+            Self::MomentSource => &["msiLastInterestingMomentSource"],
+            Self::Priority => &["priority"],
+            Self::Urgency => &["relativeUrgency", "urgency"],
+            Self::Score => &["relativeScoring", "relativeScore"],
+        }
+    }
+
+    /// Column names of Adobe's own package.
+    const fn package_names(self) -> &'static [&'static str] {
+        match self {
+            Self::MomentType => &["mkt_lastinterestingmomenttype"],
+            Self::MomentDate => &["mkt_lastinterestingmomentdate"],
+            Self::MomentDescription => &["mkt_lastinterestingmomentdesc"],
+            Self::MomentSource => {
+                &["mkt_leadinterestingmomentsource", "mkt_lead_interestingmomentsource", "mkt_lastinterestingmomentsource"]
+            }
+            Self::Priority => &["mkt_priority"],
+            Self::Urgency => &["mkt_urgency"],
+            Self::Score => &["mkt_relativescore"],
+        }
+    }
+
+    /// The name in Adobe's specification, which can't exist in Dataverse as it is.
+    const fn documented_name(self) -> &'static str {
+        match self {
+            Self::MomentType => "Last_Interesting_Moment_Type__c",
+            Self::MomentDate => "Last_Interesting_Moment_Date__c",
+            Self::MomentDescription => "Last_Interesting_Moment_Desc__c",
+            Self::MomentSource => "Last_Interesting_Moment_Source__c",
+            Self::Priority => "Priority__c",
+            Self::Urgency => "Urgency_Value__c",
+            Self::Score => "Relative_Score_Value__c",
+        }
+    }
+
+    /// The label in Adobe's specification.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::MomentType => "Last Interesting Moment Type",
+            Self::MomentDate => "Last Interesting Moment Date",
+            Self::MomentDescription => "Last Interesting Moment Description",
+            Self::MomentSource => "Last Interesting Moment Source",
+            Self::Priority => "Engagement",
+            Self::Urgency => "Relative Urgency Value",
+            Self::Score => "Relative Scoring Value",
+        }
+    }
+
+    /// Where its fingerprint is kept.
+    #[must_use]
+    pub const fn slot(self) -> u8 {
+        match self {
+            Self::MomentType => 1,
+            Self::MomentDate => 2,
+            Self::MomentDescription => 3,
+            Self::MomentSource => 4,
+            Self::Priority => 5,
+            Self::Urgency => 6,
+            Self::Score => 7,
+        }
+    }
+
+    fn fits(self, kind: ColumnKind) -> bool {
+        match self {
+            Self::MomentType | Self::MomentDescription | Self::MomentSource => kind == ColumnKind::Text,
+            Self::MomentDate => matches!(kind, ColumnKind::DateTime | ColumnKind::Date | ColumnKind::Text),
+            Self::Priority | Self::Urgency | Self::Score => matches!(kind, ColumnKind::Integer | ColumnKind::Decimal | ColumnKind::Text),
+        }
+    }
+}
+
+/// A column named in the configuration, or `false` for "not written".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MsiSpec {
+    /// `false`: this field is not written.
+    Off(bool),
+    /// The column's logical name.
+    Column(String),
+}
+
+/// Where each field goes, for one table.
+#[derive(Debug, Clone, Default)]
+pub struct MsiMap {
+    /// Field, its name in Marketo, and its column in Dynamics.
+    pub targets: Vec<(MsiField, String, Column)>,
+    /// Fields that one side lacks, in words.
+    pub notes: Vec<String>,
+}
+
+/// Why a column can't be written without a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MsiProblem {
+    /// The table.
+    pub table: Table,
+    /// The field.
+    pub field: MsiField,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl MsiMap {
+    /// Finds the column of each field, in the design's order: as configured; the package's names; the documented name compared without
+    /// case, prefix and underscores; the label. Only a hit that the configuration or the package's own prefix confirms is used.
+    ///
+    /// # Errors
+    /// Every field whose column needs a decision.
+    pub fn find(
+        table: Table,
+        columns: &Columns,
+        person: &TargetSchema,
+        specs: &BTreeMap<MsiField, MsiSpec>,
+    ) -> Result<Self, Vec<MsiProblem>> {
+        let (mut map, mut problems) = (Self::default(), Vec::new());
+        for field in MsiField::ALL {
+            if specs.get(&field) == Some(&MsiSpec::Off(false)) {
+                continue;
+            }
+            let Some(name) = field.marketo_names().iter().find_map(|name| person.field(name)) else {
+                map.notes.push(format!("Marketo's person has no field {}; it is not written to Dynamics", field.marketo_names()[0]));
+                continue;
+            };
+            match find_column(table, field, columns, specs.get(&field)) {
+                Ok(Some(column)) => map.targets.push((field, name.name.clone(), column.clone())),
+                Ok(None) => map.notes.push(format!("Dynamics' table {table} has no column for {}; it is not written", field.label())),
+                Err(message) => problems.push(MsiProblem { table, field, message }),
+            }
+        }
+        if problems.is_empty() { Ok(map) } else { Err(problems) }
+    }
+
+    /// The columns it writes.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().map(|(_, _, column)| column.name.as_str())
+    }
+
+    /// Fingerprints of what a row holds in these columns.
+    #[must_use]
+    pub fn fingerprints(&self, row: Row<'_>, key: FingerprintKey) -> Fingerprints {
+        let mut prints = Fingerprints::default();
+        for (field, _, column) in &self.targets {
+            let value = row.value(&column.name).map_or(Value::Null, |value| for_column(value, column));
+            prints.set(field.slot(), key.of(&value));
+        }
+        prints
+    }
+
+    /// The columns whose value differs from what Marketo holds, with the new value, and the fingerprints once that is written.
+    #[must_use]
+    pub fn difference(&self, person: &Map<String, Value>, there: &Fingerprints, key: FingerprintKey) -> (Map<String, Value>, Fingerprints) {
+        let (mut changes, mut prints) = (Map::new(), there.clone());
+        for (field, name, column) in &self.targets {
+            // A field that the answer lacks is unknown, not empty.
+            let Some(value) = person.get(name) else { continue };
+            let value = for_column(value, column);
+            let print = key.of(&value);
+            if print != there.get(field.slot()) {
+                changes.insert(column.name.clone(), value);
+                prints.set(field.slot(), print);
+            }
+        }
+        (changes, prints)
+    }
+}
+
+/// A value as the column takes it, and as it reads back.
+fn for_column(value: &Value, column: &Column) -> Value {
+    if value.is_null() || value.as_str() == Some("") {
+        return Value::Null;
+    }
+    match column.kind {
+        ColumnKind::DateTime => as_moment(value).map_or(Value::Null, |moment| json!(moment.1)),
+        ColumnKind::Date => as_moment(value).map_or(Value::Null, |moment| json!(moment.0)),
+        #[allow(clippy::cast_possible_truncation)] // rounded and small: tiers and scores
+        ColumnKind::Integer => as_number(value).map_or(Value::Null, |number| json!(number.round() as i64)),
+        ColumnKind::Decimal => as_number(value).map_or(Value::Null, |number| json!(number)),
+        ColumnKind::Text => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let cut = column.max_length.and_then(|max| cut_utf16(&text, max));
+            json!(cut.unwrap_or(&text))
+        }
+        ColumnKind::Boolean | ColumnKind::Choice | ColumnKind::Choices | ColumnKind::Id | ColumnKind::Lookup | ColumnKind::Other => {
+            Value::Null
+        }
+    }
+}
+
+fn find_column<'a>(table: Table, field: MsiField, columns: &'a Columns, spec: Option<&MsiSpec>) -> Result<Option<&'a Column>, String> {
+    let key = field.marketo_names()[0];
+    if let Some(MsiSpec::Column(name)) = spec {
+        let Some(column) = columns.get(&name.to_lowercase()) else {
+            let hint = nearest(name, columns.keys().map(String::as_str)).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            return Err(format!("[msi.{table}] {key}: the table has no column {name}{hint}"));
+        };
+        return usable(table, field, column).map(Some);
+    }
+    let package: Vec<&Column> = field.package_names().iter().filter_map(|name| columns.get(*name)).collect();
+    let wanted = bare(field.documented_name());
+    let by_name = || columns.values().filter(|column| column.name.contains('_') && bare(&column.name) == wanted).collect::<Vec<_>>();
+    let by_label = || {
+        let is_label = |label: &String| label.trim().eq_ignore_ascii_case(field.label());
+        columns.values().filter(|column| column.updatable && column.labels.iter().any(is_label)).collect::<Vec<_>>()
+    };
+    let mut hits = package;
+    for find in [&by_name as &dyn Fn() -> Vec<&'a Column>, &by_label] {
+        if hits.is_empty() {
+            hits = find();
+        }
+    }
+    match hits.as_slice() {
+        [] => Ok(None),
+        [column] if column.name.starts_with("mkt_") => usable(table, field, column).map(Some),
+        [column] => Err(format!(
+            "column {name} of {table} looks like the place for {label}, which was only guessed; confirm it with\n  [msi.{table}]\n  {key} = \
+             \"{name}\"\nor turn it off with {key} = false",
+            name = column.name,
+            label = field.label(),
+        )),
+        several => {
+            let names: Vec<&str> = several.iter().map(|column| column.name.as_str()).collect();
+            Err(format!(
+                "columns {} of {table} all look like the place for {}; name one under [msi.{table}] {key}",
+                names.join(", "),
+                field.label()
+            ))
+        }
+    }
+}
+
+fn usable(table: Table, field: MsiField, column: &Column) -> Result<&Column, String> {
+    let key = field.marketo_names()[0];
+    if !field.fits(column.kind) {
+        return Err(format!(
+            "column {} of {table} has a type that {} doesn't fit into; name another column under [msi.{table}] {key}, or false",
+            column.name,
+            field.label()
+        ));
+    }
+    if !column.updatable {
+        return Err(format!("column {} of {table} can't be written; name another column under [msi.{table}] {key}, or false", column.name));
+    }
+    Ok(column)
+}
+
+/// A name without case, publisher prefix, underscores and `__c`.
+fn bare(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let lower = lower.strip_suffix("__c").unwrap_or(&lower);
+    // Documented names start with a capital and have no prefix; logical names have one.
+    let stem = if name.starts_with(char::is_uppercase) { lower } else { lower.split_once('_').map_or(lower, |(_, stem)| stem) };
+    stem.replace('_', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{DataKind, TargetField};
+
+    fn column(name: &str, label: &str, kind: ColumnKind) -> Column {
+        Column {
+            name: name.into(),
+            labels: vec![label.into()],
+            kind,
+            max_length: Some(8),
+            options: vec![],
+            readable: true,
+            updatable: true,
+            secured: false,
+        }
+    }
+
+    fn find(columns: &[Column], specs: &[(MsiField, &str)]) -> Result<MsiMap, Vec<MsiProblem>> {
+        let columns = columns.iter().map(|column| (column.name.clone(), column.clone())).collect();
+        let field = |name: &str| TargetField { name: name.into(), kind: DataKind::String, length: None, updateable: false };
+        let person = TargetSchema::new(["msiLastInterestingMomentType", "msiLastInterestingMomentDate", "relativeScore"].map(field));
+        let specs = specs.iter().map(|(field, name)| (*field, MsiSpec::Column((*name).into()))).collect();
+        MsiMap::find(Table::Lead, &columns, &person, &specs)
+    }
+
+    fn found(columns: &[Column], specs: &[(MsiField, &str)]) -> String {
+        match find(columns, specs) {
+            Ok(map) => map.columns().collect::<Vec<_>>().join(" "),
+            Err(problems) => problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("\n"),
+        }
+    }
+
+    #[test]
+    fn columns_are_found_in_order_and_guesses_are_asked() {
+        let text = ColumnKind::Text;
+        assert_eq!(
+            found(&[column("mkt_lastinterestingmomenttype", "x", text), column("new_type", "Last Interesting Moment Type", text)], &[]),
+            "mkt_lastinterestingmomenttype"
+        );
+        assert_eq!(found(&[column("mkt_relativescore", "x", ColumnKind::Integer)], &[]), "mkt_relativescore");
+        let guess = found(&[column("new_last_interesting_moment_type", "x", text)], &[]);
+        assert!(guess.contains("msiLastInterestingMomentType = \"new_last_interesting_moment_type\""), "{guess}");
+        let by_label = found(&[column("abc_stars", "relative scoring value", ColumnKind::Integer)], &[]);
+        assert!(by_label.contains("relativeScoring = \"abc_stars\""), "{by_label}");
+        let several = found(&[column("new_relativescorevalue", "x", text), column("abc_relative_score_value", "y", text)], &[]);
+        assert!(several.contains("all look like"), "{several}");
+        assert_eq!(found(&[column("new_stars", "x", ColumnKind::Integer)], &[(MsiField::Score, "new_stars")]), "new_stars");
+        assert!(found(&[column("mkt_lastinterestingmomentdate", "x", ColumnKind::Choice)], &[]).contains("doesn't fit"));
+    }
+
+    #[test]
+    fn only_what_differs_is_written_in_the_columns_type() {
+        let key = FingerprintKey(3);
+        let map = find(
+            &[
+                column("mkt_lastinterestingmomenttype", "", ColumnKind::Text),
+                column("mkt_lastinterestingmomentdate", "", ColumnKind::Date),
+                column("mkt_relativescore", "", ColumnKind::Integer),
+            ],
+            &[],
+        )
+        .unwrap();
+        let row = json!({"mkt_lastinterestingmomenttype": "Web", "mkt_relativescore": 2});
+        let there = map.fingerprints(Row(row.as_object().unwrap()), key);
+        let person = json!({"msiLastInterestingMomentType": "Milestone!", "msiLastInterestingMomentDate": "2026-08-02T11:05:09Z", "relativeScore": "2"});
+        let (changes, after) = map.difference(person.as_object().unwrap(), &there, key);
+        assert_eq!(
+            Value::Object(changes.clone()),
+            json!({"mkt_lastinterestingmomenttype": "Mileston", "mkt_lastinterestingmomentdate": "2026-08-02"})
+        );
+        let mut written = row.as_object().unwrap().clone();
+        written.extend(changes);
+        assert_eq!(map.fingerprints(Row(&written), key), after, "what is written reads back as the same");
+        assert!(map.difference(person.as_object().unwrap(), &after, key).0.is_empty());
+    }
+}

@@ -1,0 +1,60 @@
+//! A Dataverse row as its JSON object, read without ever failing.
+
+use base::{Guid, Table};
+use serde_json::{Map, Value};
+
+/// One row: column name to value, with OData annotations beside.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a>(pub &'a Map<String, Value>);
+
+impl<'a> Row<'a> {
+    /// A column's value; none when it is absent, null or the empty text, which Dataverse treats alike.
+    #[must_use]
+    pub fn value(self, column: &str) -> Option<&'a Value> {
+        self.0.get(column).filter(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
+    /// A text column.
+    #[must_use]
+    pub fn text(self, column: &str) -> Option<&'a str> {
+        self.value(column)?.as_str()
+    }
+
+    /// A whole-number or choice column.
+    #[must_use]
+    pub fn integer(self, column: &str) -> Option<i64> {
+        let value = self.value(column)?;
+        value.as_i64().or_else(|| value.as_str()?.parse().ok())
+    }
+
+    /// A yes/no column; absent is no.
+    #[must_use]
+    pub fn is_true(self, column: &str) -> bool {
+        self.value(column).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// A GUID column.
+    #[must_use]
+    pub fn guid(self, column: &str) -> Option<Guid> {
+        self.text(column)?.parse().ok()
+    }
+
+    /// A lookup by its column's name without `_…_value`, with the table that the annotation names, when there is one.
+    #[must_use]
+    pub fn lookup(self, name: &str) -> Option<(Guid, Option<&'a str>)> {
+        let column = format!("_{name}_value");
+        let id = self.guid(&column)?;
+        let table = self.text(&format!("{column}@Microsoft.Dynamics.CRM.lookuplogicalname"));
+        Some((id, table))
+    }
+
+    /// A lookup, when it points to `table`: by its annotation, else by a typed column that holds the same id.
+    #[must_use]
+    pub fn lookup_to(self, name: &str, table: Table, typed: &[&str]) -> Option<Guid> {
+        let (id, named) = self.lookup(name)?;
+        match named {
+            Some(named) => (named == table.name()).then_some(id),
+            None => typed.iter().any(|typed| self.lookup(typed).is_some_and(|(other, _)| other == id)).then_some(id),
+        }
+    }
+}
