@@ -1,1 +1,25 @@
-//! The shell: reads, plans, saves, sends.
+//! The shell around the planner: reads both sides, lets the planner decide, saves, sends, and saves what came of it.
+//!
+//! Read in this order: [`cycle`] is one pass from beginning to end; [`capture`], [`push`] and [`write_back`] are its three parts;
+//! [`prepare`] is what they all start from; [`dynamics`] and [`marketo`] are the only places that know the two clients.
+
+pub mod bridge;
+pub mod calls;
+pub mod capture;
+pub mod cycle;
+pub mod dynamics;
+pub mod error;
+pub mod marketo;
+pub mod options;
+pub mod prepare;
+pub mod progress;
+pub mod push;
+pub mod status;
+pub mod summary;
+pub mod write_back;
+
+pub use bridge::Bridge;
+pub use error::{Problem, Side, SyncError};
+pub use options::Options;
+pub use progress::{Progress, Step};
+pub use summary::Summary;

@@ -43,9 +43,11 @@ pub enum StoreError {
         why: String,
     },
     /// The address of the state names no database that we know.
-    #[error("state.url {url:?} is not understood; write for example sqlite:insight-bridge.db")]
+    #[error("state.url {url:?} {why}; write for example sqlite:insight-bridge.db")]
     Address {
         /// The address given, without a password.
         url: String,
+        /// What is wrong with it.
+        why: &'static str,
     },
 }

@@ -7,16 +7,22 @@
 pub mod batch;
 pub mod error;
 pub mod memory;
+mod migrate;
+pub mod open;
+mod range;
 pub mod record;
 pub mod sqlite;
+pub mod typed;
 
 use async_trait::async_trait;
 
 pub use batch::{Batch, Expect};
 pub use error::StoreError;
-//pub use memory::MemoryStore;
+pub use memory::MemoryStore;
+pub use open::open;
 pub use record::{Family, Record};
-//pub use sqlite::SqliteStore;
+pub use sqlite::SqliteStore;
+pub use typed::{Pages, StoreExt};
 
 /// The number of a lease. A later holder's is larger; a commit under an old one changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,9 +67,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// [`StoreError::Busy`] when a living process has it.
     async fn acquire(&self, holder: &str) -> Result<Fence, StoreError>;
 
-    /// Gives the lease back; nothing happens when another has it.
+    /// Gives the lease back: from now on commits under `fence` are [`StoreError::Fenced`]. Nothing happens when another has it.
     ///
     /// # Errors
     /// When the database can't be written.
     async fn release(&self, fence: Fence) -> Result<(), StoreError>;
+
+    /// Where this is, for people: a file's path, without any password.
+    fn place(&self) -> String;
 }

@@ -107,6 +107,12 @@ impl Pace {
         self.with(|state| state.counts.clone())
     }
 
+    /// Calls that may be in flight at once.
+    #[must_use]
+    pub fn in_flight_max(&self) -> usize {
+        self.options.in_flight_max.max(1)
+    }
+
     /// From now on no call starts; those in flight go on.
     pub fn stop(&self) {
         self.with(|state| state.stopped = true);

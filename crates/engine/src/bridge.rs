@@ -1,0 +1,119 @@
+//! One bridge: both clients, the state, and what all parts of a cycle share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base::Clock;
+use store::{Batch, Fence, Store};
+
+use crate::{
+    calls::CallLedger,
+    dynamics::Dynamics,
+    error::SyncError,
+    marketo::Marketo,
+    options::{Options, RunOptions},
+    progress::Progress,
+    summary::Summary,
+};
+
+/// Everything that a cycle works with. Only the holder of the lease has one.
+#[derive(Debug)]
+pub struct Bridge {
+    /// The Dynamics side.
+    pub dynamics: Dynamics,
+    /// The Marketo side.
+    pub marketo: Marketo,
+    /// The state.
+    pub store: Arc<dyn Store>,
+    /// The lease's number.
+    pub fence: Fence,
+    /// The time.
+    pub clock: Clock,
+    /// What people decided.
+    pub options: Options,
+    /// What this run is asked to do differently.
+    pub run: RunOptions,
+    /// Who watches.
+    pub progress: Progress,
+    /// Calls counted.
+    pub ledger: CallLedger,
+    summary: Mutex<Summary>,
+}
+
+/// What a bridge is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The Dynamics client.
+    pub dynamics: dataverse::Client,
+    /// The Marketo client.
+    pub marketo: ::marketo::Client,
+    /// The state.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Clock,
+    /// What people decided.
+    pub options: Options,
+    /// What this run is asked to do differently.
+    pub run: RunOptions,
+    /// Who watches.
+    pub progress: Progress,
+    /// Our own cap on Marketo calls a day.
+    pub daily_calls: u64,
+}
+
+impl Bridge {
+    /// Takes the lease and loads what earlier processes of this bridge left: the calls of the last window and of today.
+    ///
+    /// # Errors
+    /// When another process has the lease, or the state can't be read.
+    pub async fn open(parts: Parts, holder: &str) -> Result<Self, SyncError> {
+        let Parts { dynamics, marketo, store, clock, options, run, progress, daily_calls } = parts;
+        let fence = store.acquire(holder).await?;
+        let ledger = CallLedger::load(&*store, &clock, marketo.pace().clone(), daily_calls).await?;
+        Ok(Self {
+            dynamics: Dynamics::new(dynamics),
+            marketo: Marketo::new(marketo),
+            store,
+            fence,
+            summary: Mutex::new(Summary::new(clock.now())),
+            clock,
+            options,
+            run,
+            progress,
+            ledger,
+        })
+    }
+
+    /// Gives the lease back.
+    ///
+    /// # Errors
+    /// When the state can't be written.
+    pub async fn close(self) -> Result<(), SyncError> {
+        Ok(self.store.release(self.fence).await?)
+    }
+
+    /// From now on no call starts; those in flight are waited for and their outcomes saved.
+    pub fn stop(&self) {
+        self.marketo.pace().stop();
+        self.dynamics.pace().stop();
+    }
+
+    /// Saves a batch, and with it how many calls were made until now.
+    ///
+    /// # Errors
+    /// When the state can't be written, or the lease is gone.
+    pub async fn commit(&self, mut batch: Batch) -> Result<(), SyncError> {
+        self.ledger.save(&mut batch);
+        Ok(self.store.commit(self.fence, batch).await?)
+    }
+
+    /// Changes the summary.
+    pub fn count(&self, act: impl FnOnce(&mut Summary)) {
+        act(&mut self.summary.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The summary as it is now.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,31 @@
+//! Reads what changed in Dynamics into the outbox.
+//!
+//! Tables are read in an order in which what others need comes first: users, teams and role names before the records they own or
+//! name. A page's rows are mapped and compared, and what differs goes into the outbox in the same commit as the rows' links. The cursor
+//! moves only after all pages of a feed are saved, so that a process that dies reads some rows twice and misses none.
+
+mod apply;
+mod company;
+mod feed;
+mod gone;
+mod refetch;
+
+use base::Table;
+
+use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
+
+pub use apply::Context;
+
+/// Reads all tables, then whatever has to be read again because of them.
+///
+/// # Errors
+/// When Dynamics can't be read or the state can't be written.
+pub async fn capture(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    let mut context = Context::load(bridge, prepared).await?;
+    for table in Table::ALL {
+        if prepared.tables.contains_key(&table) {
+            feed::read(&mut context, table).await?;
+        }
+    }
+    refetch::drain(&mut context).await
+}

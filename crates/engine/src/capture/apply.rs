@@ -1,0 +1,382 @@
+//! A page of rows into the state: what differs goes to the outbox, and what others will need is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{Guid, Object, RecordId, Table};
+use planner::{
+    Desired, Fingerprints, Row,
+    diff::differs,
+    reference::{
+        AliasRef, CompanyRef, OwnerRef, alias, company, is_closed_lead, is_qualified, is_sales_user, origin, owner, primary_contact,
+    },
+    role::connection,
+};
+use serde_json::{Map, Value};
+use store::{
+    Batch, Record, StoreExt,
+    record::{
+        Alias, AliasKind, Dependent, DirtyRoles, Fact, Link, LinkFlags, Outbox, Refetch, RoleName, RoleSource, SourceKind,
+        alias::AliasOf,
+        record_key,
+        role::{SourceBy, SourceIndex},
+    },
+};
+
+use crate::{
+    bridge::Bridge,
+    dynamics::FeedPage,
+    error::SyncError,
+    prepare::{Prepared, TablePlan},
+};
+
+/// Facts that hold the administrator of a team.
+const TEAM_FACT: &str = "team/";
+
+/// What applying pages needs besides the state.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The bridge.
+    pub bridge: &'a Bridge,
+    /// Metadata and maps.
+    pub prepared: &'a Prepared,
+    /// Each team's administrator.
+    teams: BTreeMap<Guid, Option<Guid>>,
+    /// Whether rows are being read again because of what they were mapped with.
+    pub(super) rereading: bool,
+    /// While they are: the account of each parent contact.
+    pub(super) climbed: BTreeMap<Guid, Option<Guid>>,
+}
+
+/// What of the state a page's rows need.
+struct Known {
+    links: BTreeMap<Guid, Link>,
+    outbox: BTreeMap<Guid, Outbox>,
+    users: BTreeMap<Guid, Link>,
+}
+
+impl<'a> Context<'a> {
+    /// Loads the teams.
+    pub(super) async fn load(bridge: &'a Bridge, prepared: &'a Prepared) -> Result<Self, SyncError> {
+        let mut teams = BTreeMap::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let facts = bridge.store.list::<Fact>(TEAM_FACT.as_bytes(), after.as_deref(), 1_000).await?;
+            let Some(last) = facts.last() else { break };
+            after = Some(last.key());
+            for fact in &facts {
+                if let Some(team) = fact.name.strip_prefix(TEAM_FACT).and_then(|id| id.parse().ok()) {
+                    teams.insert(team, fact.value.as_str().and_then(|id| id.parse().ok()));
+                }
+            }
+        }
+        Ok(Self { bridge, prepared, teams, rereading: false, climbed: BTreeMap::new() })
+    }
+
+    /// Applies a page: rows first, then deletions.
+    pub(super) async fn apply_page(&mut self, table: Table, plan: &TablePlan, page: &FeedPage, mark_seen: bool) -> Result<(), SyncError> {
+        let mut batch = Batch::new();
+        if mark_seen {
+            self.mark_seen(plan, &page.rows, &mut batch);
+        }
+        match table {
+            Table::Team => self.apply_teams(plan, &page.rows, &mut batch).await?,
+            Table::ConnectionRole => self.apply_role_names(plan, &page.rows, &mut batch).await?,
+            Table::Connection => self.apply_connections(plan, &page.rows, &mut batch).await?,
+            Table::SystemUser | Table::Account | Table::Lead | Table::Contact | Table::Opportunity => {
+                self.apply_records(table, plan, &page.rows, &mut batch).await?;
+            }
+        }
+        self.bridge.commit(batch).await?;
+        if page.deleted.is_empty() {
+            return Ok(());
+        }
+        self.apply_deleted(table, &page.deleted).await
+    }
+
+    async fn apply_teams(&mut self, plan: &TablePlan, rows: &[Map<String, Value>], batch: &mut Batch) -> Result<(), SyncError> {
+        for row in rows.iter().map(Row) {
+            if let Some(id) = row.guid(&plan.table.primary_id) {
+                self.set_team(id, row.lookup("administratorid").map(|(id, _)| id), batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a team's administrator; when it changes, what the team owns is mapped again (rule R6).
+    pub(super) async fn set_team(&mut self, team: Guid, administrator: Option<Guid>, batch: &mut Batch) -> Result<(), SyncError> {
+        if self.teams.insert(team, administrator) == Some(administrator) {
+            return Ok(());
+        }
+        let value = administrator.map_or(Value::Null, |id| id.to_string().into());
+        batch.put(&Fact { name: format!("{TEAM_FACT}{team}"), value });
+        self.refetch_dependents(RecordId::new(Table::Team, team), batch).await
+    }
+
+    /// Has everything read again that was mapped with the help of `parent`, directly or through others. Circles end.
+    async fn refetch_dependents(&self, parent: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
+        let (mut todo, mut met) = (vec![parent], BTreeSet::from([parent]));
+        while let Some(parent) = todo.pop() {
+            let prefix = record_key(parent);
+            let mut after: Option<Vec<u8>> = None;
+            loop {
+                let dependents = self.bridge.store.list::<Dependent>(&prefix, after.as_deref(), 1_000).await?;
+                let Some(last) = dependents.last() else { break };
+                after = Some(last.key());
+                for dependent in &dependents {
+                    batch.put(&Refetch { record: dependent.child });
+                    // Only a contact hands on what it inherited.
+                    if dependent.child.table == Table::Contact && met.insert(dependent.child) {
+                        todo.push(dependent.child);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply_role_names(&mut self, plan: &TablePlan, rows: &[Map<String, Value>], batch: &mut Batch) -> Result<(), SyncError> {
+        for row in rows.iter().map(Row) {
+            let Some(id) = row.guid(&plan.table.primary_id) else { continue };
+            let role = RoleName { id, name: row.text("name").unwrap_or_default().to_owned() };
+            if self.bridge.store.read_one::<RoleName>(role.key()).await?.as_ref() != Some(&role) {
+                batch.put(&role);
+                self.dirty_by(SourceBy::Role, id, batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply_connections(&mut self, plan: &TablePlan, rows: &[Map<String, Value>], batch: &mut Batch) -> Result<(), SyncError> {
+        let rows: BTreeMap<Guid, Row<'_>> = rows.iter().map(Row).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
+        let keys: Vec<_> = rows.keys().map(|id| RoleSource::key_of(*id)).collect();
+        let known = self.bridge.store.read::<RoleSource>(&keys).await?;
+        for ((id, row), known) in rows.into_iter().zip(known) {
+            let source = connection(row).map(|read| RoleSource {
+                id,
+                kind: if read.is_mirror { SourceKind::Mirror } else { SourceKind::Connection },
+                opportunity: read.opportunity,
+                contact: read.contact,
+                role: read.role,
+                related: read.related,
+            });
+            self.change_source(known, source, batch);
+        }
+        Ok(())
+    }
+
+    /// Replaces a role source; the roles of both opportunities are derived again.
+    fn change_source(&self, known: Option<RoleSource>, source: Option<RoleSource>, batch: &mut Batch) {
+        if known == source {
+            return;
+        }
+        if let Some(known) = &known {
+            self.drop_source(known, batch);
+        }
+        if let Some(source) = &source {
+            batch.put(source);
+            for entry in SourceIndex::all(source) {
+                batch.put(&entry);
+            }
+            batch.put(&DirtyRoles { opportunity: source.opportunity });
+        }
+    }
+
+    async fn apply_records(
+        &mut self,
+        table: Table,
+        plan: &TablePlan,
+        rows: &[Map<String, Value>],
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        let rows: BTreeMap<Guid, Row<'_>> = rows.iter().map(Row).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
+        let store = &self.bridge.store;
+        let mut known = self.known(table, &rows).await?;
+        if table == Table::Opportunity {
+            self.apply_primary_contacts(&rows, batch).await?;
+        }
+        // While rows are read again because of their parents, the parents have already named all that depends on them.
+        let hands_on = table == Table::Contact && !self.rereading && !store.list::<Dependent>(&[table.code()], None, 1).await?.is_empty();
+        for (id, row) in rows {
+            let link = known.links.remove(&id);
+            let entry = known.outbox.remove(&id);
+            self.apply_record(plan, RecordId::new(table, id), row, link, entry, &mut known.users, batch)?;
+            if hands_on {
+                self.refetch_dependents(RecordId::new(table, id), batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn known(&self, table: Table, rows: &BTreeMap<Guid, Row<'_>>) -> Result<Known, SyncError> {
+        let store = &self.bridge.store;
+        let keys: Vec<_> = rows.keys().map(|id| record_key(RecordId::new(table, *id))).collect();
+        let links = store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();
+        let object = table.object().unwrap_or(Object::Lead);
+        let keys: Vec<_> = rows.keys().map(|id| Outbox::key_of(object, *id, "")).collect();
+        let outbox = store.read::<Outbox>(&keys).await?.into_iter().flatten().map(|entry| (entry.record.id, entry)).collect();
+        let owners: BTreeSet<Guid> = rows.values().filter_map(|row| self.owner_of(*row).0).collect();
+        let keys: Vec<_> = owners.iter().map(|id| record_key(RecordId::new(Table::SystemUser, *id))).collect();
+        let users = store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();
+        Ok(Known { links, outbox, users })
+    }
+
+    /// The user that owns a row, and the team through which it does.
+    fn owner_of(&self, row: Row<'_>) -> (Option<Guid>, Option<Guid>) {
+        match owner(row) {
+            OwnerRef::User(user) => (Some(user), None),
+            OwnerRef::Team(team) => (self.teams.get(&team).copied().flatten(), Some(team)),
+            OwnerRef::Nobody => (None, None),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // one record with all that is known of it
+    fn apply_record(
+        &self,
+        plan: &TablePlan,
+        record: RecordId,
+        row: Row<'_>,
+        link: Option<Link>,
+        entry: Option<Outbox>,
+        users: &mut BTreeMap<Guid, Link>,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        let before = link.clone();
+        let mut link = link.unwrap_or_else(|| Link::new(record));
+        let table = record.table;
+        self.note_flags(plan, row, &mut link);
+        self.note_alias(record, row, batch);
+        let (owner, team) = if table == Table::SystemUser { (None, None) } else { self.owner_of(row) };
+        if let Some(team) = team {
+            batch.put(&Dependent { parent: RecordId::new(Table::Team, team), child: record });
+        }
+        if let Some(owner) = owner {
+            self.want_user(owner, users, batch);
+        }
+        let company = match company(table, row) {
+            CompanyRef::Account(account) => Some(Some(account)),
+            CompanyRef::None => Some(None),
+            CompanyRef::ViaContact(contact) => {
+                batch.put(&Dependent { parent: RecordId::new(Table::Contact, contact), child: record });
+                self.climbed.get(&contact).copied()
+            }
+        };
+        let Some(company) = company else {
+            // Its account is known only once the parent contact is read; until then nothing is said about it.
+            batch.put(&Refetch { record });
+            if before.as_ref() != Some(&link) {
+                batch.put(&link);
+            }
+            return Ok(());
+        };
+        if before.as_ref() != Some(&link) {
+            batch.put(&link);
+        }
+        let dormant = link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED);
+        let key = Outbox::key_of(table.object().unwrap_or(Object::Lead), record.id, "");
+        if dormant && !link.is_confirmed() {
+            if entry.is_some() {
+                batch.remove::<Outbox>(key);
+            }
+            return Ok(());
+        }
+        self.queue(record, row, &link, entry, owner, company, batch)
+    }
+
+    #[allow(clippy::too_many_arguments)] // as above
+    fn queue(
+        &self,
+        record: RecordId,
+        row: Row<'_>,
+        link: &Link,
+        entry: Option<Outbox>,
+        owner: Option<Guid>,
+        company: Option<Guid>,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        let (map, key) = (self.prepared.map(record.table)?, self.prepared.key);
+        let mapped = map.map(row);
+        if !mapped.cut.is_empty() || !mapped.lost.is_empty() {
+            for (field, why) in &mapped.lost {
+                tracing::debug!(record = %record, field, why, "a value was left out");
+            }
+            self.bridge.count(|summary| {
+                let line = summary.captured(record.table);
+                line.cut += mapped.cut.len() as u64;
+                line.lost += mapped.lost.len() as u64;
+            });
+        }
+        let send_name = record.table == Table::Lead && self.bridge.options.policy.send_company_name;
+        let company_name = row.text("companyname").filter(|_| send_name).map(str::to_owned);
+        let desired = Desired::new(mapped, owner, company, company_name);
+        let unsent = !link.is_confirmed() || differs(map, &desired, &Fingerprints::read(&link.confirmed), key);
+        let written = desired.write();
+        match (unsent, entry) {
+            (false, None) => {}
+            (false, Some(entry)) => batch.remove::<Outbox>(entry.key()),
+            // The same again changes nothing: what is held stays held, what waits goes on waiting.
+            (true, Some(entry)) if entry.body.desired == written => {}
+            (true, _) => batch.put(&Outbox::ready(map.object, record, String::new(), written, self.bridge.clock.now())),
+        }
+        Ok(())
+    }
+
+    fn note_flags(&self, plan: &TablePlan, row: Row<'_>, link: &mut Link) {
+        let table = link.record.table;
+        link.flags = link
+            .flags
+            .with(LinkFlags::GONE, false)
+            .with(LinkFlags::DORMANT, table == Table::SystemUser && !is_sales_user(row))
+            .with(LinkFlags::CLOSED, is_closed_lead(table, row))
+            .with(LinkFlags::QUALIFIED, table == Table::Lead && is_qualified(row));
+        if !link.flags.has(LinkFlags::CLOSED) {
+            link.flags = link.flags.with(LinkFlags::NOT_WRITABLE, false);
+        }
+        if matches!(table, Table::Lead | Table::Contact) {
+            link.msi = plan.msi.fingerprints(row, self.prepared.key).write();
+        }
+    }
+
+    /// Keeps what a row says about being the same as another (rule R4).
+    fn note_alias(&self, record: RecordId, row: Row<'_>, batch: &mut Batch) {
+        let mut note = |alias: RecordId, survivor: RecordId, kind| {
+            batch.put(&Alias { alias, survivor, kind });
+            batch.put(&AliasOf { survivor, alias });
+        };
+        match alias(record.table, row) {
+            Some(AliasRef::Merged(survivor)) => note(record, survivor, AliasKind::Merged),
+            Some(AliasRef::Qualified(survivor)) => note(record, survivor, AliasKind::Qualified),
+            None => {}
+        }
+        if let Some(lead) = origin(record.table, row) {
+            note(RecordId::new(Table::Lead, lead), record, AliasKind::Origin);
+        }
+    }
+
+    /// What something in scope refers to is in scope too: a user outside the filter is sent when it owns something.
+    fn want_user(&self, user: Guid, users: &mut BTreeMap<Guid, Link>, batch: &mut Batch) {
+        let record = RecordId::new(Table::SystemUser, user);
+        let Some(link) = users.get_mut(&user) else { return };
+        if link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED) {
+            link.flags = link.flags.with(LinkFlags::WANTED, true);
+            batch.put(link);
+            batch.put(&Refetch { record });
+        }
+    }
+
+    async fn apply_primary_contacts(&self, rows: &BTreeMap<Guid, Row<'_>>, batch: &mut Batch) -> Result<(), SyncError> {
+        let keys: Vec<_> = rows.keys().map(|id| RoleSource::key_of(*id)).collect();
+        let known = self.bridge.store.read::<RoleSource>(&keys).await?;
+        for ((id, row), known) in rows.iter().zip(known) {
+            let source = primary_contact(*row).map(|contact| RoleSource {
+                id: *id,
+                kind: SourceKind::Primary,
+                opportunity: *id,
+                contact,
+                role: None,
+                related: None,
+            });
+            self.change_source(known, source, batch);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! One cycle: prepare, capture, push, write back, and a summary that says what came of it.
+
+use serde_json::Value;
+use store::{
+    Batch, Record,
+    record::{Run, setting::RunBody},
+};
+
+use crate::{
+    bridge::Bridge,
+    capture::capture,
+    error::SyncError,
+    prepare::{forget_describes, prepare},
+    progress::Step,
+    push::push,
+    summary::{ErrorText, Outcome, Summary},
+    write_back::write_back,
+};
+
+/// Runs kept in the state.
+const RUNS_KEPT: usize = 500;
+
+/// Runs a cycle to its end. Whatever happens, there is a summary, and what was confirmed is saved.
+pub async fn run(bridge: &Bridge) -> (Summary, Option<SyncError>) {
+    let error = cycle(bridge).await.err();
+    let mut summary = bridge.summary();
+    summary.ended = bridge.clock.now();
+    summary.marketo_calls = counts(bridge.marketo.pace());
+    summary.dynamics_calls = counts(bridge.dynamics.pace());
+    let (held, waiting) = summary.left();
+    let refused: u64 = summary.written_back.refused.values().sum();
+    let clean = held + waiting + refused == 0 && summary.stopped_by_brake.is_empty();
+    summary.outcome = match (&error, clean) {
+        (None, true) => Outcome::InStep,
+        (None, false) => Outcome::Unfinished,
+        (Some(_), _) => Outcome::Stopped,
+    };
+    summary.exit_code = exit_code(error.as_ref(), clean);
+    summary.error = error.as_ref().map(|error| ErrorText { code: error.code().into(), message: error.to_string() });
+    save_run(bridge, &summary, error.as_ref()).await;
+    bridge.progress.tell(Step::Done);
+    (summary, error)
+}
+
+async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
+    let prepared = prepare(bridge).await?;
+    capture(bridge, &prepared).await?;
+    push(bridge, &prepared).await?;
+    write_back(bridge, &prepared).await
+}
+
+fn counts(pace: &wire::Pace) -> std::collections::BTreeMap<String, u64> {
+    pace.counts().into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+/// The exit code, the same for every command: 0 in step, 2 configuration, 3 something is left, 4 quota, 5 a side, 1 anything else.
+#[must_use]
+pub fn exit_code(error: Option<&SyncError>, clean: bool) -> u8 {
+    match error {
+        None if clean => 0,
+        None => 3,
+        Some(SyncError::Configuration(_)) => 2,
+        Some(SyncError::Quota(_)) => 4,
+        Some(SyncError::Side { .. }) => 5,
+        Some(SyncError::Store(_) | SyncError::Stopped) => 1,
+    }
+}
+
+/// Keeps the summary; a field that Marketo no longer knows has its describes read anew next time.
+async fn save_run(bridge: &Bridge, summary: &Summary, error: Option<&SyncError>) {
+    let body = RunBody {
+        ended: Some(summary.ended),
+        exit: Some(summary.exit_code),
+        summary: serde_json::to_value(summary).unwrap_or(Value::Null),
+    };
+    let run = Run { begun: summary.begun, body };
+    let mut batch = Batch::new();
+    batch.put(&run);
+    let stale = matches!(error, Some(SyncError::Side { error, .. }) if error.code() == "1006")
+        || summary.pushed.values().any(|pushed| pushed.held.contains_key("1006"));
+    if stale {
+        forget_describes(&mut batch);
+    }
+    if let Ok(runs) = store::StoreExt::list::<Run>(&*bridge.store, &[], None, RUNS_KEPT * 2).await
+        && runs.len() > RUNS_KEPT
+    {
+        runs[..runs.len() - RUNS_KEPT].iter().for_each(|run| batch.remove::<Run>(run.key()));
+    }
+    if let Err(error) = bridge.commit(batch).await {
+        tracing::warn!(%error, "the run's summary could not be saved");
+    }
+}

@@ -1,0 +1,344 @@
+//! What the engine asks of Dynamics, in the engine's words. The only file that knows the Dataverse client's calls.
+
+use std::sync::{Arc, OnceLock};
+
+use base::{Guid, Table};
+use dataverse::{
+    BadRow, Batch, Client, Filter, Follow, Link, List, Page, Part, PartOutcome, Query, Update, UpdateMultiple, WhoAmI, WhoAmIReply,
+};
+use planner::{Column, ColumnKind, schema::Columns};
+use serde_json::{Map, Value};
+use wire::{CallError, Class, Pace};
+
+/// Rows asked for by id in one request; each takes about 60 characters of an address that may have 32,768.
+const IDS_PER_CALL: usize = 50;
+
+/// Single updates in one `$batch` (Microsoft allows 1,000 and advises fewer).
+const UPDATES_PER_BATCH: usize = 100;
+
+/// A row as it came.
+pub type RowMap = Map<String, Value>;
+
+/// A table as Dynamics describes it.
+#[derive(Debug, Clone)]
+pub struct DynamicsTable {
+    /// Which.
+    pub table: Table,
+    /// Its name in addresses.
+    pub set: String,
+    /// The column of its key.
+    pub primary_id: String,
+    /// Whether its changes are tracked.
+    pub tracked: bool,
+    /// Its columns.
+    pub columns: Columns,
+}
+
+/// A page of rows or of changes.
+#[derive(Debug, Clone, Default)]
+pub struct FeedPage {
+    /// Rows, with annotations.
+    pub rows: Vec<RowMap>,
+    /// Rows that could not be read.
+    pub unreadable: u64,
+    /// Ids of deleted rows.
+    pub deleted: Vec<Guid>,
+    /// Where the next page is.
+    pub next: Option<String>,
+    /// Where the next changes will be.
+    pub delta: Option<String>,
+    /// Whether the service says that it tracks changes.
+    pub tracked: bool,
+}
+
+/// What of a table is read.
+#[derive(Debug, Clone, Copy)]
+pub enum Feed<'a> {
+    /// All rows.
+    All {
+        /// The columns.
+        select: &'a [String],
+        /// Whether a delta link is asked for.
+        track: bool,
+    },
+    /// All rows with a delta link, without annotations.
+    AllPlain {
+        /// The columns.
+        select: &'a [String],
+    },
+    /// What changed since a delta link.
+    Changes {
+        /// The link.
+        link: &'a str,
+    },
+    /// What was modified since.
+    ModifiedSince {
+        /// The columns.
+        select: &'a [String],
+        /// A moment, as Dataverse writes it.
+        from: &'a str,
+    },
+    /// Only the ids of all rows.
+    Ids,
+    /// The page behind a next link.
+    Next {
+        /// The link.
+        link: &'a str,
+        /// Whether the first page asked for a delta link.
+        track: bool,
+    },
+}
+
+/// What became of a row that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowFate {
+    /// It holds the new values.
+    Written,
+    /// It isn't there any more.
+    Gone,
+    /// Dynamics refused it.
+    Refused {
+        /// Its code.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+    /// It was not tried, because something else failed first.
+    NotTried,
+}
+
+/// The Dynamics side of a bridge.
+#[derive(Debug, Clone)]
+pub struct Dynamics {
+    client: Client,
+    us: Arc<OnceLock<WhoAmIReply>>,
+}
+
+impl Dynamics {
+    /// Over this client.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client, us: Arc::default() }
+    }
+
+    /// The limits of its client.
+    #[must_use]
+    pub fn pace(&self) -> &Pace {
+        self.client.pace()
+    }
+
+    /// Makes sure that address, login and application user are good.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub async fn greet(&self) -> Result<(), CallError> {
+        if self.us.get().is_none() {
+            let us = self.client.call(&WhoAmI).await?;
+            let _ = self.us.set(us);
+        }
+        Ok(())
+    }
+
+    /// A table's description.
+    ///
+    /// # Errors
+    /// A refusal of class [`Class::Missing`] when it isn't there.
+    pub async fn table(&self, table: Table) -> Result<DynamicsTable, CallError> {
+        let described = self.client.table(table.name()).await?;
+        let columns = described.columns.into_values().filter(|column| column.attribute_of.is_none()).map(column);
+        Ok(DynamicsTable {
+            table,
+            set: described.set_name,
+            primary_id: described.primary_id,
+            tracked: described.change_tracking,
+            columns: columns.map(|column| (column.name.clone(), column)).collect(),
+        })
+    }
+
+    /// A page of a feed.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn feed(&self, table: &DynamicsTable, feed: Feed<'_>) -> Result<FeedPage, CallError> {
+        let list = |select: &[String], annotations, track_changes| List {
+            set: table.set.clone(),
+            query: Query::select(select.iter().cloned()),
+            annotations,
+            page_rows: self.client.page_rows(),
+            track_changes,
+            id_column: Some(table.primary_id.clone()),
+        };
+        let page = match feed {
+            Feed::All { select, track } => {
+                let mut list = list(select, true, track);
+                if !track {
+                    list.query = list.query.order_by(table.primary_id.clone());
+                }
+                self.client.call(&list).await?
+            }
+            Feed::AllPlain { select } => self.client.call(&list(select, false, true)).await?,
+            Feed::ModifiedSince { select, from } => {
+                let mut list = list(select, true, false);
+                let from = from.parse().map_err(|_| CallError::Unwritable("a modification date that is none".into()))?;
+                list.query = list
+                    .query
+                    .filter(Filter::ge("modifiedon", base::Timestamp::clone(&from)))
+                    .order_by("modifiedon")
+                    .order_by(table.primary_id.clone());
+                self.client.call(&list).await?
+            }
+            Feed::Ids => {
+                let mut list = list(std::slice::from_ref(&table.primary_id), false, false);
+                list.page_rows = 5_000;
+                list.query = list.query.order_by(table.primary_id.clone());
+                self.client.call(&list).await?
+            }
+            Feed::Changes { link } => self.follow(table, link, false).await?,
+            Feed::Next { link, track } => self.follow(table, link, track).await?,
+        };
+        Ok(feed_page(page, table))
+    }
+
+    async fn follow(&self, table: &DynamicsTable, link: &str, track_changes: bool) -> Result<Page, CallError> {
+        let follow = Follow {
+            link: Link::new(link),
+            annotations: true,
+            page_rows: self.client.page_rows(),
+            track_changes,
+            id_column: Some(table.primary_id.clone()),
+        };
+        self.client.call(&follow).await
+    }
+
+    /// Rows by their ids; those that aren't there are missing from the answer.
+    ///
+    /// # Errors
+    /// What became of the calls.
+    pub async fn by_ids(&self, table: &DynamicsTable, select: &[String], ids: &[Guid]) -> Result<Vec<RowMap>, CallError> {
+        let mut rows = Vec::new();
+        for chunk in ids.chunks(IDS_PER_CALL) {
+            let list = List {
+                set: table.set.clone(),
+                query: Query::select(select.iter().cloned()).filter(Filter::any_of(&table.primary_id, chunk)),
+                annotations: true,
+                page_rows: 5_000,
+                track_changes: false,
+                id_column: Some(table.primary_id.clone()),
+            };
+            let mut page = self.client.call(&list).await?;
+            loop {
+                let feed = feed_page(std::mem::take(&mut page), table);
+                rows.extend(feed.rows);
+                let Some(next) = feed.next else { break };
+                page = self.client.call(&list.follow(Link::new(next))).await?;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Writes rows that must exist: all in one bulk message, and where that fails each on its own, so that one bad row holds only itself.
+    /// Gives each row's fate, and the error after which nothing more can be written.
+    pub async fn write_rows(&self, table: &DynamicsTable, rows: Vec<(Guid, RowMap)>) -> (Vec<RowFate>, Option<CallError>) {
+        let count = rows.len();
+        let bulk = UpdateMultiple {
+            set: table.set.clone(),
+            table: table.table.name().to_owned(),
+            id_column: table.primary_id.clone(),
+            targets: rows.clone(),
+        };
+        match self.client.call(&bulk).await {
+            Ok(()) => return (vec![RowFate::Written; count], None),
+            Err(error) if !is_about_rows(&error) => return (vec![RowFate::NotTried; count], Some(error)),
+            Err(error) => tracing::debug!(%error, table = table.table.name(), "a bulk update was refused; its rows are sent one by one"),
+        }
+        let mut fates = Vec::with_capacity(count);
+        for chunk in rows.chunks(UPDATES_PER_BATCH) {
+            match self.write_each(table, chunk).await {
+                Ok(some) => fates.extend(some),
+                Err(error) => {
+                    fates.resize(count, RowFate::NotTried);
+                    return (fates, Some(error));
+                }
+            }
+        }
+        (fates, None)
+    }
+
+    async fn write_each(&self, table: &DynamicsTable, rows: &[(Guid, RowMap)]) -> Result<Vec<RowFate>, CallError> {
+        let update = |(id, row): &(Guid, RowMap)| Update { set: table.set.clone(), id: *id, row: row.clone(), if_match: None };
+        let parts = rows.iter().map(|row| Part::single(&update(row))).collect::<Result<_, _>>()?;
+        let outcomes = self.client.call(&Batch { parts, continue_on_error: true }).await?;
+        let mut fates: Vec<RowFate> = outcomes.into_iter().map(fate).collect();
+        fates.resize(rows.len(), RowFate::NotTried);
+        Ok(fates)
+    }
+}
+
+/// Whether a bulk update failed because of its rows (or because there is no bulk update), and not because of the service.
+fn is_about_rows(error: &CallError) -> bool {
+    matches!(error.class(), Some(Class::Record | Class::Missing | Class::Bug | Class::Split | Class::Config))
+}
+
+fn fate(outcome: PartOutcome) -> RowFate {
+    match outcome {
+        PartOutcome::Single(Ok(_)) | PartOutcome::ChangeSet(Ok(_)) => RowFate::Written,
+        PartOutcome::Single(Err(error)) | PartOutcome::ChangeSet(Err(error)) => match (error.class(), error.refusal()) {
+            (Some(Class::Missing), _) => RowFate::Gone,
+            (Some(Class::Record | Class::Config | Class::Bug | Class::Split), Some(refusal)) => {
+                RowFate::Refused { code: refusal.code.clone(), message: refusal.message.clone() }
+            }
+            (_, _) => RowFate::NotTried,
+        },
+        PartOutcome::NotRun => RowFate::NotTried,
+    }
+}
+
+fn feed_page(page: Page, table: &DynamicsTable) -> FeedPage {
+    let mut rows = Vec::with_capacity(page.rows.len());
+    let mut unreadable = 0;
+    for row in page.rows {
+        match row {
+            Ok(row) => rows.push(row.values),
+            Err(BadRow { id, why }) => {
+                tracing::warn!(
+                    table = table.table.name(),
+                    id = id.map(|id| id.to_string()),
+                    why,
+                    "a row could not be read and was left out"
+                );
+                unreadable += 1;
+            }
+        }
+    }
+    let text = |link: Link| link.as_str().to_owned();
+    FeedPage { rows, unreadable, deleted: page.deleted, next: page.next.map(text), delta: page.delta.map(text), tracked: page.tracked }
+}
+
+fn column(column: dataverse::Column) -> Column {
+    use dataverse::ColumnKind as Theirs;
+    let kind = match column.kind {
+        Theirs::String | Theirs::Memo => ColumnKind::Text,
+        Theirs::Integer | Theirs::BigInt => ColumnKind::Integer,
+        Theirs::Decimal | Theirs::Double | Theirs::Money => ColumnKind::Decimal,
+        Theirs::Boolean => ColumnKind::Boolean,
+        Theirs::Picklist | Theirs::State | Theirs::Status => ColumnKind::Choice,
+        Theirs::MultiSelect => ColumnKind::Choices,
+        Theirs::DateTime { date_only: true } => ColumnKind::Date,
+        Theirs::DateTime { date_only: false } => ColumnKind::DateTime,
+        Theirs::Lookup | Theirs::Owner | Theirs::Customer => ColumnKind::Lookup,
+        Theirs::Uniqueidentifier => ColumnKind::Id,
+        Theirs::Other(_) => ColumnKind::Other,
+    };
+    let mut labels: Vec<String> = column.label.into_iter().collect();
+    labels.extend(column.labels);
+    Column {
+        name: column.logical_name,
+        labels,
+        kind,
+        max_length: column.max_length,
+        options: column.options,
+        readable: column.readable,
+        updatable: column.updatable,
+        secured: column.secured,
+    }
+}

@@ -1,0 +1,280 @@
+//! What the engine asks of Marketo, in the engine's words. The only file that knows the Marketo client's calls.
+
+use std::collections::BTreeSet;
+
+use ::marketo::{
+    Action, Activities, ActivityTypes, Client, DataType, DeleteObjects, Describe, DescribeLeads, DescribeLeadsOld, Description, KeyBy,
+    PageToken, PagingTokenSince, SyncLeads, SyncObjects,
+};
+use base::{Object, Timestamp};
+use futures::{FutureExt, future::BoxFuture};
+use planner::{DataKind, TargetField, TargetSchema, identity::Person};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use wire::{CallError, Class, Pace};
+
+/// An object as Marketo describes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ObjectSchema {
+    /// Its fields.
+    pub fields: TargetSchema,
+    /// Fields by which it can be looked up.
+    pub searchable: Vec<String>,
+}
+
+/// How a write treats what is there and what isn't.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// Created, or changed if it is there.
+    CreateOrUpdate,
+    /// Created; refused if it is there.
+    CreateOnly,
+    /// Changed; refused if it isn't there.
+    UpdateOnly,
+}
+
+/// What Marketo says of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// It is done.
+    pub confirmed: bool,
+    /// It was created.
+    pub created: bool,
+    /// Marketo's own id, for people, companies and sales persons.
+    pub id: Option<i64>,
+    /// Why not: Marketo's code.
+    pub code: String,
+    /// Why not: Marketo's words.
+    pub message: String,
+}
+
+/// People that were found.
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    /// They.
+    pub people: Vec<Person>,
+    /// Values that more people have than Marketo answers with.
+    pub crowded: BTreeSet<String>,
+}
+
+/// A page of activities.
+#[derive(Debug, Clone)]
+pub struct ActivityPage {
+    /// Marketo ids of the people they are about.
+    pub leads: Vec<i64>,
+    /// How many.
+    pub count: u64,
+    /// Where to go on.
+    pub next: String,
+    /// Whether there is more right now.
+    pub more: bool,
+}
+
+/// The field by which records of an object are known (people have theirs in the configuration).
+#[must_use]
+pub const fn key_field(object: Object) -> &'static str {
+    match object {
+        Object::SalesPerson => "externalSalesPersonId",
+        Object::Company => "externalCompanyId",
+        Object::Lead => "externalPersonId",
+        Object::Opportunity | Object::Role => "externalOpportunityId",
+    }
+}
+
+/// The Marketo side of a bridge.
+#[derive(Debug, Clone)]
+pub struct Marketo {
+    client: Client,
+}
+
+impl Marketo {
+    /// Over this client.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The limits of its client.
+    #[must_use]
+    pub fn pace(&self) -> &Pace {
+        self.client.pace()
+    }
+
+    /// Calls that may be under way at once.
+    #[must_use]
+    pub fn in_flight_max(&self) -> usize {
+        self.client.pace().in_flight_max()
+    }
+
+    /// An object's fields.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn describe(&self, object: Object) -> Result<ObjectSchema, CallError> {
+        let described = match object {
+            Object::Lead => match self.client.call(&DescribeLeads).await {
+                // Subscriptions without the newer call still have the older one.
+                Err(error) if error.class() == Some(Class::Bug) || error.class() == Some(Class::Missing) => {
+                    self.client.call(&DescribeLeadsOld).await?
+                }
+                described => described?,
+            },
+            Object::SalesPerson | Object::Company | Object::Opportunity | Object::Role => self.client.call(&Describe { object }).await?,
+        };
+        Ok(schema(described))
+    }
+
+    /// People whose `field` is one of `values`, with `fields`. A value that too many people have is told apart.
+    ///
+    /// # Errors
+    /// What became of the calls.
+    pub fn people<'a>(&'a self, field: &'a str, mut values: Vec<String>, fields: &'a [String]) -> BoxFuture<'a, Result<People, CallError>> {
+        async move {
+            if values.is_empty() {
+                return Ok(People::default());
+            }
+            match self.client.leads(field, &values, fields).await {
+                Ok(rows) => Ok(People { people: rows.into_iter().filter_map(Person::read).collect(), crowded: BTreeSet::new() }),
+                Err(error) if error.class() == Some(Class::Split) && values.len() == 1 => {
+                    Ok(People { people: Vec::new(), crowded: values.into_iter().collect() })
+                }
+                Err(error) if error.class() == Some(Class::Split) => {
+                    let second = values.split_off(values.len() / 2);
+                    let mut found = self.people(field, values, fields).await?;
+                    let more = self.people(field, second, fields).await?;
+                    found.people.extend(more.people);
+                    found.crowded.extend(more.crowded);
+                    Ok(found)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        .boxed()
+    }
+
+    /// Records of an object whose `field` is one of `values`.
+    ///
+    /// # Errors
+    /// What became of the calls.
+    pub async fn query(
+        &self,
+        object: Object,
+        field: &str,
+        values: Vec<String>,
+        fields: &[&str],
+    ) -> Result<Vec<Map<String, Value>>, CallError> {
+        let fields: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        match object {
+            Object::Lead => Ok(self.people(field, values, &fields).await?.people.into_iter().map(|person| person.record).collect()),
+            Object::SalesPerson | Object::Company | Object::Opportunity | Object::Role => {
+                self.client.objects(object, field, &values, &fields).await
+            }
+        }
+    }
+
+    /// Writes people.
+    ///
+    /// # Errors
+    /// What became of the call as a whole.
+    pub async fn sync_people(
+        &self,
+        mode: SyncMode,
+        lookup_field: &str,
+        records: Vec<Map<String, Value>>,
+    ) -> Result<Vec<Verdict>, CallError> {
+        let sync = SyncLeads { action: action(mode), lookup_field: lookup_field.to_owned(), records, partition: None };
+        Ok(self.client.call(&sync).await?.into_iter().map(verdict).collect())
+    }
+
+    /// Writes records of another object by their own key.
+    ///
+    /// # Errors
+    /// What became of the call as a whole.
+    pub async fn sync(&self, object: Object, mode: SyncMode, records: Vec<Map<String, Value>>) -> Result<Vec<Verdict>, CallError> {
+        let sync = SyncObjects { object, action: action(mode), dedupe_by: KeyBy::DedupeFields, records };
+        Ok(self.client.call(&sync).await?.into_iter().map(verdict).collect())
+    }
+
+    /// Removes records by their own key.
+    ///
+    /// # Errors
+    /// What became of the call as a whole.
+    pub async fn remove(&self, object: Object, keys: Vec<Map<String, Value>>) -> Result<Vec<Verdict>, CallError> {
+        let delete = DeleteObjects { object, by: KeyBy::DedupeFields, keys };
+        Ok(self.client.call(&delete).await?.into_iter().map(verdict).collect())
+    }
+
+    /// A token from which activities can be read.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn token_since(&self, at: Timestamp) -> Result<String, CallError> {
+        Ok(self.client.call(&PagingTokenSince { at }).await?.as_str().to_owned())
+    }
+
+    /// The ids of activity types by name; the well-known id where the subscription doesn't list the name.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn activity_types(&self, wanted: &[(&str, i64)]) -> Result<Vec<i64>, CallError> {
+        let types = self.client.call(&ActivityTypes).await?;
+        let id =
+            |(name, known): &(&str, i64)| types.iter().find(|kind| kind.name.eq_ignore_ascii_case(name)).map_or(*known, |kind| kind.id);
+        Ok(wanted.iter().map(id).collect())
+    }
+
+    /// A page of activities of these types.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn activities(&self, token: &str, types: &[i64]) -> Result<ActivityPage, CallError> {
+        let token = PageToken::new(token).ok_or_else(|| CallError::Unwritable("an empty paging token".into()))?;
+        let page = self.client.call(&Activities { token, type_ids: types.to_vec(), lead_ids: Vec::new() }).await?;
+        Ok(ActivityPage {
+            leads: page.activities.iter().map(|activity| activity.lead_id).collect(),
+            count: page.activities.len() as u64,
+            next: page.next.as_str().to_owned(),
+            more: page.more,
+        })
+    }
+}
+
+fn action(mode: SyncMode) -> Action {
+    match mode {
+        SyncMode::CreateOrUpdate => Action::CreateOrUpdate,
+        SyncMode::CreateOnly => Action::CreateOnly,
+        SyncMode::UpdateOnly => Action::UpdateOnly,
+    }
+}
+
+fn verdict(verdict: ::marketo::Verdict) -> Verdict {
+    Verdict {
+        confirmed: verdict.is_confirmed(),
+        created: verdict.status == ::marketo::Status::Created,
+        id: verdict.id,
+        code: verdict.code().to_owned(),
+        message: verdict.message().to_owned(),
+    }
+}
+
+fn schema(description: Description) -> ObjectSchema {
+    let searchable = description.searchable.iter().filter(|key| key.len() == 1).flatten().cloned().collect();
+    let fields = description.fields.into_values().map(|field| {
+        let kind = match field.data_type {
+            DataType::String | DataType::Phone | DataType::Url | DataType::Other(_) => DataKind::String,
+            DataType::Text => DataKind::Text,
+            DataType::Email => DataKind::Email,
+            DataType::Integer | DataType::Score | DataType::Percent => DataKind::Integer,
+            DataType::Float | DataType::Currency => DataKind::Float,
+            DataType::Boolean => DataKind::Boolean,
+            DataType::Date => DataKind::Date,
+            DataType::DateTime => DataKind::DateTime,
+            DataType::Reference | DataType::Formula => DataKind::String,
+        };
+        TargetField { name: field.name, kind, length: field.length, updateable: field.updateable }
+    });
+    ObjectSchema { fields: TargetSchema::new(fields), searchable }
+}

@@ -1,0 +1,346 @@
+//! What a cycle starts from: both sides' metadata, and the maps compiled against them.
+//!
+//! Dynamics' metadata are read in every cycle, because a column that lost its read permission must never blank a field in Marketo.
+//! Marketo's describes cost quota, change rarely and are kept for a day; an unknown field in an answer makes them be read anew.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use base::{Object, Table, Timestamp, time::since};
+use planner::{
+    FieldMap, FingerprintKey,
+    fingerprint::Slots,
+    mapping::MapContext,
+    msi::MsiMap,
+    reference::{OWNER_COLUMNS, USER_COLUMNS, alias_columns, company_columns},
+    role::CONNECTION_COLUMNS,
+    schema::{Columns, TargetSchema},
+};
+use serde::{Deserialize, Serialize};
+use store::{Batch, StoreExt, record::Fact};
+
+use crate::{
+    bridge::Bridge,
+    dynamics::DynamicsTable,
+    error::{Problem, Side, SyncError},
+    marketo::ObjectSchema,
+    options::Options,
+    progress::Step,
+};
+
+/// How long Marketo's describes are believed.
+const DESCRIBE_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+
+const DESCRIBE_FACT: &str = "marketo_describe";
+const KEY_FACT: &str = "fingerprint_key";
+const SLOTS_FACT: &str = "slots";
+const POLICY_FACT: &str = "policy";
+
+/// Everything that is known before the first record is looked at.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Each table as Dynamics describes it.
+    pub tables: BTreeMap<Table, TablePlan>,
+    /// Each object as Marketo describes it.
+    pub objects: BTreeMap<Object, ObjectSchema>,
+    /// The key of the fingerprints.
+    pub key: FingerprintKey,
+    /// Whether held records are tried again now: on request, or because the map or a policy changed.
+    pub retry_held: bool,
+    /// Where persons keep the GUID besides the look-up field.
+    pub second_person_key: Option<String>,
+}
+
+/// How one table is read and mapped.
+#[derive(Debug)]
+pub struct TablePlan {
+    /// The table.
+    pub table: DynamicsTable,
+    /// The columns to select.
+    pub select: Vec<String>,
+    /// The field map, for tables that become an object.
+    pub map: Option<FieldMap>,
+    /// The MSI columns, for leads and contacts.
+    pub msi: MsiMap,
+    /// Changes when the columns or the map do; then everything is read anew.
+    pub hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedDescribes {
+    at: Timestamp,
+    objects: BTreeMap<Object, ObjectSchema>,
+}
+
+impl Prepared {
+    /// The plan of a table.
+    ///
+    /// # Errors
+    /// When the table isn't there.
+    pub fn table(&self, table: Table) -> Result<&TablePlan, SyncError> {
+        self.tables.get(&table).ok_or_else(|| {
+            SyncError::Configuration(vec![Problem {
+                code: "dynamics-table-missing",
+                place: table.name().into(),
+                message: format!("Dynamics has no table {table} that the application user can see"),
+            }])
+        })
+    }
+
+    /// The map of a table that becomes an object.
+    ///
+    /// # Errors
+    /// When the table isn't there.
+    pub fn map(&self, table: Table) -> Result<&FieldMap, SyncError> {
+        self.table(table)?.map.as_ref().ok_or_else(|| {
+            SyncError::Configuration(vec![Problem {
+                code: "field-map",
+                place: table.name().into(),
+                message: format!("table {table} has no field map"),
+            }])
+        })
+    }
+}
+
+/// Reads both sides' metadata and compiles the maps.
+///
+/// # Errors
+/// When a side can't be read, or the configuration doesn't fit what they say.
+pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
+    bridge.progress.tell(Step::Preparing);
+    let dynamics = |error| SyncError::of_call(Side::Dynamics, error);
+    bridge.dynamics.greet().await.map_err(dynamics)?;
+    let (objects, mut batch) = describes(bridge).await?;
+    let mut tables = BTreeMap::new();
+    for table in Table::ALL {
+        match bridge.dynamics.table(table).await {
+            Ok(described) => {
+                tables.insert(table, described);
+            }
+            Err(error) if error.class() == Some(wire::Class::Missing) => bridge.missing_table(table),
+            Err(error) => return Err(dynamics(error)),
+        }
+    }
+    let key = fingerprint_key(bridge, &mut batch).await?;
+    let mut slots: BTreeMap<Object, Slots> = match bridge.store.read_one::<Fact>(SLOTS_FACT.into()).await? {
+        Some(fact) => serde_json::from_value(fact.value).unwrap_or_default(),
+        None => BTreeMap::new(),
+    };
+    let compiled = compile(bridge, tables, &objects, &mut slots)?;
+    batch.put(&Fact { name: SLOTS_FACT.into(), value: serde_json::to_value(&slots).unwrap_or_default() });
+    let policy = policy_hash(&bridge.options, &compiled);
+    let before = bridge.store.read_one::<Fact>(POLICY_FACT.into()).await?.map(|fact| fact.value);
+    let changed = before.as_ref().is_some_and(|before| before.as_str() != Some(&policy));
+    batch.put(&Fact { name: POLICY_FACT.into(), value: policy.into() });
+    bridge.commit(batch).await?;
+    let second_person_key = second_key(&bridge.options, &objects);
+    Ok(Prepared { tables: compiled, objects, key, retry_held: bridge.run.retry_held || changed, second_person_key })
+}
+
+impl Bridge {
+    fn missing_table(&self, table: Table) {
+        self.count(|summary| summary.warn(format!("Dynamics has no table {table} that the application user can see; it is left out")));
+    }
+}
+
+async fn describes(bridge: &Bridge) -> Result<(BTreeMap<Object, ObjectSchema>, Batch), SyncError> {
+    let now = bridge.clock.now();
+    let mut batch = Batch::new();
+    if let Some(fact) = bridge.store.read_one::<Fact>(DESCRIBE_FACT.into()).await?
+        && let Ok(saved) = serde_json::from_value::<SavedDescribes>(fact.value)
+        && since(saved.at, now) < DESCRIBE_MAX_AGE
+    {
+        return Ok((saved.objects, batch));
+    }
+    let mut objects = BTreeMap::new();
+    for object in Object::ALL {
+        let schema = bridge.marketo.describe(object).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+        objects.insert(object, schema);
+    }
+    check_keys(&bridge.options, &objects)?;
+    let saved = SavedDescribes { at: now, objects };
+    batch.put(&Fact { name: DESCRIBE_FACT.into(), value: serde_json::to_value(&saved).unwrap_or_default() });
+    Ok((saved.objects, batch))
+}
+
+/// Forgets Marketo's describes, so that the next cycle reads them anew.
+pub fn forget_describes(batch: &mut Batch) {
+    batch.remove::<Fact>(DESCRIBE_FACT.into());
+}
+
+/// Whether Marketo has the key fields.
+fn check_keys(options: &Options, objects: &BTreeMap<Object, ObjectSchema>) -> Result<(), SyncError> {
+    let mut problems = Vec::new();
+    let person = &options.keys.person;
+    if let Some(schema) = objects.get(&Object::Lead) {
+        if schema.fields.field(person).is_none() {
+            problems.push(Problem {
+                code: "person-key-missing",
+                place: "keys.person".into(),
+                message: format!(
+                    "Marketo's person has no field {person}; have Marketo enable the feature \"MSI Non-Native\" for this subscription, or \
+                     name a custom field of your own in keys.person"
+                ),
+            });
+        } else if !schema.searchable.iter().any(|field| field.eq_ignore_ascii_case(person)) {
+            problems.push(Problem {
+                code: "person-key-not-searchable",
+                place: "keys.person".into(),
+                message: format!("Marketo can't look people up by {person}; name a custom field of type string in keys.person"),
+            });
+        }
+    }
+    if let (Some(field), Some(schema)) = (&options.keys.company, objects.get(&Object::Company))
+        && schema.fields.field(field).is_none_or(|field| !field.updateable)
+    {
+        problems.push(Problem {
+            code: "company-key-missing",
+            place: "keys.company".into(),
+            message: format!("Marketo's company has no field {field} that can be written; make it, or remove the entry"),
+        });
+    }
+    if problems.is_empty() { Ok(()) } else { Err(SyncError::Configuration(problems)) }
+}
+
+fn second_key(options: &Options, objects: &BTreeMap<Object, ObjectSchema>) -> Option<String> {
+    let standard = "externalPersonId";
+    let is_custom = !options.keys.person.eq_ignore_ascii_case(standard);
+    let there = objects.get(&Object::Lead).and_then(|schema| schema.fields.field(standard));
+    there.filter(|_| is_custom).map(|field| field.name.clone())
+}
+
+async fn fingerprint_key(bridge: &Bridge, batch: &mut Batch) -> Result<FingerprintKey, SyncError> {
+    if let Some(fact) = bridge.store.read_one::<Fact>(KEY_FACT.into()).await?
+        && let Some(key) = fact.value.as_u64()
+    {
+        return Ok(FingerprintKey(key));
+    }
+    let key = fastrand::u64(..);
+    batch.put(&Fact { name: KEY_FACT.into(), value: key.into() });
+    Ok(FingerprintKey(key))
+}
+
+fn compile(
+    bridge: &Bridge,
+    tables: BTreeMap<Table, DynamicsTable>,
+    objects: &BTreeMap<Object, ObjectSchema>,
+    slots: &mut BTreeMap<Object, Slots>,
+) -> Result<BTreeMap<Table, TablePlan>, SyncError> {
+    let options = &bridge.options;
+    let none = TargetSchema::default();
+    let company = objects.get(&Object::Company).map_or(&none, |schema| &schema.fields);
+    let mut problems = Vec::new();
+    let mut plans = BTreeMap::new();
+    for (table, described) in tables {
+        let mut map = None;
+        if let Some(object) = table.object() {
+            let secured = options
+                .fields
+                .readable_secured
+                .iter()
+                .filter_map(|name| name.strip_prefix(&format!("{table}.")))
+                .map(str::to_owned)
+                .collect();
+            let target = objects.get(&object).map_or(&none, |schema| &schema.fields);
+            let context = MapContext { columns: &described.columns, readable_secured: &secured, target, company };
+            let specs = options.fields.of(table).cloned().unwrap_or_default();
+            match FieldMap::compile(table, object, &specs, context, slots.entry(object).or_default()) {
+                Ok(compiled) => {
+                    for note in compiled.notes {
+                        tracing::debug!(table = note.table.name(), field = note.field, "{}", note.message);
+                    }
+                    map = Some(compiled.map);
+                }
+                Err(found) => problems.extend(found.into_iter().map(|problem| Problem {
+                    code: "field-map",
+                    place: format!("fields.{}.{}", problem.table, problem.field),
+                    message: problem.message,
+                })),
+            }
+        }
+        let msi = match msi_map(bridge, table, &described.columns, objects) {
+            Ok(msi) => msi,
+            Err(found) => {
+                problems.extend(found);
+                MsiMap::default()
+            }
+        };
+        let select = select(table, &described.columns, map.as_ref(), &msi);
+        let text = format!(
+            "{}\n{}\n{:?}",
+            map.as_ref().map(FieldMap::describe).unwrap_or_default(),
+            select.join(","),
+            policy_of_table(options, table)
+        );
+        let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
+        plans.insert(table, TablePlan { table: described, select, map, msi, hash });
+    }
+    if problems.is_empty() { Ok(plans) } else { Err(SyncError::Configuration(problems)) }
+}
+
+/// What of the policy changes how rows of a table are mapped.
+fn policy_of_table(options: &Options, table: Table) -> Option<bool> {
+    (table == Table::Lead).then_some(options.policy.send_company_name)
+}
+
+fn msi_map(bridge: &Bridge, table: Table, columns: &Columns, objects: &BTreeMap<Object, ObjectSchema>) -> Result<MsiMap, Vec<Problem>> {
+    let specs = match table {
+        Table::Lead => &bridge.options.msi.lead,
+        Table::Contact => &bridge.options.msi.contact,
+        Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Account | Table::Opportunity | Table::Connection => {
+            return Ok(MsiMap::default());
+        }
+    };
+    let Some(person) = objects.get(&Object::Lead).filter(|_| bridge.options.write_back.enabled) else { return Ok(MsiMap::default()) };
+    let map = MsiMap::find(table, columns, &person.fields, specs).map_err(|problems| {
+        let problem = |problem: planner::msi::MsiProblem| Problem {
+            code: "msi-column",
+            place: format!("msi.{}", problem.table),
+            message: problem.message,
+        };
+        problems.into_iter().map(problem).collect::<Vec<_>>()
+    })?;
+    for note in &map.notes {
+        bridge.count(|summary| summary.warn(note.clone()));
+    }
+    Ok(map)
+}
+
+/// The columns to read: the key, what links need, what the map reads, and what the MSI columns hold now.
+fn select(table: Table, columns: &Columns, map: Option<&FieldMap>, msi: &MsiMap) -> Vec<String> {
+    let lookup_is_there = |selected: &str| {
+        let name = selected.strip_prefix('_').and_then(|name| name.strip_suffix("_value")).unwrap_or(selected);
+        columns.contains_key(name)
+    };
+    let mut wanted: Vec<&str> = match table {
+        Table::SystemUser => USER_COLUMNS.to_vec(),
+        Table::Team => vec!["_administratorid_value"],
+        Table::ConnectionRole => vec!["name"],
+        Table::Account | Table::Lead | Table::Contact | Table::Opportunity => OWNER_COLUMNS.to_vec(),
+        Table::Connection => CONNECTION_COLUMNS.to_vec(),
+    };
+    wanted.extend(company_columns(table));
+    wanted.extend(alias_columns(table));
+    if matches!(table, Table::Lead | Table::Opportunity) {
+        wanted.push("statecode");
+    }
+    if table == Table::Lead {
+        wanted.push("companyname");
+    }
+    let mut select: Vec<String> = wanted.into_iter().filter(|column| lookup_is_there(column)).map(str::to_owned).collect();
+    let as_selected = |column: String| match columns.get(&column).map(|column| column.kind) {
+        Some(planner::ColumnKind::Lookup) => format!("_{column}_value"),
+        Some(_) | None => column,
+    };
+    select.extend(map.map(FieldMap::select).unwrap_or_default().into_iter().map(as_selected));
+    select.extend(msi.columns().map(str::to_owned));
+    select.sort();
+    select.dedup();
+    select
+}
+
+/// Changes when a decision does that could make a held record sendable.
+fn policy_hash(options: &Options, plans: &BTreeMap<Table, TablePlan>) -> String {
+    let plans: Vec<&str> = plans.values().map(|plan| plan.hash.as_str()).collect();
+    let text = format!("{:?}\n{:?}\n{}", options.policy, options.keys, plans.join(","));
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+}

@@ -1,0 +1,67 @@
+//! What a cycle is doing, for whoever watches.
+
+use std::{fmt, sync::Arc};
+
+use base::{Object, Table};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Both sides' metadata are read.
+    Preparing,
+    /// A table's changes are read; so many rows until now.
+    Captured {
+        /// The table.
+        table: Table,
+        /// Rows read so far in this cycle.
+        rows: u64,
+    },
+    /// An object is being sent; so many records are settled of so many.
+    Pushed {
+        /// The object.
+        object: Object,
+        /// Settled so far: confirmed, held or waiting.
+        done: u64,
+        /// Records that were to be looked at.
+        total: u64,
+    },
+    /// MSI fields are being read and written.
+    WrittenBack {
+        /// People looked at so far.
+        read: u64,
+        /// Rows written so far.
+        written: u64,
+        /// People to look at.
+        total: u64,
+    },
+    /// The cycle is over.
+    Done,
+}
+
+/// Who watches. Cheap to clone.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(Step) + Send + Sync>);
+
+impl Progress {
+    /// Calls `watch` for each step.
+    pub fn new(watch: impl Fn(Step) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(watch))
+    }
+
+    /// Nobody watches.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// Tells a step.
+    pub fn tell(&self, step: Step) {
+        (self.0)(step);
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
+}

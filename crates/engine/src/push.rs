@@ -1,0 +1,38 @@
+//! Drains the outbox, object by object, parents before children (rule R1).
+//!
+//! Every outcome is saved record by record as soon as its call is answered: confirmed, waiting, held, or left to be tried again. What a
+//! call that was never answered did is asked for, not guessed.
+
+mod flight;
+mod gate;
+mod object;
+mod outcome;
+mod person;
+mod person_calls;
+mod role;
+mod spelling;
+mod tally;
+
+use base::Object;
+
+pub(crate) use gate::load_links;
+pub use tally::{Left, left};
+
+use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
+
+/// Sends what the outbox holds.
+///
+/// # Errors
+/// When a quota is used up, a side can't be reached, or the state can't be written. Everything answered until then is saved.
+pub async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    for object in Object::ALL {
+        let pushed = match object {
+            Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, object).await,
+            Object::Lead => person::push(bridge, prepared).await,
+            Object::Role => role::push(bridge, prepared).await,
+        };
+        tally::count_left(bridge, object).await?;
+        pushed?;
+    }
+    Ok(())
+}

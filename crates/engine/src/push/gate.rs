@@ -1,0 +1,131 @@
+//! Whether a record may be sent now: not held, and everything it refers to in Marketo already.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use base::{
+    Guid, Object, RecordId, Table, Timestamp,
+    time::{later, since},
+};
+use planner::Desired;
+use store::{
+    Batch, StoreExt,
+    record::{Link, Outbox, OutboxState, record_key},
+};
+
+use crate::{bridge::Bridge, error::SyncError};
+
+/// How long a held record rests before it is tried again by itself.
+pub(super) const HELD_REST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long something may wait before a person is asked.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Held records tried again by themselves in one cycle, for each object.
+const RETRIES_MAX: usize = 300;
+
+/// The code of a record that has waited too long; it costs no call to look again, so that it is looked at in every cycle.
+const PARENT_MISSING: &str = "parent-missing";
+
+/// Decides, page by page, what is sent.
+#[derive(Debug)]
+pub(super) struct Gate<'a> {
+    bridge: &'a Bridge,
+    retry_held: bool,
+    retries_left: usize,
+}
+
+/// The links of a page's records and of what they refer to.
+pub(crate) type Links = BTreeMap<RecordId, Link>;
+
+impl<'a> Gate<'a> {
+    pub(super) fn new(bridge: &'a Bridge, retry_held: bool) -> Self {
+        Self { bridge, retry_held, retries_left: if retry_held { usize::MAX } else { RETRIES_MAX } }
+    }
+
+    /// Whether a record that is held may be tried now.
+    pub(super) fn may_try(&mut self, entry: &Outbox, now: Timestamp) -> bool {
+        match &entry.body.state {
+            OutboxState::Ready | OutboxState::Waiting { .. } => true,
+            OutboxState::Held { code, .. } if code == PARENT_MISSING => true,
+            OutboxState::Held { retry_at, .. } => {
+                let due = self.retry_held || *retry_at <= now;
+                let may = due && self.retries_left > 0;
+                self.retries_left -= usize::from(may);
+                may
+            }
+        }
+    }
+
+    /// Loads the links of records and of all they refer to.
+    pub(super) async fn links(&self, entries: &[(Outbox, Desired)]) -> Result<Links, SyncError> {
+        let mut ids: BTreeSet<RecordId> = BTreeSet::new();
+        for (entry, desired) in entries {
+            ids.insert(entry.record);
+            ids.extend(parents(desired));
+        }
+        load_links(self.bridge, &ids).await
+    }
+
+    /// The first thing a record refers to that Marketo doesn't have.
+    pub(super) fn missing_parent(desired: &Desired, links: &Links) -> Option<RecordId> {
+        parents(desired).find(|parent| links.get(parent).is_none_or(|link| !link.is_confirmed()))
+    }
+
+    /// Notes that a record waits, or that it has waited too long.
+    pub(super) fn wait(&self, entry: &Outbox, on: RecordId, now: Timestamp, batch: &mut Batch) {
+        let mut entry = entry.clone();
+        let waiting_since = match &entry.body.state {
+            OutboxState::Waiting { .. } | OutboxState::Held { .. } => entry.body.since,
+            OutboxState::Ready => now,
+        };
+        let state = if since(waiting_since, now) >= WAIT_MAX {
+            let reason =
+                format!("it refers to {on}, which has not come to Marketo for 24 hours; see whether that record is held or missing");
+            OutboxState::Held { code: PARENT_MISSING.into(), reason, retry_at: later(now, HELD_REST) }
+        } else {
+            OutboxState::Waiting { on }
+        };
+        if entry.body.state != state {
+            entry.body.since = waiting_since;
+            entry.body.state = state;
+            batch.put(&entry);
+        }
+    }
+}
+
+/// Loads links by id.
+pub(crate) async fn load_links(bridge: &Bridge, ids: &BTreeSet<RecordId>) -> Result<Links, SyncError> {
+    let keys: Vec<_> = ids.iter().map(|id| record_key(*id)).collect();
+    let links = bridge.store.read::<Link>(&keys).await?;
+    Ok(links.into_iter().flatten().map(|link| (link.record, link)).collect())
+}
+
+fn parents(desired: &Desired) -> impl Iterator<Item = RecordId> {
+    let owner = desired.owner.map(|id| RecordId::new(Table::SystemUser, id));
+    let company = desired.company.map(|id| RecordId::new(Table::Account, id));
+    owner.into_iter().chain(company)
+}
+
+/// A record put aside until a person changes something.
+pub(super) fn hold(entry: &Outbox, code: impl Into<String>, reason: impl Into<String>, now: Timestamp) -> Outbox {
+    let mut entry = entry.clone();
+    let (code, reason) = (code.into(), reason.into());
+    tracing::info!(record = %entry.record, object = entry.object.name(), code, "held");
+    entry.body.attempts += 1;
+    entry.body.since = now;
+    entry.body.state = OutboxState::Held { code, reason, retry_at: later(now, HELD_REST) };
+    entry
+}
+
+/// Pages of an object's outbox.
+pub(super) async fn next_page(bridge: &Bridge, object: Object, after: Option<&[u8]>, limit: usize) -> Result<Vec<Outbox>, SyncError> {
+    Ok(bridge.store.list::<Outbox>(&[object.code()], after, limit).await?)
+}
+
+/// The key under which others refer to a record.
+pub(super) fn reference(links: &Links, table: Table, id: Guid) -> String {
+    links.get(&RecordId::new(table, id)).map_or_else(|| id.to_string(), Link::reference)
+}

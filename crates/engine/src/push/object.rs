@@ -1,0 +1,333 @@
+//! Sales persons, companies and opportunities: written by their own key, created or updated in one call.
+
+use std::collections::BTreeMap;
+
+use base::{Guid, Object, Table, Timestamp};
+use futures::FutureExt;
+use planner::{
+    Desired, FieldMap, Fingerprints,
+    diff::{Change, Known, change, change_with_fill, needs_current},
+    mapping::Owner,
+    pack::{Packer, RECORDS_MAX},
+};
+use serde_json::{Map, Value};
+use store::{
+    Batch, Record,
+    record::{Link, LinkFlags, Outbox},
+};
+
+use crate::{
+    bridge::Bridge,
+    error::{Side, SyncError},
+    marketo::{SyncMode, Verdict, key_field},
+    prepare::Prepared,
+    progress::Step,
+    push::{
+        flight::Flight,
+        gate::{Gate, Links, hold, next_page, reference},
+        outcome::{Whole, judge},
+        spelling::Spellings,
+    },
+};
+
+/// One record on its way.
+#[derive(Debug, Clone)]
+struct Sendable {
+    entry: Outbox,
+    link: Link,
+    change: Change,
+    record: Map<String, Value>,
+}
+
+/// What came of one record.
+type Outcome = (Sendable, Result<Verdict, (String, String)>);
+
+/// A batch that was answered, or why nothing more can be sent.
+struct Answered {
+    outcomes: Vec<Outcome>,
+    stop: Option<SyncError>,
+}
+
+/// Sends an object's outbox.
+pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, object: Object) -> Result<(), SyncError> {
+    let total = bridge.store.count(Outbox::FAMILY, &[object.code()]).await?;
+    if total == 0 {
+        return Ok(());
+    }
+    let mut pusher = Pusher {
+        bridge,
+        prepared,
+        object,
+        table: object.tables().first().copied().unwrap_or(Table::Account),
+        gate: Gate::new(bridge, prepared.retry_held),
+        spellings: Spellings::load(bridge, object).await?,
+        packer: Packer::new(RECORDS_MAX),
+        done: 0,
+        total,
+    };
+    pusher.run().await
+}
+
+struct Pusher<'a> {
+    bridge: &'a Bridge,
+    prepared: &'a Prepared,
+    object: Object,
+    table: Table,
+    gate: Gate<'a>,
+    spellings: Option<Spellings>,
+    packer: Packer<Sendable>,
+    done: u64,
+    total: u64,
+}
+
+impl Pusher<'_> {
+    async fn run(&mut self) -> Result<(), SyncError> {
+        let mut flight = Flight::new(self.bridge.marketo.in_flight_max());
+        let mut after: Option<Vec<u8>> = None;
+        let (mut exhausted, mut stop) = (false, None);
+        loop {
+            while stop.is_none() && !exhausted && flight.has_room() {
+                match self.next_batches(&mut after).await {
+                    Ok((batches, last)) => {
+                        exhausted = last;
+                        batches.into_iter().for_each(|batch| flight.start(send(self.bridge, self.object, batch)));
+                    }
+                    // What is under way is waited for all the same, because its outcome must be saved.
+                    Err(error) => stop = Some(error),
+                }
+            }
+            let Some(answered) = flight.next().await else {
+                return stop.map_or(Ok(()), Err);
+            };
+            self.settle(answered.outcomes).await?;
+            if let Some(error) = answered.stop {
+                flight.cancel_queued();
+                stop.get_or_insert(error);
+            }
+        }
+    }
+
+    /// The batches that the next page fills, and whether it was the last.
+    async fn next_batches(&mut self, after: &mut Option<Vec<u8>>) -> Result<(Vec<Vec<Sendable>>, bool), SyncError> {
+        let page = next_page(self.bridge, self.object, after.as_deref(), RECORDS_MAX).await?;
+        let Some(last) = page.last() else {
+            return Ok((self.packer.take().into_iter().collect(), true));
+        };
+        *after = Some(last.key());
+        Ok((self.prepare_page(page).await?, false))
+    }
+
+    /// Sorts a page: what rests, what waits, what is already as it should be, and what is sent.
+    async fn prepare_page(&mut self, page: Vec<Outbox>) -> Result<Vec<Vec<Sendable>>, SyncError> {
+        let now = self.bridge.clock.now();
+        let entries: Vec<(Outbox, Desired)> = page
+            .into_iter()
+            .filter(|entry| self.gate.may_try(entry, now))
+            .map(|entry| {
+                let desired = Desired::read(&entry.body.desired);
+                (entry, desired)
+            })
+            .collect();
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut links = self.gate.links(&entries).await?;
+        let mut batch = Batch::new();
+        let mut ready = Vec::new();
+        for (entry, desired) in entries {
+            match Gate::missing_parent(&desired, &links) {
+                Some(parent) => {
+                    self.gate.wait(&entry, parent, now, &mut batch);
+                    self.done += 1;
+                }
+                None if self.object == Object::Opportunity && desired.company.is_none() && self.bridge.options.policy.require_company => {
+                    batch.put(&hold(&entry, "company-required", "it has no account, and policy.require_company asks for one", now));
+                    self.done += 1;
+                }
+                None => ready.push((entry, desired)),
+            }
+        }
+        self.learn_spellings(&ready, &mut links).await?;
+        let current = self.current(&ready, &links).await?;
+        let map = self.prepared.map(self.table)?;
+        let mut batches = Vec::new();
+        for (entry, desired) in ready {
+            let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
+            let change = self.change(map, &desired, &link, current.get(&entry.record.id));
+            if change.is_empty() && link.is_confirmed() {
+                self.confirm_unsent(&entry, link, change, &mut batch);
+                continue;
+            }
+            let record = self.record(&link, &change, &links);
+            let bytes = serde_json::to_vec(&record).map_or(0, |bytes| bytes.len());
+            batches.extend(self.packer.push(Sendable { entry, link, change, record }, bytes));
+        }
+        self.bridge.commit(batch).await?;
+        self.tell();
+        Ok(batches)
+    }
+
+    fn confirm_unsent(&mut self, entry: &Outbox, mut link: Link, change: Change, batch: &mut Batch) {
+        link.confirmed = change.confirmed.write();
+        batch.put(&link);
+        batch.remove::<Outbox>(entry.key());
+        self.done += 1;
+    }
+
+    fn change(&self, map: &FieldMap, desired: &Desired, link: &Link, current: Option<&Map<String, Value>>) -> Change {
+        let (key, confirmed) = (self.prepared.key, Fingerprints::read(&link.confirmed));
+        match (link.is_confirmed(), current) {
+            (true, None) => change(map, desired, &confirmed, key, Known::Confirmed),
+            (true, Some(current)) => change_with_fill(map, desired, &confirmed, key, current),
+            (false, None) => change(map, desired, &confirmed, key, Known::Nothing),
+            (false, Some(current)) => change(map, desired, &confirmed, key, Known::Current(current)),
+        }
+    }
+
+    /// At the first link-up: whether Marketo stores these keys in another spelling.
+    async fn learn_spellings(&mut self, ready: &[(Outbox, Desired)], links: &mut Links) -> Result<(), SyncError> {
+        let new: Vec<Guid> = ready
+            .iter()
+            .map(|(entry, _)| entry.record)
+            .filter(|record| links.get(record).is_none_or(|link| !link.is_confirmed()))
+            .map(|record| record.id)
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let field = key_field(self.object);
+        let spellings = match self.spellings.take() {
+            Some(spellings) => spellings,
+            None => Spellings::sample(self.bridge, self.object, field, &new).await?,
+        };
+        for (id, stored) in spellings.stored_keys(self.bridge, self.object, field, &new).await? {
+            if let Some(link) = links.get_mut(&base::RecordId::new(self.table, id)) {
+                link.stored_key = Some(stored);
+            }
+        }
+        self.spellings = Some(spellings);
+        Ok(())
+    }
+
+    /// What Marketo holds of the records for which that decides: fields that are sent only on creation, or only where it has nothing.
+    async fn current(&self, ready: &[(Outbox, Desired)], links: &Links) -> Result<BTreeMap<Guid, Map<String, Value>>, SyncError> {
+        let map = self.prepared.map(self.table)?;
+        if map.rules.iter().all(|rule| rule.owner == Owner::Crm) {
+            return Ok(BTreeMap::new());
+        }
+        let field = key_field(self.object);
+        let asked: Vec<String> = ready
+            .iter()
+            .filter_map(|(entry, desired)| {
+                let link = links.get(&entry.record)?;
+                let confirmed = Fingerprints::read(&link.confirmed);
+                (!link.is_confirmed() || needs_current(map, desired, &confirmed, self.prepared.key)).then(|| link.reference())
+            })
+            .collect();
+        let fields: Vec<&str> =
+            map.rules.iter().map(|rule| rule.target.name.as_str()).chain([field, "externalSalesPersonId", "externalCompanyId"]).collect();
+        let mut current = BTreeMap::new();
+        for chunk in asked.chunks(RECORDS_MAX) {
+            let found = self.bridge.marketo.query(self.object, field, chunk.to_vec(), &fields).await;
+            for record in found.map_err(|error| SyncError::of_call(Side::Marketo, error))? {
+                if let Some(id) = record.get(field).and_then(Value::as_str).and_then(|text| text.parse().ok()) {
+                    current.insert(id, record);
+                }
+            }
+        }
+        Ok(current)
+    }
+
+    /// The record as it is sent: its key, and what changes.
+    fn record(&self, link: &Link, change: &Change, links: &Links) -> Map<String, Value> {
+        let mut record = Map::new();
+        record.insert(key_field(self.object).into(), link.reference().into());
+        if self.object == Object::Company
+            && let Some(field) = &self.bridge.options.keys.company
+            && !link.is_confirmed()
+        {
+            record.insert(field.clone(), link.record.id.to_string().into());
+        }
+        record.extend(change.fields.clone());
+        if let Some(owner) = change.owner.filter(|_| self.object != Object::SalesPerson) {
+            let owner = owner.map_or(Value::Null, |owner| reference(links, Table::SystemUser, owner).into());
+            record.insert("externalSalesPersonId".into(), owner);
+        }
+        if let Some(company) = change.company.filter(|_| self.object == Object::Opportunity) {
+            record.insert("externalCompanyId".into(), reference(links, Table::Account, company).into());
+        }
+        record
+    }
+
+    async fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), SyncError> {
+        let now = self.bridge.clock.now();
+        let mut batch = Batch::new();
+        self.done += outcomes.len() as u64;
+        for outcome in outcomes {
+            self.settle_one(outcome, now, &mut batch);
+        }
+        self.bridge.commit(batch).await?;
+        self.tell();
+        Ok(())
+    }
+
+    fn settle_one(&self, (mut sent, outcome): Outcome, now: Timestamp, batch: &mut Batch) {
+        match outcome {
+            Ok(verdict) if verdict.confirmed => {
+                self.bridge.count(|summary| {
+                    let line = summary.pushed(self.object);
+                    if verdict.created {
+                        line.created += 1
+                    } else {
+                        line.updated += 1
+                    }
+                    line.fields += sent.change.len() as u64;
+                });
+                sent.link.confirmed = sent.change.confirmed.write();
+                sent.link.marketo_id = verdict.id.or(sent.link.marketo_id);
+                sent.link.flags = sent.link.flags.with(LinkFlags::CONFIRMED, true);
+                batch.put(&sent.link);
+                batch.remove::<Outbox>(sent.entry.key());
+            }
+            Ok(verdict) => batch.put(&hold(&sent.entry, verdict.code, verdict.message, now)),
+            Err((code, message)) => batch.put(&hold(&sent.entry, code, message, now)),
+        }
+    }
+
+    fn tell(&self) {
+        self.bridge.progress.tell(Step::Pushed { object: self.object, done: self.done, total: self.total });
+    }
+}
+
+/// Sends a batch; where it is refused as a whole, its halves, until the record that spoils it stands alone.
+fn send(bridge: &Bridge, object: Object, batch: Vec<Sendable>) -> futures::future::BoxFuture<'_, Answered> {
+    async move {
+        let records = batch.iter().map(|sendable| sendable.record.clone()).collect();
+        match bridge.marketo.sync(object, SyncMode::CreateOrUpdate, records).await {
+            Ok(verdicts) => Answered { outcomes: batch.into_iter().zip(verdicts.into_iter().map(Ok)).collect(), stop: None },
+            Err(error) => {
+                let refusal =
+                    (error.code().to_owned(), error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone()));
+                match judge(error, true) {
+                    Whole::Stop(stop) => Answered { outcomes: Vec::new(), stop: Some(stop) },
+                    Whole::Halve | Whole::LookAgain if batch.len() <= 1 => {
+                        Answered { outcomes: batch.into_iter().map(|sendable| (sendable, Err(refusal.clone()))).collect(), stop: None }
+                    }
+                    Whole::Halve | Whole::LookAgain => halves(bridge, object, batch).await,
+                }
+            }
+        }
+    }
+    .boxed()
+}
+
+async fn halves(bridge: &Bridge, object: Object, mut batch: Vec<Sendable>) -> Answered {
+    let second = batch.split_off(batch.len() / 2);
+    let mut first = send(bridge, object, batch).await;
+    if first.stop.is_none() {
+        let second = send(bridge, object, second).await;
+        first.outcomes.extend(second.outcomes);
+        first.stop = second.stop;
+    }
+    first
+}

@@ -1,0 +1,216 @@
+//! The calls that people are found and written with, each answered record by record.
+
+use std::collections::BTreeSet;
+
+use base::Guid;
+use futures::{FutureExt, future::BoxFuture};
+use planner::identity::Person;
+use serde_json::{Map, Value};
+use store::{Batch, StoreExt, record::Fact};
+
+use crate::{
+    bridge::Bridge,
+    error::{Side, SyncError},
+    marketo::SyncMode,
+    prepare::Prepared,
+    push::{
+        outcome::{Whole, judge},
+        person::{Candidate, Write, email_of},
+    },
+};
+
+/// The fact that holds whether people can be created by external id.
+const EXTERNAL_LOOKUP_FACT: &str = "external_id_lookup";
+
+/// Kinds of calls, in the order in which they feed each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Lookup,
+    Read,
+    Create,
+    ByEmail,
+    CreateExternal,
+    Update,
+}
+
+/// A call ready to be made.
+#[derive(Debug)]
+pub(super) enum Call {
+    /// Looks people up by these external ids.
+    Lookup(Vec<Candidate>, Vec<String>),
+    /// Reads people by Marketo's id.
+    Read(Vec<Candidate>),
+    /// Creates people whose e-mail nobody has.
+    Create(Vec<Write>),
+    /// Looks people up by e-mail.
+    ByEmail(Vec<Candidate>),
+    /// Creates people by external id.
+    CreateExternal(Vec<Write>),
+    /// Updates people by Marketo's id.
+    Update(Vec<Write>),
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Lookup(Vec<Candidate>, Vec<Person>),
+    Read(Vec<Candidate>, Vec<Person>),
+    /// The people found, and the e-mails that more than a thousand have.
+    ByEmail(Vec<Candidate>, Vec<Person>, BTreeSet<String>),
+    /// What became of each write, and why nothing more can be sent, where that is so; what isn't listed stays in the outbox.
+    Written(Kind, Vec<(Write, Fate)>, Option<SyncError>),
+    /// Nothing more can be sent.
+    Stopped(SyncError),
+}
+
+/// What became of one write.
+#[derive(Debug)]
+pub(super) enum Fate {
+    Confirmed {
+        id: Option<i64>,
+        created: bool,
+    },
+    Refused {
+        code: String,
+        message: String,
+    },
+    /// Nobody knows: it is looked up.
+    Unknown,
+}
+
+impl Call {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Lookup(..) => Kind::Lookup,
+            Self::Read(_) => Kind::Read,
+            Self::Create(_) => Kind::Create,
+            Self::ByEmail(_) => Kind::ByEmail,
+            Self::CreateExternal(_) => Kind::CreateExternal,
+            Self::Update(_) => Kind::Update,
+        }
+    }
+
+    /// Makes it.
+    pub(super) fn make<'a>(self, bridge: &'a Bridge, key_field: &str, prepared: &Prepared) -> BoxFuture<'a, (Kind, Answer)> {
+        let kind = self.kind();
+        let key_field = key_field.to_owned();
+        let fields = fields(prepared, &key_field);
+        async move {
+            let answer = match self {
+                Self::Lookup(candidates, values) => match bridge.marketo.people(&key_field, values, &fields).await {
+                    Ok(found) => Answer::Lookup(candidates, found.people),
+                    Err(error) => stopped(error),
+                },
+                Self::Read(candidates) => {
+                    let ids = candidates.iter().filter_map(|candidate| candidate.link.marketo_id).map(|id| id.to_string()).collect();
+                    match bridge.marketo.people("id", ids, &fields).await {
+                        Ok(found) => Answer::Read(candidates, found.people),
+                        Err(error) => stopped(error),
+                    }
+                }
+                Self::ByEmail(candidates) => {
+                    let mut emails: Vec<String> =
+                        candidates.iter().filter_map(email_of).filter(|email| is_plain(email)).map(str::to_lowercase).collect();
+                    emails.sort();
+                    emails.dedup();
+                    match bridge.marketo.people("email", emails, &fields).await {
+                        Ok(found) => Answer::ByEmail(candidates, found.people, found.crowded),
+                        Err(error) => stopped(error),
+                    }
+                }
+                Self::Create(writes) => written(bridge, kind, SyncMode::CreateOnly, "email".into(), writes).await,
+                Self::CreateExternal(writes) => written(bridge, kind, SyncMode::CreateOnly, key_field, writes).await,
+                Self::Update(writes) => written(bridge, kind, SyncMode::UpdateOnly, "id".into(), writes).await,
+            };
+            (kind, answer)
+        }
+        .boxed()
+    }
+}
+
+fn stopped(error: wire::CallError) -> Answer {
+    Answer::Stopped(SyncError::of_call(Side::Marketo, error))
+}
+
+/// An address that can be a filter value: a comma would split it.
+pub(super) fn is_plain(email: &str) -> bool {
+    email.is_ascii() && !email.contains([',', ' '])
+}
+
+/// What look-ups ask for: what decides about identity, and every mapped field, so that only what differs is sent.
+fn fields(prepared: &Prepared, key_field: &str) -> Vec<String> {
+    let mut fields: BTreeSet<String> =
+        ["id", "email", "lastName", "updatedAt", key_field, "externalSalesPersonId", "externalCompanyId"].map(str::to_owned).into();
+    fields.extend(prepared.second_person_key.clone());
+    for map in prepared.tables.values().filter_map(|plan| plan.map.as_ref()).filter(|map| map.object == base::Object::Lead) {
+        fields.extend(map.rules.iter().map(|rule| rule.target.name.clone()));
+    }
+    fields.into_iter().collect()
+}
+
+async fn written(bridge: &Bridge, kind: Kind, mode: SyncMode, lookup: String, writes: Vec<Write>) -> Answer {
+    let (fates, stop) = write(bridge, mode, &lookup, writes).await;
+    Answer::Written(kind, fates, stop)
+}
+
+type Written = (Vec<(Write, Fate)>, Option<SyncError>);
+
+/// Sends a batch; where it is refused as a whole, its halves, until the record that spoils it stands alone.
+fn write<'a>(bridge: &'a Bridge, mode: SyncMode, lookup: &'a str, mut writes: Vec<Write>) -> BoxFuture<'a, Written> {
+    async move {
+        let records: Vec<Map<String, Value>> = writes.iter().map(|write| write.record.clone()).collect();
+        let error = match bridge.marketo.sync_people(mode, lookup, records).await {
+            Ok(verdicts) => {
+                let fate = |verdict: crate::marketo::Verdict| match verdict.confirmed {
+                    true => Fate::Confirmed { id: verdict.id, created: verdict.created },
+                    false => Fate::Refused { code: verdict.code, message: verdict.message },
+                };
+                return (writes.into_iter().zip(verdicts.into_iter().map(fate)).collect(), None);
+            }
+            Err(error) => error,
+        };
+        let code = error.code().to_owned();
+        let message = error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone());
+        match judge(error, mode == SyncMode::UpdateOnly) {
+            Whole::Stop(stop) => (Vec::new(), Some(stop)),
+            Whole::LookAgain => (writes.into_iter().map(|write| (write, Fate::Unknown)).collect(), None),
+            Whole::Halve if writes.len() <= 1 => {
+                (writes.into_iter().map(|write| (write, Fate::Refused { code: code.clone(), message: message.clone() })).collect(), None)
+            }
+            Whole::Halve => {
+                let second = writes.split_off(writes.len() / 2);
+                let (mut fates, stop) = write(bridge, mode, lookup, writes).await;
+                if stop.is_some() {
+                    return (fates, stop);
+                }
+                let (more, stop) = write(bridge, mode, lookup, second).await;
+                fates.extend(more);
+                (fates, stop)
+            }
+        }
+    }
+    .boxed()
+}
+
+impl Bridge {
+    /// Whether people can be created by `key_field`: asked once with an update of nobody, which changes nothing.
+    pub(super) async fn probe_external_lookup(&self, key_field: &str) -> Result<bool, SyncError> {
+        if let Some(fact) = self.store.read_one::<Fact>(EXTERNAL_LOOKUP_FACT.into()).await?
+            && let Some(can) = fact.value.as_bool()
+        {
+            return Ok(can);
+        }
+        let nobody = Guid::from_u128(u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)));
+        let record: Map<String, Value> = [(key_field.to_owned(), Value::String(nobody.to_string()))].into_iter().collect();
+        let code = match self.marketo.sync_people(SyncMode::UpdateOnly, key_field, vec![record]).await {
+            Ok(verdicts) => verdicts.into_iter().next().map(|verdict| verdict.code).unwrap_or_default(),
+            Err(error) if matches!(error.code(), "1006" | "1011" | "1003") => error.code().to_owned(),
+            Err(error) => return Err(SyncError::of_call(Side::Marketo, error)),
+        };
+        let can = code == "1004";
+        let mut batch = Batch::new();
+        batch.put(&Fact { name: EXTERNAL_LOOKUP_FACT.into(), value: can.into() });
+        self.commit(batch).await?;
+        Ok(can)
+    }
+}

@@ -1,0 +1,428 @@
+//! Opportunity roles: derived from what in Dynamics yields them, and sent with their opportunities' and people's Marketo keys (rule R8).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{Guid, Object, RecordId, Table, Timestamp};
+use futures::{FutureExt, future::BoxFuture};
+use planner::{
+    pack::{Packer, RECORDS_MAX},
+    role::{Kind, RoleTexts, RoleWanted, Source, brake_allows, derive},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use store::{
+    Batch, Record, StoreExt,
+    record::{
+        DirtyRoles, Link, LinkFlags, Outbox, OutboxState, Refetch, Role, RoleName, RoleSource, SourceKind,
+        role::{SourceBy, SourceIndex},
+    },
+};
+
+use crate::{
+    bridge::Bridge,
+    error::SyncError,
+    marketo::{SyncMode, Verdict},
+    prepare::Prepared,
+    progress::Step,
+    push::{
+        flight::Flight,
+        gate::{Gate, Links, hold, load_links, next_page, reference},
+        outcome::{Whole, judge},
+    },
+};
+
+/// Opportunities whose roles are derived in one commit.
+const DERIVED_AT_ONCE: usize = 300;
+
+/// What is asked of one role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Wish {
+    /// It shall be there.
+    Keep { contact: Guid, name: String, primary: bool },
+    /// It shall not; `lead` and `name` are its key.
+    Remove { contact: Guid, lead: i64, name: String },
+}
+
+/// One role on its way.
+#[derive(Debug, Clone)]
+struct Sendable {
+    entry: Outbox,
+    wish: Wish,
+    lead: i64,
+    record: Map<String, Value>,
+}
+
+/// What came of one role: Marketo's verdict, or the code and words with which its call was refused.
+type Outcome = (Sendable, Result<Verdict, (String, String)>);
+
+struct Answered {
+    outcomes: Vec<Outcome>,
+    stop: Option<SyncError>,
+}
+
+/// Derives the roles that may have changed, then sends what the outbox holds of them.
+pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    derive_dirty(bridge).await?;
+    let total = bridge.store.count(Outbox::FAMILY, &[Object::Role.code()]).await?;
+    if total == 0 {
+        return Ok(());
+    }
+    let removals = brake(bridge).await?;
+    let mut pusher = Pusher {
+        bridge,
+        gate: Gate::new(bridge, prepared.retry_held),
+        removals,
+        keep: Packer::new(RECORDS_MAX),
+        remove: Packer::new(RECORDS_MAX),
+        done: 0,
+        total,
+    };
+    pusher.run().await
+}
+
+/// Whether roles may be removed in this cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Removals {
+    Allowed,
+    Stopped,
+}
+
+/// The brake: how many roles would be removed, against how many there are.
+async fn brake(bridge: &Bridge) -> Result<Removals, SyncError> {
+    let (mut removals, mut after) = (0u64, None::<Vec<u8>>);
+    loop {
+        let page = next_page(bridge, Object::Role, after.as_deref(), 1_000).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.key());
+        removals += page.iter().filter(|entry| matches!(read_wish(entry), Some(Wish::Remove { .. }))).count() as u64;
+    }
+    let total = bridge.store.count(Role::FAMILY, &[]).await?;
+    let brake = &bridge.options.brake;
+    if brake_allows(removals, total, brake.percent, brake.count) || bridge.run.allow.contains("role-removals") {
+        return Ok(Removals::Allowed);
+    }
+    tracing::warn!(removals, total, "removing roles was stopped by the brake");
+    bridge.count(|summary| {
+        summary.stopped_by_brake.insert("role-removals".into(), removals);
+        summary.warn(format!(
+            "{removals} of {total} roles would be removed from Marketo, more than [brake] allows; if that is right, run\n  insight-bridge sync --allow role-removals"
+        ));
+    });
+    Ok(Removals::Stopped)
+}
+
+/// Derives the roles of all opportunities of which something changed, and puts the differences into the outbox.
+async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
+    let mut texts = None;
+    loop {
+        let dirty = bridge.store.list::<DirtyRoles>(&[], None, DERIVED_AT_ONCE).await?;
+        if dirty.is_empty() {
+            return Ok(());
+        }
+        if texts.is_none() {
+            texts = Some(RoleTexts::new(all_role_names(bridge).await?));
+        }
+        let (Some(texts), now) = (&texts, bridge.clock.now()) else { return Ok(()) };
+        let mut batch = Batch::new();
+        for dirty in &dirty {
+            derive_one(bridge, dirty.opportunity, texts, now, &mut batch).await?;
+            batch.remove::<DirtyRoles>(dirty.key());
+        }
+        bridge.commit(batch).await?;
+    }
+}
+
+async fn all_role_names(bridge: &Bridge) -> Result<Vec<(Guid, String)>, SyncError> {
+    let (mut names, mut after) = (Vec::new(), None::<Vec<u8>>);
+    loop {
+        let page = bridge.store.list::<RoleName>(&[], after.as_deref(), 1_000).await?;
+        let Some(last) = page.last() else { return Ok(names) };
+        after = Some(last.key());
+        names.extend(page.into_iter().map(|role| (role.id, role.name)));
+    }
+}
+
+async fn derive_one(bridge: &Bridge, opportunity: Guid, texts: &RoleTexts, now: Timestamp, batch: &mut Batch) -> Result<(), SyncError> {
+    let store = &bridge.store;
+    let entries = store.list::<SourceIndex>(&SourceIndex::prefix(SourceBy::Opportunity, opportunity), None, usize::MAX).await?;
+    let keys: Vec<_> = entries.iter().map(|entry| RoleSource::key_of(entry.source)).collect();
+    let sources: Vec<Source> = store.read::<RoleSource>(&keys).await?.into_iter().flatten().map(|source| source_of(&source)).collect();
+    let wanted = derive(&sources, texts, &bridge.options.policy.default_role);
+    let known = store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await?;
+    let contacts: BTreeSet<RecordId> = wanted.iter().map(|role| RecordId::new(Table::Contact, role.contact)).collect();
+    let links = load_links(bridge, &contacts).await?;
+    let wishes = difference(&wanted, &known, &links);
+    let record = RecordId::new(Table::Opportunity, opportunity);
+    let before = store.list::<Outbox>(&Outbox::key_of(Object::Role, opportunity, ""), None, usize::MAX).await?;
+    let mut before: BTreeMap<String, Outbox> = before.into_iter().map(|entry| (entry.part.clone(), entry)).collect();
+    for (part, wish) in wishes {
+        let desired = serde_json::to_value(&wish).unwrap_or_default();
+        match before.remove(&part) {
+            Some(entry) if entry.body.desired == desired => {}
+            Some(_) | None => batch.put(&Outbox::ready(Object::Role, record, part, desired, now)),
+        }
+    }
+    for entry in before.values() {
+        batch.remove::<Outbox>(entry.key());
+    }
+    Ok(())
+}
+
+fn source_of(source: &RoleSource) -> Source {
+    let kind = match source.kind {
+        SourceKind::Connection => Kind::Connection,
+        SourceKind::Mirror => Kind::Mirror,
+        SourceKind::Primary => Kind::Primary,
+    };
+    Source { id: source.id, contact: source.contact, kind, role: source.role, related: source.related }
+}
+
+/// What has to be done, by the part of the outbox key: a role is another one when its lead is. Texts compare without case.
+fn difference(wanted: &[RoleWanted], known: &[Role], links: &Links) -> BTreeMap<String, Wish> {
+    let mut wishes = BTreeMap::new();
+    let mut kept: BTreeSet<Vec<u8>> = BTreeSet::new();
+    for role in wanted {
+        let lead = links.get(&RecordId::new(Table::Contact, role.contact)).and_then(|link| link.marketo_id);
+        let same = known.iter().find(|known| {
+            known.contact == role.contact && Some(known.lead_id) == lead && known.name.to_lowercase() == role.name.to_lowercase()
+        });
+        kept.extend(same.map(Record::key));
+        if same.is_none_or(|known| known.is_primary != role.is_primary) {
+            let name = same.map_or_else(|| role.name.clone(), |known| known.name.clone());
+            let part = format!("{} {}", role.contact, name.to_lowercase());
+            wishes.insert(part, Wish::Keep { contact: role.contact, name, primary: role.is_primary });
+        }
+    }
+    for role in known.iter().filter(|role| !kept.contains(&role.key())) {
+        let part = format!("- {} {}", role.lead_id, role.name.to_lowercase());
+        wishes.insert(part, Wish::Remove { contact: role.contact, lead: role.lead_id, name: role.name.clone() });
+    }
+    wishes
+}
+
+fn read_wish(entry: &Outbox) -> Option<Wish> {
+    serde_json::from_value(entry.body.desired.clone()).ok()
+}
+
+struct Pusher<'a> {
+    bridge: &'a Bridge,
+    gate: Gate<'a>,
+    removals: Removals,
+    keep: Packer<Sendable>,
+    remove: Packer<Sendable>,
+    done: u64,
+    total: u64,
+}
+
+impl Pusher<'_> {
+    async fn run(&mut self) -> Result<(), SyncError> {
+        let mut flight = Flight::new(self.bridge.marketo.in_flight_max());
+        let (mut after, mut exhausted, mut stop) = (None, false, None);
+        loop {
+            while stop.is_none() && !exhausted && flight.has_room() {
+                match self.next_batches(&mut after).await {
+                    Ok((batches, last)) => {
+                        exhausted = last;
+                        batches.into_iter().for_each(|batch| flight.start(send(self.bridge, batch)));
+                    }
+                    Err(error) => stop = Some(error),
+                }
+            }
+            let Some(answered) = flight.next().await else {
+                return stop.map_or(Ok(()), Err);
+            };
+            self.settle(answered.outcomes).await?;
+            if let Some(error) = answered.stop {
+                flight.cancel_queued();
+                stop.get_or_insert(error);
+            }
+        }
+    }
+
+    async fn next_batches(&mut self, after: &mut Option<Vec<u8>>) -> Result<(Vec<Vec<Sendable>>, bool), SyncError> {
+        let page = next_page(self.bridge, Object::Role, after.as_deref(), RECORDS_MAX).await?;
+        let Some(last) = page.last() else {
+            let rest = self.keep.take().into_iter().chain(self.remove.take()).collect();
+            return Ok((rest, true));
+        };
+        *after = Some(last.key());
+        let now = self.bridge.clock.now();
+        let entries: Vec<(Outbox, Wish)> = page
+            .into_iter()
+            .filter(|entry| self.gate.may_try(entry, now))
+            .filter_map(|entry| read_wish(&entry).map(|wish| (entry, wish)))
+            .collect();
+        let ids = entries
+            .iter()
+            .flat_map(|(entry, wish)| {
+                let contact = match wish {
+                    Wish::Keep { contact, .. } | Wish::Remove { contact, .. } => *contact,
+                };
+                [entry.record, RecordId::new(Table::Contact, contact)]
+            })
+            .collect();
+        let links = load_links(self.bridge, &ids).await?;
+        let mut batch = Batch::new();
+        let mut batches = Vec::new();
+        for (entry, wish) in entries {
+            match self.place(&entry, &wish, &links) {
+                Place::Send(lead, record) => {
+                    let bytes = serde_json::to_vec(&record).map_or(0, |bytes| bytes.len());
+                    let packer = if matches!(wish, Wish::Keep { .. }) { &mut self.keep } else { &mut self.remove };
+                    batches.extend(packer.push(Sendable { entry, wish, lead, record }, bytes));
+                }
+                Place::Wait(on) => {
+                    self.gate.wait(&entry, on, now, &mut batch);
+                    self.done += 1;
+                }
+                Place::Rest => self.done += 1,
+            }
+        }
+        self.bridge.commit(batch).await?;
+        Ok((batches, false))
+    }
+
+    fn place(&self, entry: &Outbox, wish: &Wish, links: &Links) -> Place {
+        let opportunity = reference(links, Table::Opportunity, entry.record.id);
+        let key = |lead: i64, name: &str| {
+            let mut record = Map::new();
+            record.insert("externalOpportunityId".into(), opportunity.clone().into());
+            record.insert("leadId".into(), lead.into());
+            record.insert("role".into(), name.into());
+            record
+        };
+        match wish {
+            Wish::Remove { .. } if self.removals == Removals::Stopped => Place::Rest,
+            Wish::Remove { lead, name, .. } => Place::Send(*lead, key(*lead, name)),
+            Wish::Keep { contact, name, primary } => {
+                if links.get(&entry.record).is_none_or(|link| !link.is_confirmed()) {
+                    return Place::Wait(entry.record);
+                }
+                let person = RecordId::new(Table::Contact, *contact);
+                match links.get(&person).filter(|link| link.is_confirmed()).and_then(|link| link.marketo_id) {
+                    Some(lead) => {
+                        let mut record = key(lead, name);
+                        record.insert("isPrimary".into(), (*primary).into());
+                        Place::Send(lead, record)
+                    }
+                    None => Place::Wait(person),
+                }
+            }
+        }
+    }
+
+    async fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), SyncError> {
+        let now = self.bridge.clock.now();
+        let mut batch = Batch::new();
+        self.done += outcomes.len() as u64;
+        for (sent, outcome) in outcomes {
+            let (confirmed, created, code, message) = match outcome {
+                Ok(verdict) => (verdict.confirmed, verdict.created, verdict.code, verdict.message),
+                Err((code, message)) => (false, false, code, message),
+            };
+            let gone_already = matches!(sent.wish, Wish::Remove { .. }) && matches!(code.as_str(), "1013" | "1004");
+            if confirmed || gone_already {
+                self.confirm(&sent, created, &mut batch);
+            } else {
+                self.refused(&sent, code, message, now, &mut batch).await?;
+            }
+        }
+        self.bridge.commit(batch).await?;
+        self.bridge.progress.tell(Step::Pushed { object: Object::Role, done: self.done, total: self.total });
+        Ok(())
+    }
+
+    fn confirm(&self, sent: &Sendable, created: bool, batch: &mut Batch) {
+        let opportunity = sent.entry.record.id;
+        match &sent.wish {
+            Wish::Keep { contact, name, primary } => {
+                batch.put(&Role { opportunity, contact: *contact, name: name.clone(), lead_id: sent.lead, is_primary: *primary });
+            }
+            Wish::Remove { lead, name, .. } => batch.remove::<Role>(Role::key_of(opportunity, *lead, name)),
+        }
+        batch.remove::<Outbox>(sent.entry.key());
+        self.bridge.count(|summary| {
+            let line = summary.pushed(Object::Role);
+            match (&sent.wish, created) {
+                (Wish::Remove { .. }, _) => line.removed += 1,
+                (Wish::Keep { .. }, true) => line.created += 1,
+                (Wish::Keep { .. }, false) => line.updated += 1,
+            }
+            line.fields += u64::from(matches!(sent.wish, Wish::Keep { .. }));
+        });
+    }
+
+    /// Its opportunity or person is no longer in Marketo: that one is sent again in the next cycle, and the role waits for it. Anything
+    /// else is held.
+    async fn refused(&self, sent: &Sendable, code: String, message: String, now: Timestamp, batch: &mut Batch) -> Result<(), SyncError> {
+        let contact = match &sent.wish {
+            Wish::Keep { contact, .. } | Wish::Remove { contact, .. } => *contact,
+        };
+        let parent = match code.as_str() {
+            "1004" => RecordId::new(Table::Contact, contact),
+            "1013" => sent.entry.record,
+            _ => {
+                batch.put(&hold(&sent.entry, code, message, now));
+                return Ok(());
+            }
+        };
+        if sent.entry.body.attempts >= 3 {
+            batch.put(&hold(&sent.entry, code, message, now));
+            return Ok(());
+        }
+        if let Some(mut link) = load_links(self.bridge, &BTreeSet::from([parent])).await?.remove(&parent) {
+            link.flags = link.flags.with(LinkFlags::CONFIRMED, false);
+            link.confirmed = Vec::new();
+            link.marketo_id = link.marketo_id.filter(|_| parent.table != Table::Contact);
+            batch.put::<Link>(&link);
+            batch.put(&Refetch { record: parent });
+        }
+        let mut entry = sent.entry.clone();
+        entry.body.attempts += 1;
+        entry.body.since = now;
+        entry.body.state = OutboxState::Waiting { on: parent };
+        batch.put(&entry);
+        Ok(())
+    }
+}
+
+enum Place {
+    Send(i64, Map<String, Value>),
+    Wait(RecordId),
+    Rest,
+}
+
+/// Sends a batch of roles to be kept, or of roles to be removed; where it is refused as a whole, its halves.
+fn send(bridge: &Bridge, mut batch: Vec<Sendable>) -> BoxFuture<'_, Answered> {
+    async move {
+        let records: Vec<Map<String, Value>> = batch.iter().map(|sendable| sendable.record.clone()).collect();
+        let removal = batch.first().is_some_and(|sendable| matches!(sendable.wish, Wish::Remove { .. }));
+        let answer = match removal {
+            true => bridge.marketo.remove(Object::Role, records).await,
+            false => bridge.marketo.sync(Object::Role, SyncMode::CreateOrUpdate, records).await,
+        };
+        let error = match answer {
+            Ok(verdicts) => return Answered { outcomes: batch.into_iter().zip(verdicts.into_iter().map(Ok)).collect(), stop: None },
+            Err(error) => error,
+        };
+        let refusal = (error.code().to_owned(), error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone()));
+        match judge(error, true) {
+            Whole::Stop(stop) => Answered { outcomes: Vec::new(), stop: Some(stop) },
+            Whole::Halve | Whole::LookAgain if batch.len() <= 1 => {
+                Answered { outcomes: batch.into_iter().map(|sendable| (sendable, Err(refusal.clone()))).collect(), stop: None }
+            }
+            Whole::Halve | Whole::LookAgain => {
+                let second = batch.split_off(batch.len() / 2);
+                let mut first = send(bridge, batch).await;
+                if first.stop.is_none() {
+                    let second = send(bridge, second).await;
+                    first.outcomes.extend(second.outcomes);
+                    first.stop = second.stop;
+                }
+                first
+            }
+        }
+    }
+    .boxed()
+}

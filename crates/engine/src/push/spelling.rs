@@ -1,0 +1,110 @@
+//! Whether Marketo stores our keys in another spelling (rule R2): a sample is asked for once, and all where it answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{Guid, Object};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use store::{Batch, StoreExt, record::Fact};
+
+use crate::{
+    bridge::Bridge,
+    error::{Side, SyncError},
+};
+
+/// Values in one look-up (Adobe, "Lead database": filter values).
+const VALUES_MAX: usize = 300;
+
+/// Spellings that a key may have besides the canonical one; an index into [`Guid::spellings`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Spellings {
+    /// Those that Marketo was found to use. The canonical one, 0, is always asked for.
+    others: BTreeSet<usize>,
+}
+
+impl Spellings {
+    /// Reads what was learnt about an object; none when it was never asked.
+    pub(super) async fn load(bridge: &Bridge, object: Object) -> Result<Option<Self>, SyncError> {
+        let fact = bridge.store.read_one::<Fact>(fact_name(object).into()).await?;
+        Ok(fact.and_then(|fact| serde_json::from_value(fact.value).ok()))
+    }
+
+    /// Asks for a sample of keys in all spellings, and keeps what is learnt.
+    pub(super) async fn sample(bridge: &Bridge, object: Object, key_field: &str, ids: &[Guid]) -> Result<Self, SyncError> {
+        let size = VALUES_MAX / ids.first().map_or(1, |id| id.spellings().len());
+        let step = ids.len().div_ceil(size).max(1);
+        let sample: Vec<Guid> = ids.iter().copied().step_by(step).take(size).collect();
+        let values: Vec<String> = sample.iter().flat_map(|id| id.spellings()).collect();
+        let found = bridge
+            .marketo
+            .query(object, key_field, values, &[key_field])
+            .await
+            .map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+        let mut spellings = Self::default();
+        for text in found.iter().filter_map(|record| text_of(record, key_field)) {
+            if let Some(index) = text.parse::<Guid>().ok().and_then(|id| id.spellings().iter().position(|spelling| *spelling == text)) {
+                spellings.others.insert(index);
+            }
+        }
+        spellings.others.remove(&0);
+        let mut batch = Batch::new();
+        batch.put(&Fact { name: fact_name(object), value: serde_json::to_value(&spellings).unwrap_or_default() });
+        bridge.commit(batch).await?;
+        if !spellings.others.is_empty() {
+            tracing::warn!(object = object.name(), "Marketo holds keys in another spelling; all are looked up so");
+        }
+        Ok(spellings)
+    }
+
+    /// Whether only the canonical spelling is used.
+    pub(super) fn is_canonical(&self) -> bool {
+        self.others.is_empty()
+    }
+
+    /// How a key may be stored, the canonical spelling first.
+    pub(super) fn of(&self, id: Guid) -> Vec<String> {
+        let all = id.spellings();
+        let mut spellings = vec![all[0].clone()];
+        spellings.extend(self.others.iter().filter_map(|index| all.get(*index).cloned()));
+        spellings
+    }
+
+    /// The keys as Marketo stores them, where that isn't the canonical spelling.
+    pub(super) async fn stored_keys(
+        &self,
+        bridge: &Bridge,
+        object: Object,
+        key_field: &str,
+        ids: &[Guid],
+    ) -> Result<BTreeMap<Guid, String>, SyncError> {
+        let mut stored = BTreeMap::new();
+        if self.is_canonical() {
+            return Ok(stored);
+        }
+        for chunk in ids.chunks(VALUES_MAX / (1 + self.others.len())) {
+            let values: Vec<String> = chunk.iter().flat_map(|id| self.of(*id)).collect();
+            let found = bridge
+                .marketo
+                .query(object, key_field, values, &[key_field])
+                .await
+                .map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+            for text in found.iter().filter_map(|record| text_of(record, key_field)) {
+                if let Ok(id) = text.parse::<Guid>()
+                    && id.to_string() != text
+                {
+                    stored.insert(id, text);
+                }
+            }
+        }
+        Ok(stored)
+    }
+}
+
+fn fact_name(object: Object) -> String {
+    format!("spellings/{}", object.code())
+}
+
+/// A field's text; vendor samples show ids with blanks around.
+fn text_of(record: &Map<String, Value>, field: &str) -> Option<String> {
+    record.get(field)?.as_str().map(|text| text.trim().to_owned())
+}

@@ -1,0 +1,56 @@
+//! How many records of an object wait or are held, as the outbox says.
+
+use std::collections::BTreeMap;
+
+use base::Object;
+use store::{
+    Record, Store, StoreError, StoreExt,
+    record::{Outbox, OutboxState},
+};
+
+use crate::{bridge::Bridge, error::SyncError};
+
+/// Outbox records read at a time.
+const PAGE: usize = 1_000;
+
+/// What of an object is left in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Left {
+    /// Not yet tried, or to be tried again.
+    pub ready: u64,
+    /// Waiting for something they refer to.
+    pub waiting: u64,
+    /// Held, by code.
+    pub held: BTreeMap<String, u64>,
+}
+
+/// Counts what is left of an object.
+///
+/// # Errors
+/// When the state can't be read.
+pub async fn left(store: &dyn Store, object: Object) -> Result<Left, StoreError> {
+    let mut left = Left::default();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let entries = store.list::<Outbox>(&[object.code()], after.as_deref(), PAGE).await?;
+        let Some(last) = entries.last() else { return Ok(left) };
+        after = Some(last.key());
+        for entry in entries {
+            match entry.body.state {
+                OutboxState::Ready => left.ready += 1,
+                OutboxState::Waiting { .. } => left.waiting += 1,
+                OutboxState::Held { code, .. } => *left.held.entry(code).or_default() += 1,
+            }
+        }
+    }
+}
+
+pub(super) async fn count_left(bridge: &Bridge, object: Object) -> Result<(), SyncError> {
+    let left = left(&*bridge.store, object).await?;
+    bridge.count(|summary| {
+        let line = summary.pushed(object);
+        line.waiting = left.waiting + left.ready;
+        line.held = left.held;
+    });
+    Ok(())
+}
