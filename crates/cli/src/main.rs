@@ -1,2 +1,51 @@
-//! The insight-bridge command.
-fn main() {}
+//! The `insight-bridge` command: wiring, and nothing that decides.
+//!
+//! stdout is data, stderr is talk. Exit codes are the same for every command; see [`exit`].
+
+mod args;
+mod config;
+mod connect;
+mod exit;
+mod printer;
+mod watch;
+mod command {
+    //! One file for each command.
+    pub(crate) mod check;
+    pub(crate) mod demo;
+    pub(crate) mod sandbox;
+    pub(crate) mod status;
+    pub(crate) mod sync;
+}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    args::{Args, Command},
+    exit::Failure,
+};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // The first thing that needs TLS panics without a provider; a second installation only means that one is there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    printer::start_log(args.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&Failure::Other(anyhow::anyhow!("the runtime can't be started: {error}"))),
+    };
+    let outcome = runtime.block_on(async {
+        match args.command {
+            Command::Demo(demo) => command::demo::run(demo).await,
+            Command::Sandbox(sandbox) => command::sandbox::run(sandbox).await,
+            Command::Sync(sync) => command::sync::run(&args.config, sync).await,
+            Command::Status(status) => command::status::run(&args.config, status).await,
+            Command::Check(check) => command::check::run(&args.config, check).await,
+        }
+    });
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => exit::report(&failure),
+    }
+}

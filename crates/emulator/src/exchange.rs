@@ -84,6 +84,7 @@ pub trait Emulator: Send + 'static {
     ///
     /// # Errors
     /// The refusal to send back.
+    #[expect(clippy::result_large_err, reason = "a refusal is an answer like any other, and is sent at once")]
     fn admit(&mut self, request: &Request, now: Timestamp) -> Result<(), Response>;
 
     /// Does what the request asks for.

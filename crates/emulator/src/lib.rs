@@ -3,5 +3,16 @@
 //! Knows no vendor and none of our clients: emulators meet a client in bytes, never in types.
 
 pub mod exchange;
+pub mod faults;
+pub mod journal;
+pub mod router;
+pub mod serve;
+
+mod broken;
+mod compress;
 
 pub use exchange::{Emulator, Request, Response};
+pub use faults::{Effect, Fault, Faults, Latency, When};
+pub use journal::{Exchange, Journal};
+pub use router::Served;
+pub use serve::{Bound, bind};

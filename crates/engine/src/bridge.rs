@@ -8,7 +8,7 @@ use store::{Batch, Fence, Store};
 use crate::{
     calls::CallLedger,
     dynamics::Dynamics,
-    error::SyncError,
+    error::{Side, SyncError},
     marketo::Marketo,
     options::{Options, RunOptions},
     progress::Progress,
@@ -89,6 +89,34 @@ impl Bridge {
     /// When the state can't be written.
     pub async fn close(self) -> Result<(), SyncError> {
         Ok(self.store.release(self.fence).await?)
+    }
+
+    /// The same bridge for another run, with an empty summary. The lease is kept.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub async fn next_run(self, progress: Progress) -> Result<Self, SyncError> {
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&Summary::new(self.clock.now()));
+        self.marketo.pace().reset_counts();
+        self.dynamics.pace().reset_counts();
+        self.ledger.forget_seen();
+        Ok(Self { progress, ..self })
+    }
+
+    /// Makes sure that Dynamics lets us in.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub async fn greet_dynamics(&self) -> Result<(), SyncError> {
+        self.dynamics.greet().await.map_err(|error| SyncError::of_call(Side::Dynamics, error))
+    }
+
+    /// Makes sure that Marketo lets us in, with a call that needs no permission.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub async fn greet_marketo(&self) -> Result<(), SyncError> {
+        self.marketo.usage().await.map_err(|error| SyncError::of_call(Side::Marketo, error)).map(drop)
     }
 
     /// From now on no call starts; those in flight are waited for and their outcomes saved.

@@ -57,6 +57,11 @@ impl CallLedger {
         Ok(Self { clock: clock.clone(), pace, state: Mutex::new(Counted { day, saved, seen: BTreeMap::new() }) })
     }
 
+    /// The pace's own counters have been set back.
+    pub fn forget_seen(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).seen.clear();
+    }
+
     /// Puts today's counts and the last window into a batch.
     pub fn save(&self, batch: &mut Batch) {
         let now = self.clock.now();
@@ -71,7 +76,7 @@ impl CallLedger {
             state.saved.clear();
         }
         for (call, count) in &counts {
-            let fresh = count - state.seen.get(call).copied().unwrap_or_default();
+            let fresh = count.saturating_sub(state.seen.get(call).copied().unwrap_or_default());
             if fresh > 0 {
                 let total = state.saved.entry((*call).to_owned()).or_default();
                 *total += fresh;

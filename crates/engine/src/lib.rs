@@ -15,6 +15,7 @@ pub mod prepare;
 pub mod progress;
 pub mod push;
 pub mod status;
+pub mod check;
 pub mod summary;
 pub mod write_back;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ::marketo::{
     Action, Activities, ActivityTypes, Client, DataType, DeleteObjects, Describe, DescribeLeads, DescribeLeadsOld, Description, KeyBy,
-    PageToken, PagingTokenSince, SyncLeads, SyncObjects,
+    PageToken, PagingTokenSince, SyncLeads, SyncObjects, Usage,
 };
 use base::{Object, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
@@ -122,6 +122,15 @@ impl Marketo {
             Object::SalesPerson | Object::Company | Object::Opportunity | Object::Role => self.client.call(&Describe { object }).await?,
         };
         Ok(schema(described))
+    }
+
+    /// Calls of all integrations today, as Marketo counts them.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn usage(&self) -> Result<u64, CallError> {
+        let days = self.client.call(&Usage { days: ::marketo::usage::Days::Today }).await?;
+        Ok(days.last().map_or(0, |day| day.total))
     }
 
     /// People whose `field` is one of `values`, with `fields`. A value that too many people have is told apart.

@@ -102,9 +102,10 @@ impl Activity {
     /// An attribute as text, by its name in whatever case; `None` when it is absent or null.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
-        let value = self.attributes.get(name).or_else(|| {
-            self.attributes.iter().find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value))
-        })?;
+        let value = self
+            .attributes
+            .get(name)
+            .or_else(|| self.attributes.iter().find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value)))?;
         plain(value)
     }
 
@@ -122,7 +123,11 @@ impl Activity {
             primary_value_id: number("primaryAttributeValueId"),
             primary_value: row.get("primaryAttributeValue").and_then(plain),
             attributes: row.get("attributes").map(attributes).unwrap_or_default(),
-            changes: row.get("fields").and_then(Value::as_array).map(|fields| fields.iter().filter_map(change).collect()).unwrap_or_default(),
+            changes: row
+                .get("fields")
+                .and_then(Value::as_array)
+                .map(|fields| fields.iter().filter_map(change).collect())
+                .unwrap_or_default(),
             guid,
         })
     }

@@ -18,7 +18,10 @@ fn an_interesting_moment_is_read_whole() {
     let one = &page.activities[0];
     assert_eq!((one.guid.as_str(), one.lead_id, one.type_id, one.campaign_id), ("10229", 481, 46, Some(3310)));
     assert_eq!(one.at.to_string(), "2026-08-02T11:05:09Z");
-    assert_eq!((one.primary_value.as_deref(), one.text("count").as_deref(), one.text("Hot").as_deref()), (Some("Web"), Some("3"), Some("true")));
+    assert_eq!(
+        (one.primary_value.as_deref(), one.text("count").as_deref(), one.text("Hot").as_deref()),
+        (Some("Web"), Some("3"), Some("true"))
+    );
     assert_eq!((page.next.as_str(), page.more), ("WQV2====", false));
 }
 

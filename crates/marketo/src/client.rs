@@ -37,13 +37,7 @@ impl Client {
         }
         let tokens = Tokens::new(&base, options.client_id.trim(), options.client_secret, transport.clone());
         let pipeline = Pipeline::new(
-            PipelineOptions {
-                base: base.clone(),
-                verdict,
-                tokens: Arc::new(tokens),
-                pace: Pace::new(options.pace),
-                retry: options.retry,
-            },
+            PipelineOptions { base: base.clone(), verdict, tokens: Arc::new(tokens), pace: Pace::new(options.pace), retry: options.retry },
             transport,
         );
         Ok(Self { pipeline, base: base.into() })

@@ -16,6 +16,8 @@ const CONCURRENCY_WAIT: Duration = Duration::from_secs(2);
 /// When a queue of jobs is full: jobs take minutes.
 const QUEUE_WAIT: Duration = Duration::from_secs(60);
 
+/// The server ran out of time; Adobe advises to ask for less.
+pub const TIMED_OUT: &str = "604";
 /// Nothing found: for a query that is an empty result.
 pub const NOTHING_FOUND: &str = "702";
 /// A record skipped because there is no such lead; after a delete, the lead was gone already.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
-use wire::{CallError, Class, Endpoint, Replay, Request, Response};
+use wire::{CallError, Endpoint, Replay, Request, Response};
 
 use crate::{Client, Record, envelope, form, number, size};
 
@@ -169,27 +169,22 @@ impl Endpoint for ImportWarnings {
 }
 
 impl Client {
-    /// The rows of an ended job that were not imported; none when the vendor has no such file.
+    /// The rows of an ended job that were not imported; not asked for when the job counted none, because there is no such file
+    /// then.
     ///
     /// # Errors
     /// As [`Client::call`].
     pub async fn import_failures(&self, job: &ImportJob) -> Result<Vec<ReportedRow>, CallError> {
-        if job.failed == 0 { Ok(Vec::new()) } else { none_if_missing(self.call(&ImportFailures { batch_id: job.batch_id }).await) }
+        if job.failed == 0 { Ok(Vec::new()) } else { self.call(&ImportFailures { batch_id: job.batch_id }).await }
     }
 
-    /// The rows of an ended job that were imported with a warning; none when the vendor has no such file.
+    /// The rows of an ended job that were imported with a warning; not asked for when the job counted none, because there is no such file
+    /// then.
     ///
     /// # Errors
     /// As [`Client::call`].
     pub async fn import_warnings(&self, job: &ImportJob) -> Result<Vec<ReportedRow>, CallError> {
-        if job.warned == 0 { Ok(Vec::new()) } else { none_if_missing(self.call(&ImportWarnings { batch_id: job.batch_id }).await) }
-    }
-}
-
-fn none_if_missing(answer: Result<Vec<ReportedRow>, CallError>) -> Result<Vec<ReportedRow>, CallError> {
-    match answer {
-        Err(error) if error.class() == Some(Class::Missing) => Ok(Vec::new()),
-        answer => answer,
+        if job.warned == 0 { Ok(Vec::new()) } else { self.call(&ImportWarnings { batch_id: job.batch_id }).await }
     }
 }
 

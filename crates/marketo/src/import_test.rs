@@ -3,7 +3,8 @@ use crate::form::test::answer;
 
 #[test]
 fn a_file_is_sent_as_one_part_with_its_parameters_in_the_address() {
-    let records: Vec<Record> = serde_json::from_str(r#"[{"email":"a@x.example","note":"say \"hi\", now","n":3,"b":true},{"email":null}]"#).unwrap();
+    let records: Vec<Record> =
+        serde_json::from_str(r#"[{"email":"a@x.example","note":"say \"hi\", now","n":3,"b":true},{"email":null}]"#).unwrap();
     let file = csv_file(&["email".into(), "note".into(), "n".into(), "b".into()], &records).unwrap();
     assert_eq!(file, "email,note,n,b\na@x.example,\"say \"\"hi\"\", now\",3,true\n,,,\n");
     let call = ImportLeads { file, lookup_field: "externalPersonId".into(), partition: Some("EU & UK".into()), list_id: None };
@@ -20,7 +21,7 @@ fn a_file_is_sent_as_one_part_with_its_parameters_in_the_address() {
 #[test]
 fn more_than_a_file_may_hold_is_not_sent() {
     let call = ImportLeads { file: vec![b'x'; 10_000_000].into(), lookup_field: "email".into(), partition: None, list_id: None };
-    assert_eq!(call.request().unwrap_err().class(), Some(Class::Split));
+    assert_eq!(call.request().unwrap_err().class(), Some(wire::Class::Split));
 }
 
 #[test]
@@ -36,7 +37,8 @@ fn a_job_is_read_from_queue_to_end() {
 #[test]
 fn a_report_keeps_the_row_and_tells_the_reason() {
     let call = ImportFailures { batch_id: 1 };
-    let rows = call.decode(&answer("email,leadScore,Import Failure Reason\na@x.example,many,Invalid data type in field Lead Score\n")).unwrap();
+    let rows =
+        call.decode(&answer("email,leadScore,Import Failure Reason\na@x.example,many,Invalid data type in field Lead Score\n")).unwrap();
     assert_eq!(rows[0].columns, [("email".into(), "a@x.example".into()), ("leadScore".into(), "many".into())]);
     assert_eq!(rows[0].reason, "Invalid data type in field Lead Score");
     assert!(call.decode(&answer("")).unwrap().is_empty());

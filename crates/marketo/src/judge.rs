@@ -13,7 +13,7 @@ use wire::{CallError, Class, Refusal, Request, Response};
 use crate::{
     code,
     envelope::{Envelope, ErrorItem},
-    import, extract,
+    extract, import,
 };
 
 /// The longest wait that is believed when a gateway names one.

@@ -130,7 +130,7 @@ impl Client {
         while let Some(piece) = pieces.pop() {
             match self.pages(pages_max, |next| get(piece, next)).await {
                 Ok(mut rows) => found.append(&mut rows),
-                Err(error) if error.class() == Some(Class::Split) && piece.len() > 1 => {
+                Err(error) if asks_for_less(&error) && piece.len() > 1 => {
                     let (first, second) = piece.split_at(piece.len() / 2);
                     pieces.extend([second, first]);
                 }
@@ -155,6 +155,11 @@ impl Client {
         }
         Err(CallError::Garbled(format!("a listing that does not end after {pages_max} pages")))
     }
+}
+
+/// Whether fewer values may work: too many matches, or a query that the server could not finish in time.
+fn asks_for_less(error: &CallError) -> bool {
+    error.class() == Some(Class::Split) || error.code() == code::TIMED_OUT
 }
 
 #[cfg(test)]
@@ -192,7 +197,9 @@ mod tests {
 
     #[test]
     fn no_match_is_an_empty_page() {
-        for body in [r#"{"success":true,"result":[]}"#, r#"{"success":true}"#, r#"{"success":false,"errors":[{"code":"702","message":""}]}"#] {
+        for body in
+            [r#"{"success":true,"result":[]}"#, r#"{"success":true}"#, r#"{"success":false,"errors":[{"code":"702","message":""}]}"#]
+        {
             assert_eq!(get(&["x"]).decode(&answer(body)).unwrap(), Page { rows: vec![], next: None });
             assert_eq!(GetLead { id: 1, fields: vec![] }.decode(&answer(body)).unwrap(), None);
         }

@@ -7,30 +7,37 @@
 //! Refused on purpose: the access token as a parameter (it is being withdrawn), asynchronous processing of a sync (its result is not
 //! documented), the Asset API, lists, programs and custom objects.
 
-pub mod options;
 pub mod client;
+pub mod options;
 pub mod token;
-pub mod judge;
+
 pub mod code;
 pub mod envelope;
-pub mod size;
-pub mod place;
+pub mod judge;
+
 pub mod page;
-mod form;
-mod number;
-mod moment;
+pub mod place;
+pub mod size;
+
 pub mod describe;
 pub mod lead;
-pub mod record_verdict;
+pub mod object;
 pub mod push_leads;
+pub mod record_verdict;
+
 pub mod delete_leads;
 pub mod merge_leads;
-pub mod object;
+
 pub mod activity;
 pub mod activity_type;
 pub mod usage;
-pub mod import;
+
 pub mod extract;
+pub mod import;
+
+mod form;
+mod moment;
+mod number;
 
 pub use activity::{Activities, Activity, ActivityPage, DeletedLeads, FieldChange, LeadChanges, PagingTokenSince};
 pub use activity_type::{ActivityType, ActivityTypes};
@@ -38,6 +45,7 @@ pub use base::Object;
 pub use client::Client;
 pub use delete_leads::DeleteLeads;
 pub use describe::{DataType, Describe, DescribeLeads, DescribeLeadsOld, Description, Field};
+pub use extract::{CancelExtract, CreateExtract, EnqueueExtract, ExtractFile, ExtractFilter, ExtractJob, ExtractState, GetExtract};
 pub use import::{GetImport, ImportFailures, ImportJob, ImportLeads, ImportState, ImportWarnings, ReportedRow};
 pub use lead::{GetLead, GetLeads};
 pub use merge_leads::MergeLeads;

@@ -78,7 +78,8 @@ fn prefix(path: &str) -> String {
 
 /// A refusal of our own, before anything was sent: an operator must act.
 pub(crate) fn misconfigured(message: &str) -> CallError {
-    Refusal { status: 0, code: "invalid_options".into(), message: message.into(), class: Class::Config, wait: None, request_id: None }.into()
+    Refusal { status: 0, code: "invalid_options".into(), message: message.into(), class: Class::Config, wait: None, request_id: None }
+        .into()
 }
 
 #[cfg(test)]

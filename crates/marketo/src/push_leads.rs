@@ -9,8 +9,7 @@ use serde::Serialize;
 use wire::{CallError, Endpoint, Replay, Request, Response};
 
 use crate::{
-    Record,
-    envelope,
+    Record, envelope,
     record_verdict::{self, Verdict},
     size,
 };
@@ -75,12 +74,8 @@ impl Endpoint for SyncLeads {
             Action::UpdateOnly => Replay::Safe,
             Action::CreateOrUpdate | Action::CreateOnly | Action::CreateDuplicate => Replay::Unsafe,
         };
-        let body = Body {
-            action: self.action,
-            lookup_field: &self.lookup_field,
-            partition_name: self.partition.as_deref(),
-            input: &self.records,
-        };
+        let body =
+            Body { action: self.action, lookup_field: &self.lookup_field, partition_name: self.partition.as_deref(), input: &self.records };
         size::fitting(Request::json("leads.sync", Method::POST, "/rest/v1/leads.json", &body, replay)?, size::BODY_MAX_BYTES)
     }
 

@@ -78,10 +78,7 @@ async fn a_token_with_a_long_life_is_handed_out_again_rather_than_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_in_its_last_second_is_not_used() {
-    let (tokens, _) = identity(&[
-        (200, r#"{"access_token":"t1","expires_in":0}"#),
-        (200, r#"{"access_token":"t2","expires_in":2}"#),
-    ]);
+    let (tokens, _) = identity(&[(200, r#"{"access_token":"t1","expires_in":0}"#), (200, r#"{"access_token":"t2","expires_in":2}"#)]);
     let begun = Instant::now();
     assert_eq!(text(&tokens).await, "t2", "a new token is used even though its life is short");
     assert_eq!(begun.elapsed(), Duration::from_secs(1));
@@ -102,9 +99,7 @@ async fn bad_credentials_are_for_the_operator_and_never_shown() {
 
 #[tokio::test]
 async fn trouble_at_identity_never_looks_as_if_the_call_had_been_sent() {
-    for (answer, class) in
-        [((503, "busy"), Class::Transient), ((200, r#"{"access_tok"#), Class::Transient), ((404, "no"), Class::Config)]
-    {
+    for (answer, class) in [((503, "busy"), Class::Transient), ((200, r#"{"access_tok"#), Class::Transient), ((404, "no"), Class::Config)] {
         let (tokens, _) = identity(Box::leak(Box::new([answer])));
         assert_eq!(tokens.token().await.unwrap_err().class(), Some(class));
     }

@@ -107,6 +107,11 @@ impl Pace {
         self.with(|state| state.counts.clone())
     }
 
+    /// Counts from zero again.
+    pub fn reset_counts(&self) {
+        self.with(|state| state.counts.clear());
+    }
+
     /// Calls that may be in flight at once.
     #[must_use]
     pub fn in_flight_max(&self) -> usize {

@@ -1,0 +1,105 @@
+//! Commands and flags.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+/// Keeps Marketo and a Dynamics 365 in step where Marketo's own sync can't be used, so that Marketo Sales Insight shows the right people.
+#[derive(Debug, Parser)]
+#[command(name = "insight-bridge", version, max_term_width = 120, after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = "insight-bridge.toml", env = "INSIGHT_BRIDGE_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// Say more on stderr: -v what happens, -vv each call. Never prints secrets; -vv may print e-mail addresses.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "Exit codes: 0 all in step · 2 configuration or usage · 3 done, but some records are held or waiting · \
+4 stopped by a quota · 5 a side can't be reached or refuses · 1 anything else";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole product on two emulators: a seeded organisation, a sync, live changes, another sync. Needs no account.
+    Demo(Demo),
+    /// Serve the emulators of Marketo and Dynamics on loopback.
+    Sandbox(Sandbox),
+    /// Run one cycle: Dynamics to Marketo, then the Sales Insight fields back.
+    Sync(Sync),
+    /// Show what the state says, without calling anybody.
+    Status(Status),
+    /// Connect to both sides and name what is missing. Changes nothing.
+    Check(Check),
+}
+
+/// Flags of `demo`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Leads and contacts in the organisation.
+    #[arg(long, default_value_t = 2_000)]
+    pub(crate) people: u64,
+    /// Where all chance comes from; the same seed makes the same organisation.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// End after the second sync.
+    #[arg(long)]
+    pub(crate) no_serve: bool,
+}
+
+/// Flags of `sandbox`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sandbox {
+    /// Marketo's port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) marketo_port: u16,
+    /// Dataverse's port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) dataverse_port: u16,
+    /// Leads and contacts in Dynamics; 0 starts with two empty systems.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) people: u64,
+    /// Where all chance comes from.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Refuse calls over the vendors' limits, as they do.
+    #[arg(long)]
+    pub(crate) enforce_limits: bool,
+    /// How long every answer takes, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) latency_ms: u64,
+}
+
+/// Flags of `sync`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sync {
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Try held records again now, whatever holds them.
+    #[arg(long)]
+    pub(crate) retry_held: bool,
+    /// Let a kind of harmful change through that the brake would stop; may be given more than once.
+    #[arg(long, value_name = "KIND", value_parser = ["role-removals"])]
+    pub(crate) allow: Vec<String>,
+}
+
+/// Flags of `status`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `check`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    /// Print the findings as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

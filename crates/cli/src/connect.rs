@@ -1,0 +1,72 @@
+//! From the configuration to a bridge.
+
+use std::{sync::Arc, time::Duration};
+
+use base::Clock;
+use engine::{Bridge, Progress, Side, SyncError, bridge::Parts, options::RunOptions};
+use store::Store;
+use wire::PaceOptions;
+
+use crate::{
+    config::{Config, is_loopback},
+    exit::Failure,
+};
+
+/// Opens the state.
+pub(crate) async fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    Ok(store::open(&config.state.url).await?)
+}
+
+/// The Marketo client.
+pub(crate) fn marketo(config: &Config) -> Result<marketo::Client, Failure> {
+    let mut options = marketo::Options::new(&config.marketo.base_url, &config.marketo.client_id, config.marketo_secret()?);
+    options.pace = PaceOptions {
+        calls_max: Some(config.marketo.calls_per_20s).filter(|calls| *calls > 0),
+        in_flight_max: config.marketo.max_in_flight,
+        cap: config.marketo.daily_calls,
+        ..PaceOptions::default()
+    };
+    options.retry = config.retry();
+    let transport = wire::transport::network(client(&config.marketo.base_url)?);
+    marketo::Client::new(options, transport).map_err(|error| SyncError::of_call(Side::Marketo, error).into())
+}
+
+/// The Dynamics client.
+pub(crate) fn dynamics(config: &Config) -> Result<dataverse::Client, Failure> {
+    let mut options = dataverse::Options::new(&config.dynamics.url, &config.dynamics.tenant_id, config.credential()?);
+    options.authority.clone_from(&config.dynamics.authority);
+    options.page_rows = config.dynamics.page_rows;
+    options.retry = config.retry();
+    let transport = wire::transport::network(client(&config.dynamics.url)?);
+    let login = wire::transport::network(client(&config.dynamics.authority)?);
+    dataverse::Client::new(options, transport, login).map_err(|error| SyncError::of_call(Side::Dynamics, error).into())
+}
+
+/// A bridge that holds the lease.
+pub(crate) async fn bridge(config: &Config, run: RunOptions, progress: Progress) -> Result<Bridge, Failure> {
+    let parts = Parts {
+        dynamics: dynamics(config)?,
+        marketo: marketo(config)?,
+        store: store(config).await?,
+        clock: Clock::system(),
+        options: config.options(),
+        run,
+        progress,
+        daily_calls: config.marketo.daily_calls,
+    };
+    let holder = format!("process {}", std::process::id());
+    Ok(Bridge::open(parts, &holder).await?)
+}
+
+/// An HTTP client: no cookies, because limits are per web server; no redirects, because tokens must not travel; no proxy to this machine.
+fn client(url: &str) -> Result<reqwest::Client, Failure> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("insight-bridge/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(15))
+        .pool_idle_timeout(Duration::from_secs(60));
+    if is_loopback(url) {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| Failure::Other(anyhow::anyhow!("no HTTP client can be made: {error}")))
+}

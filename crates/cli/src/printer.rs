@@ -1,0 +1,105 @@
+//! What goes to stdout and to stderr: data to the first, talk to the second, colour only on a terminal.
+
+use std::io::{IsTerminal, Write};
+
+use base::Object;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use engine::{Summary, summary::Outcome};
+use tracing_subscriber::EnvFilter;
+
+/// Starts the log on stderr.
+pub(crate) fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "error",
+        1 => "info",
+        _ => "debug,hyper=info,reqwest=info,hyper_util=info,sqlx=info,azure_core=info,azure_identity=info",
+    };
+    let filter = EnvFilter::try_from_env("INSIGHT_BRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    // A second start, in a test, changes nothing.
+    let _ = log.try_init();
+}
+
+/// A line of data on stdout. A reader that has gone away, such as `head`, is no error.
+pub(crate) fn data(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// A line of talk on stderr.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// An error with its code.
+pub(crate) fn error(code: &str, text: &str) {
+    say(&format!("error[{code}]: {text}"));
+}
+
+/// A table that fits the terminal.
+pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    for row in rows {
+        let cells = row.into_iter().enumerate().map(|(column, text)| {
+            let alignment = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
+            Cell::new(text).set_alignment(alignment)
+        });
+        table.add_row(cells);
+    }
+    table.to_string()
+}
+
+/// A summary for people.
+pub(crate) fn summary(summary: &Summary) -> String {
+    let count = |number: u64| if number == 0 { "·".to_owned() } else { number.to_string() };
+    let rows = Object::ALL.into_iter().map(|object| {
+        let pushed = summary.pushed.get(&object).cloned().unwrap_or_default();
+        vec![
+            object.plural().to_owned(),
+            count(pushed.created),
+            count(pushed.updated),
+            count(pushed.linked),
+            count(pushed.adopted),
+            count(pushed.removed),
+            count(pushed.fields),
+            count(pushed.waiting),
+            count(pushed.held_total()),
+        ]
+    });
+    let header = ["Dynamics → Marketo", "created", "updated", "linked", "adopted", "removed", "fields", "waiting", "held"];
+    let mut text = table(&header, rows.collect());
+    let captured: u64 = summary.captured.values().map(|captured| captured.rows).sum();
+    let deleted: u64 = summary.captured.values().map(|captured| captured.deleted).sum();
+    let cut: u64 = summary.captured.values().map(|captured| captured.cut).sum();
+    text.push_str(&format!("\nread from Dynamics: {captured} rows, {deleted} deletions"));
+    if cut > 0 {
+        text.push_str(&format!("; {cut} texts cut to the length that Marketo takes"));
+    }
+    let back = &summary.written_back;
+    text.push_str(&format!(
+        "\nSales Insight fields back: {} people read, {} rows written, {} already right, {} not writable (closed leads)",
+        back.read, back.written, back.unchanged, back.not_writable
+    ));
+    for (code, number) in &back.refused {
+        text.push_str(&format!("\n  Dynamics refused {number} rows: {code}"));
+    }
+    for (object, pushed) in &summary.pushed {
+        for (code, number) in &pushed.held {
+            text.push_str(&format!("\nheld: {number} {} · {code}", object.plural()));
+        }
+    }
+    let calls: u64 = summary.marketo_calls.values().sum();
+    let by_kind: Vec<String> = summary.marketo_calls.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    text.push_str(&format!("\nMarketo calls: {calls} ({})", by_kind.join(", ")));
+    for warning in &summary.warnings {
+        text.push_str(&format!("\nnote: {warning}"));
+    }
+    let outcome = match summary.outcome {
+        Outcome::InStep => "Both sides are in step.",
+        Outcome::Unfinished => "Done; what is held or waiting is listed above.",
+        Outcome::Stopped => "Stopped before the end; what was confirmed is saved.",
+    };
+    let took = base::time::since(summary.begun, summary.ended);
+    text.push_str(&format!("\n{outcome} ({:.1} s)", took.as_secs_f64()));
+    text
+}

@@ -1,0 +1,47 @@
+//! Live progress on a terminal; nothing where there is none.
+
+use std::{io::IsTerminal, sync::Mutex, time::Duration};
+
+use engine::{Progress, Step};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A display of a cycle's steps on stderr.
+pub(crate) fn progress() -> Progress {
+    if !std::io::stderr().is_terminal() {
+        return Progress::silent();
+    }
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let counting = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let sending = ProgressStyle::with_template("{spinner} {msg:28} {bar:30} {pos}/{len} {per_sec} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─");
+    bar.set_style(counting.clone());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let last = Mutex::new(String::new());
+    Progress::new(move |step| {
+        let show = |message: String, done: u64, total: u64| {
+            if let Ok(mut last) = last.lock()
+                && *last != message
+            {
+                bar.reset();
+                bar.set_style(if total > 0 { sending.clone() } else { counting.clone() });
+                bar.set_message(message.clone());
+                *last = message;
+            }
+            if total > 0 {
+                bar.set_length(total);
+                bar.set_position(done);
+            }
+        };
+        match step {
+            Step::Preparing => show("reading both sides' metadata".into(), 0, 0),
+            Step::Captured { table, rows } => {
+                show(format!("reading {table}"), 0, 0);
+                bar.set_message(format!("reading {table}: {rows} rows"));
+            }
+            Step::Pushed { object, done, total } => show(format!("sending {}", object.plural()), done, total),
+            Step::WrittenBack { read, total, .. } => show("Sales Insight fields back".into(), read, total),
+            Step::Done => bar.finish_and_clear(),
+        }
+    })
+}

@@ -1,0 +1,7 @@
+//! The part of OData that Dataverse speaks: addresses, filters, selections. Text comes in, plain structures go out.
+
+pub mod like;
+pub mod query;
+pub mod syntax;
+pub mod test;
+pub mod uri;

@@ -1,0 +1,167 @@
+//! The tables an environment has: out of the box as Microsoft's table reference lists them, changeable at run time.
+//!
+//! Lengths, options and navigation names are the documented ones; columns that no integration reads are left out.
+
+pub mod spec;
+pub mod table;
+
+mod people;
+mod sales;
+mod shared;
+mod system;
+
+use std::collections::BTreeMap;
+
+pub use spec::{Kind, OnDelete, Required};
+pub use table::{AlternateKey, Column, Label, NewColumn, Table, Target};
+
+use spec::TableSpec;
+
+/// Which names the Marketo Sales Insight columns of lead and contact have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MsiColumns {
+    /// The names of Adobe's native package: `mkt_lastinterestingmomenttype` and so on.
+    Mkt,
+    /// A customer's own columns with the same labels: `new_lastinterestingmomenttype` and so on.
+    New,
+    /// None: the package isn't installed.
+    Absent,
+}
+
+/// All tables, by position. Positions never change, so a row can keep one in a byte.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    tables: Vec<Table>,
+    by_name: BTreeMap<String, usize>,
+    by_set: BTreeMap<String, usize>,
+}
+
+const TABLES: &[&TableSpec] = &[
+    &sales::ACCOUNT,
+    &people::CONTACT,
+    &people::LEAD,
+    &sales::OPPORTUNITY,
+    &sales::CONNECTION,
+    &sales::CONNECTION_ROLE,
+    &system::SYSTEM_USER,
+    &system::TEAM,
+    &system::BUSINESS_UNIT_TABLE,
+    &system::CURRENCY_TABLE,
+    &system::ORGANIZATION,
+    &sales::OPPORTUNITY_CLOSE,
+    &system::CAMPAIGN,
+    &system::PRICE_LEVEL,
+    &system::SOLUTION,
+    &system::SDK_MESSAGE,
+    &system::SDK_MESSAGE_FILTER,
+];
+
+impl Schema {
+    /// The tables out of the box, with the MSI columns of this profile.
+    #[must_use]
+    pub fn new(msi: MsiColumns) -> Self {
+        let mut schema = Self { tables: Vec::new(), by_name: BTreeMap::new(), by_set: BTreeMap::new() };
+        for spec in TABLES {
+            let mut table = Table::from_spec(spec);
+            let columns = match msi {
+                MsiColumns::Mkt => shared::MSI,
+                MsiColumns::New => shared::MSI_CUSTOM,
+                MsiColumns::Absent => &[],
+            };
+            if matches!(spec.name, "lead" | "contact") {
+                table.extend(columns);
+            }
+            schema.add(table);
+        }
+        schema
+    }
+
+    /// Adds a table and says at which position; a table of that name stays as it is.
+    pub fn add(&mut self, table: Table) -> usize {
+        if let Some(at) = self.by_name.get(&table.name) {
+            return *at;
+        }
+        let at = self.tables.len();
+        self.by_name.insert(table.name.clone(), at);
+        self.by_set.insert(table.set.clone(), at);
+        self.tables.push(table);
+        at
+    }
+
+    /// All tables in their order.
+    #[must_use]
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// The position of the table with this logical name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The position of the table with this entity set name, which is case-sensitive.
+    #[must_use]
+    pub fn find_set(&self, set: &str) -> Option<usize> {
+        self.by_set.get(set).copied()
+    }
+
+    /// The table at a position.
+    #[must_use]
+    pub fn get(&self, at: usize) -> Option<&Table> {
+        self.tables.get(at)
+    }
+
+    /// The table at a position, to change it.
+    pub fn get_mut(&mut self, at: usize) -> Option<&mut Table> {
+        self.tables.get_mut(at)
+    }
+
+    /// The collections of rows that point at `table`: the name of the collection, the table it holds, and the lookup column there.
+    pub fn collections(&self, table: &str) -> impl Iterator<Item = (&str, usize, u16)> {
+        self.tables.iter().enumerate().flat_map(move |(at, other)| {
+            other.columns().flat_map(move |(index, column)| {
+                column.targets.iter().filter(move |target| target.table == table).map(move |target| (target.many.as_str(), at, index))
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_lookup_leads_to_a_table_and_every_name_is_unique() {
+        let schema = Schema::new(MsiColumns::Mkt);
+        for table in schema.tables() {
+            assert!(table.column(table.key).is_some(), "{}", table.name);
+            let mut names = std::collections::BTreeSet::new();
+            for (_, column) in table.columns() {
+                assert!(names.insert(column.name.clone()), "{}.{}", table.name, column.name);
+                for target in &column.targets {
+                    assert!(schema.find(&target.table).is_some(), "{}.{} points to {}", table.name, column.name, target.table);
+                }
+            }
+            let mut collections = std::collections::BTreeSet::new();
+            for (many, ..) in schema.collections(&table.name) {
+                assert!(collections.insert(many.to_owned()), "{}: {many} twice", table.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_msi_columns_have_the_documented_labels_in_both_profiles() {
+        let labels = |profile| {
+            let schema = Schema::new(profile);
+            let lead = schema.find("lead").and_then(|at| schema.get(at)).unwrap();
+            let own = |name: &str| name.starts_with("mkt_") || name.starts_with("new_");
+            let mut labels: Vec<_> = lead.columns().filter(|(_, c)| own(&c.name)).map(|(_, c)| c.label.clone().unwrap()).collect();
+            labels.sort();
+            labels
+        };
+        assert_eq!(labels(MsiColumns::Mkt), labels(MsiColumns::New));
+        assert_eq!(labels(MsiColumns::Mkt).len(), 7);
+        assert!(labels(MsiColumns::Absent).is_empty());
+    }
+}

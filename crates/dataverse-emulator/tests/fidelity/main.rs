@@ -1,0 +1,17 @@
+//! The emulator against Microsoft's documented examples, request by request, without a server.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod batch;
+mod bulk;
+mod changes;
+mod connections;
+mod identity;
+mod lifecycle;
+mod limits;
+mod metadata;
+mod paging;
+mod queries;
+mod rows;
+mod world;
+mod writes;

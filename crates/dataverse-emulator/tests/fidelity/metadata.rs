@@ -1,0 +1,162 @@
+//! `EntityDefinitions`, attributes with casts, option sets, labels, the service and CSDL documents.
+
+use dataverse_emulator::{
+    Options,
+    options::*,
+    schema::{Kind, MsiColumns, NewColumn},
+};
+use serde_json::{Value, json};
+
+use crate::world::{BASE, World};
+
+const LEAD: &str = "EntityDefinitions(LogicalName='lead')";
+
+#[test]
+fn tables() {
+    let mut world = World::new();
+    let answer = world.get(&format!("{LEAD}?$select=LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,ObjectTypeCode,OwnershipType,ChangeTrackingEnabled,IsOptimisticConcurrencyEnabled,DisplayName"));
+    assert_eq!(answer.json["EntitySetName"], "leads");
+    assert_eq!(answer.json["PrimaryNameAttribute"], "fullname");
+    assert_eq!((answer.json["ObjectTypeCode"].as_i64(), answer.json["OwnershipType"].as_str()), (Some(4), Some("UserOwned")));
+    assert_eq!(answer.json["DisplayName"]["UserLocalizedLabel"]["Label"], "Lead");
+    assert!(answer.json["MetadataId"].is_string(), "comes along unasked");
+    let answer = world.get("EntityDefinitions?$select=LogicalName,EntitySetName,ChangeTrackingEnabled,CanChangeTrackingBeEnabled&$filter=ChangeTrackingEnabled eq true");
+    let names = answer.ids("LogicalName");
+    for name in ["account", "contact", "lead", "opportunity", "systemuser", "team", "connection", "connectionrole"] {
+        assert!(names.contains(&name.to_owned()), "{name}");
+    }
+    assert!(!names.contains(&"organization".to_owned()));
+    assert_eq!(answer.json["value"][0]["CanChangeTrackingBeEnabled"]["Value"], true);
+    let by_name = world.get("EntityDefinitions?$select=MetadataId,EntitySetName&$filter=LogicalName eq 'opportunity'");
+    assert_eq!(by_name.json["value"][0]["EntitySetName"], "opportunities");
+    let id = by_name.json["value"][0]["MetadataId"].as_str().unwrap().to_owned();
+    assert_eq!(world.get(&format!("EntityDefinitions({id})?$select=LogicalName")).json["LogicalName"], "opportunity");
+    assert_eq!(world.get("EntityDefinitions(LogicalName='nothing')").status, 404);
+}
+
+#[test]
+fn attributes_and_their_casts() {
+    let mut world = World::new();
+    let answer = world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.StringAttributeMetadata?$select=LogicalName,DisplayName,MaxLength,FormatName"));
+    assert_eq!(
+        answer.json["@odata.context"],
+        format!("{BASE}/$metadata#EntityDefinitions('lead')/Attributes/Microsoft.Dynamics.CRM.StringAttributeMetadata(LogicalName,DisplayName,MaxLength,FormatName)")
+    );
+    let find = |answer: &Value, name: &str| answer["value"].as_array().unwrap().iter().find(|row| row["LogicalName"] == name).cloned();
+    let msi = find(&answer.json, "mkt_lastinterestingmomenttype").unwrap();
+    assert_eq!((msi["MaxLength"].as_i64(), &msi["FormatName"]), (Some(100), &json!({"Value": "Text"})));
+    let label = &msi["DisplayName"]["LocalizedLabels"][0];
+    assert_eq!((&label["Label"], &label["LanguageCode"]), (&json!("Last Interesting Moment Type"), &json!(1033)));
+    assert_eq!(msi["DisplayName"]["UserLocalizedLabel"], *label);
+    assert!(msi["MetadataId"].is_string() && msi.get("@odata.type").is_none());
+
+    let all = world.get(&format!("{LEAD}/Attributes?$select=LogicalName,DisplayName,AttributeType,RequiredLevel,IsValidForUpdate,AttributeOf"));
+    let name = find(&all.json, "leadsourcecodename").unwrap();
+    assert_eq!((&name["AttributeOf"], &name["DisplayName"]["UserLocalizedLabel"]), (&json!("leadsourcecode"), &Value::Null));
+    assert_eq!(find(&all.json, "subject").unwrap()["RequiredLevel"]["Value"], "ApplicationRequired");
+    assert_eq!(find(&all.json, "ownerid").unwrap()["AttributeType"], "Owner");
+    assert_eq!(world.get(&format!("{LEAD}/Attributes?$select=MaxLength")).status, 400, "MaxLength needs a cast");
+
+    for (cast, name, property, expected) in [
+        ("Memo", "description", "MaxLength", json!(2000)),
+        ("Money", "revenue", "MaxValue", json!(100_000_000_000_000_i64)),
+        ("Integer", "numberofemployees", "MaxValue", json!(1_000_000)),
+        ("DateTime", "estimatedclosedate", "DateTimeBehavior", json!({"Value": "DateOnly"})),
+        ("DateTime", "createdon", "Format", json!("DateAndTime")),
+        ("Lookup", "customerid", "Targets", json!(["account", "contact"])),
+    ] {
+        let answer = world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.{cast}AttributeMetadata?$select=LogicalName,{property}"));
+        assert_eq!(find(&answer.json, name).unwrap()[property], expected, "{cast}");
+    }
+    assert_eq!(world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.EnumAttributeMetadata")).status, 404);
+}
+
+#[test]
+fn option_sets_are_expanded() {
+    let mut world = World::new();
+    let options = "?$select=LogicalName&$expand=OptionSet($select=Options),GlobalOptionSet($select=Options)";
+    let answer = world.get(&format!("{LEAD}/Attributes(LogicalName='leadsourcecode')/Microsoft.Dynamics.CRM.PicklistAttributeMetadata{options}"));
+    let web = &answer.json["OptionSet"]["Options"][7];
+    assert_eq!((&web["Value"], &web["Label"]["UserLocalizedLabel"]["Label"]), (&json!(8), &json!("Web")));
+    assert_eq!(answer.json["GlobalOptionSet"], Value::Null);
+    let answer = world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.StateAttributeMetadata?$select=LogicalName&$expand=OptionSet($select=Options)"));
+    let qualified = &answer.json["value"][0]["OptionSet"]["Options"][1];
+    assert_eq!((&qualified["DefaultStatus"], &qualified["InvariantName"]), (&json!(3), &json!("Qualified")));
+    let answer = world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.StatusAttributeMetadata?$select=LogicalName&$expand=OptionSet($select=Options)"));
+    assert_eq!(answer.json["value"][0]["OptionSet"]["Options"][3]["State"], 2);
+    assert_eq!(world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.StringAttributeMetadata?$expand=Nothing")).status, 400);
+}
+
+#[test]
+fn metadata_filters_are_limited() {
+    let mut world = World::new();
+    for filter in ["AttributeType eq Microsoft.Dynamics.CRM.AttributeTypeCode'Picklist'", "AttributeType eq 'Picklist'"] {
+        let answer = world.get(&format!("{LEAD}/Attributes?$select=LogicalName&$filter={filter}"));
+        assert!(answer.ids("LogicalName").contains(&"leadqualitycode".to_owned()), "{filter}");
+        assert!(!answer.ids("LogicalName").contains(&"subject".to_owned()), "{filter}");
+    }
+    let answer = world.get(&format!("{LEAD}/Attributes?$filter=startswith(LogicalName,'mkt_')"));
+    assert_eq!((answer.status, answer.code()), (501, "0x8006088a"));
+    assert!(answer.message().contains("isn't supported for Metadata Entities"));
+    assert_eq!(world.get(&format!("{LEAD}/Attributes?$filter=DisplayName/UserLocalizedLabel/Label eq 'x'")).status, 501);
+}
+
+#[test]
+fn keys_and_relationships() {
+    let mut world = World::new();
+    let answer = world.get("EntityDefinitions(LogicalName='account')/Keys?$select=LogicalName,KeyAttributes,EntityKeyIndexStatus");
+    assert_eq!((&answer.json["value"][0]["KeyAttributes"], &answer.json["value"][0]["EntityKeyIndexStatus"]), (&json!(["accountnumber"]), &json!("Active")));
+    let answer = world.get("EntityDefinitions(LogicalName='connection')/ManyToOneRelationships?$select=ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName");
+    let to_contact = answer.json["value"].as_array().unwrap().iter().find(|row| row["ReferencingAttribute"] == "record2id" && row["ReferencedEntity"] == "contact").unwrap();
+    assert_eq!(to_contact["ReferencingEntityNavigationPropertyName"], "record2id_contact");
+    let answer = world.get("EntityDefinitions(LogicalName='account')/OneToManyRelationships?$select=SchemaName,ReferencingEntity");
+    assert!(answer.ids("SchemaName").contains(&"contact_customer_accounts".to_owned()));
+}
+
+#[test]
+fn attributes_can_be_expanded_for_all_tables_at_once() {
+    let mut world = World::new();
+    let answer = world.get("EntityDefinitions?$select=LogicalName,EntitySetName,PrimaryIdAttribute,CanChangeTrackingBeEnabled,ChangeTrackingEnabled&$expand=Attributes($select=LogicalName,AttributeType)");
+    let lead = answer.json["value"].as_array().unwrap().iter().find(|table| table["LogicalName"] == "lead").unwrap().clone();
+    assert!(lead["Attributes"].as_array().unwrap().iter().any(|row| row["LogicalName"] == "modifiedon" && row["AttributeType"] == "DateTime"));
+}
+
+#[test]
+fn the_schema_can_change_and_metadata_may_lag() {
+    let mut world = World::with(Options { metadata_lag_s: 30, msi_columns: MsiColumns::New, ..Options::default() });
+    let wanted = |world: &mut World, headers: &[(&str, &str)]| {
+        world.call("GET", &format!("{LEAD}/Attributes(LogicalName='new_score')?$select=LogicalName"), headers, "").status
+    };
+    assert_eq!(world.get(&format!("{LEAD}/Attributes(LogicalName='new_priority')?$select=DisplayName")).json["DisplayName"]["UserLocalizedLabel"]["Label"], "Engagement");
+    assert_eq!(world.get(&format!("{LEAD}/Attributes(LogicalName='mkt_priority')")).status, 404);
+    let column = NewColumn { name: "new_score".into(), schema: None, label: Some("Score".into()), kind: Kind::Integer(0, 10), options: Vec::new(), targets: Vec::new() };
+    world.state.add_column("lead", column, world.now).unwrap();
+    assert_eq!(wanted(&mut world, &[]), 404);
+    assert_eq!(wanted(&mut world, &[("consistency", "Strong")]), 200);
+    world.later(30);
+    assert_eq!(wanted(&mut world, &[]), 200);
+    world.leads(1);
+    let row = format!("leads({})", crate::world::id(1));
+    assert_eq!(world.patch(&row, json!({"new_score": 7})).status, 204);
+    world.state.rename_column("lead", "new_score", "new_points").unwrap();
+    assert_eq!(world.get(&format!("{row}?$select=new_points")).json["new_points"], 7);
+    world.state.remove_column("lead", "new_points").unwrap();
+    assert_eq!(world.get(&format!("{row}?$select=new_points")).status, 400);
+    world.state.resize_column("lead", "new_lastinterestingmomenttype", 10).unwrap();
+    assert_eq!(world.patch(&row, json!({"new_lastinterestingmomenttype": "eleven chars"})).code(), "0x80044331");
+}
+
+#[test]
+fn the_documents_list_the_sets() {
+    let mut world = World::new();
+    let answer = world.get("");
+    assert_eq!(answer.json["@odata.context"], format!("{BASE}/$metadata"));
+    assert!(answer.json["value"].as_array().unwrap().contains(&json!({"name": "accounts", "kind": "EntitySet", "url": "accounts"})));
+    let answer = world.get("$metadata");
+    assert_eq!(answer.header("content-type"), Some("application/xml"));
+    for piece in ["<EntityType Name=\"lead\"", "Name=\"customerid_account\"", "<EntitySet Name=\"connections\"", "Property Name=\"_ownerid_value\" Type=\"Edm.Guid\"", "ChangeTracking"] {
+        assert!(answer.text().contains(piece), "{piece}");
+    }
+    assert_eq!(world.get("solutions?$select=uniquename&$filter=uniquename eq 'MarketoSalesInsight'").json["value"][0]["uniquename"], "MarketoSalesInsight");
+    assert_eq!(ClosedRows::Refuse, world.state.options().closed_leads);
+}

@@ -1,0 +1,38 @@
+//! Which permission an operation needs, after Adobe's "custom services" page.
+
+use crate::{
+    options::Permission::{
+        self, ReadActivity, ReadCompany, ReadLead, ReadOpportunity, ReadSalesPerson, SchemaCustom, SchemaStandard, WriteActivity,
+        WriteCompany, WriteLead, WriteOpportunity, WriteSalesPerson,
+    },
+    route::{Extract, Op},
+    schema::Object,
+};
+
+/// Any one of these suffices; none at all means that nothing is needed.
+pub(crate) fn needed(op: &Op) -> &'static [Permission] {
+    match op {
+        Op::Token | Op::Usage { .. } | Op::Errors { .. } | Op::EmptyList | Op::Nothing | Op::Assets => &[],
+        Op::DescribeLeads | Op::DescribeLeads2 | Op::Lead(_) | Op::QueryLeads | Op::Partitions | Op::Export(Extract::Leads, _) => {
+            &[ReadLead, WriteLead]
+        }
+        Op::SyncLeads | Op::PushLeads | Op::DeleteLeads | Op::MergeLeads(_) | Op::AssociateLead(_) | Op::MoveLeads => &[WriteLead],
+        Op::Import | Op::ImportStatus(_) | Op::ImportFailures(_) | Op::ImportWarnings(_) => &[WriteLead],
+        Op::Fields(_) | Op::Field(..) | Op::CreateFields | Op::UpdateField(_) => &[SchemaStandard, SchemaCustom],
+        Op::Describe(object) | Op::Query(object) => match object {
+            Object::Leads => &[ReadLead, WriteLead],
+            Object::Companies => &[ReadCompany, WriteCompany],
+            Object::SalesPersons => &[ReadSalesPerson, WriteSalesPerson],
+            Object::Opportunities | Object::Roles => &[ReadOpportunity, WriteOpportunity],
+        },
+        Op::Sync(object) | Op::Delete(object) => match object {
+            Object::Leads => &[WriteLead],
+            Object::Companies => &[WriteCompany],
+            Object::SalesPersons => &[WriteSalesPerson],
+            Object::Opportunities | Object::Roles => &[WriteOpportunity],
+        },
+        Op::ActivityTypes | Op::PagingToken | Op::Activities | Op::LeadChanges | Op::DeletedLeads | Op::Export(Extract::Activities, _) => {
+            &[ReadActivity, WriteActivity]
+        }
+    }
+}

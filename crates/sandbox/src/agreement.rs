@@ -1,0 +1,59 @@
+//! Whether Marketo holds what Dynamics demands: an oracle that reads both emulators' rows and nothing else.
+//!
+//! It follows the rules of the design (R1–R8 and R10) by its own code, so that a mistake of the product can't hide in both. It demands the
+//! default policies and the default field map; it says which rows disagree and never how they came to. What a correct synchronisation may
+//! leave undone (an ambiguous person, a row of a team without administrator, and what waits for these) is excused and counted.
+
+mod companies;
+mod deals;
+mod dynamics;
+mod fields;
+mod marketo;
+mod msi;
+mod people;
+mod report;
+mod roles;
+
+pub use report::{Agreement, Difference, DifferenceKind, Excuse};
+
+use dynamics::Dynamics;
+use marketo::Marketo;
+
+/// What the oracle needs to know beyond the defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The role of a connection that names none.
+    pub default_role: String,
+    /// Whether an empty column demands an empty field. Off, because a first send never blanks a Marketo field.
+    pub blank: bool,
+    /// How many differences are listed; all are counted.
+    pub listed_max: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { default_role: "Stakeholder".to_owned(), blank: false, listed_max: 100 }
+    }
+}
+
+/// Compares both sides.
+#[must_use]
+pub fn agree(dataverse: &dataverse_emulator::State, marketo: &marketo_emulator::State, rules: &Rules) -> Agreement {
+    let mut report = Agreement::new(rules.listed_max);
+    let dynamics = Dynamics::read(dataverse);
+    let marketo = Marketo::read(marketo);
+    let check = Check { dynamics: &dynamics, marketo: &marketo, rules };
+    check.sales_persons(&mut report);
+    let companies = check.companies(&mut report);
+    let people = check.people(&companies, &mut report);
+    let opportunities = check.opportunities(&companies, &mut report);
+    check.roles(&people, &opportunities, &mut report);
+    report
+}
+
+/// One comparison.
+struct Check<'a> {
+    dynamics: &'a Dynamics<'a>,
+    marketo: &'a Marketo<'a>,
+    rules: &'a Rules,
+}

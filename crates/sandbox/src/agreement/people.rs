@@ -1,0 +1,140 @@
+//! One person for each lead and contact that is no alias (rules R2 to R7).
+
+use std::collections::BTreeMap;
+
+use base::Guid;
+
+use super::{
+    Check,
+    companies::Presence,
+    dynamics::{Person, Row, truth},
+    fields,
+    marketo::{Record, guid, text},
+    report::{Agreement, DifferenceKind, Excuse},
+};
+
+/// Who is in Marketo: id there, or why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    There(i64),
+    Excused,
+    Missing,
+}
+
+/// By Dynamics id; aliases aren't among them.
+pub(super) type People = BTreeMap<Guid, Found>;
+
+impl Check<'_> {
+    pub(super) fn people(&self, companies: &BTreeMap<Guid, Presence>, report: &mut Agreement) -> People {
+        let mut aliases: BTreeMap<Guid, Vec<Guid>> = BTreeMap::new();
+        for id in self.dynamics.people.keys() {
+            let survivor = self.dynamics.survivor(*id);
+            if survivor != *id {
+                aliases.entry(survivor).or_default().push(*id);
+            }
+        }
+        let mut people = People::new();
+        for table in ["contact", "lead"] {
+            for (id, row) in self.dynamics.state.rows(table) {
+                let Some(person) = self.dynamics.people.get(&id) else { continue };
+                if self.dynamics.survivor(id) == id {
+                    report.compared("people");
+                    let known = aliases.get(&id).map_or(&[][..], Vec::as_slice);
+                    people.insert(id, self.person(id, person, &row, known, companies, report));
+                }
+            }
+        }
+        people
+    }
+
+    fn person(
+        &self,
+        id: Guid,
+        person: &Person,
+        row: &Row,
+        aliases: &[Guid],
+        companies: &BTreeMap<Guid, Presence>,
+        report: &mut Agreement,
+    ) -> Found {
+        let under_alias = aliases.iter().flat_map(|alias| self.marketo.people(*alias)).next().copied();
+        let own = self.marketo.people(id);
+        if own.len() > 1 {
+            report.add(DifferenceKind::PersonTwice, Some(id), own.first().map(i64::to_string), None);
+        }
+        let Some(record) = own.first().and_then(|own| Some((*own, self.marketo.state.lead(*own)?))) else {
+            return match self.excuse_of_person(id, person, row, companies) {
+                _ if under_alias.is_some() => {
+                    report.add(DifferenceKind::PersonUnderAlias, Some(id), under_alias.map(|id| id.to_string()), None);
+                    Found::Missing
+                }
+                Some(excuse) => {
+                    report.excuse(excuse);
+                    Found::Excused
+                }
+                None => {
+                    report.add(DifferenceKind::PersonMissing, Some(id), None, None);
+                    Found::Missing
+                }
+            };
+        };
+        if under_alias.is_some() {
+            // Found under both is held where it was so from the start, and then keeps what it has.
+            report.excuse(Excuse::BesideAlias);
+        } else if self.dynamics.is_reopened(id, person) {
+            report.excuse(Excuse::Reopened);
+        } else {
+            self.compare(id, person, row, &record, companies, report);
+        }
+        self.msi(id, person, row, record.0, &record.1, report);
+        Found::There(record.0)
+    }
+
+    fn excuse_of_person(&self, id: Guid, person: &Person, row: &Row, companies: &BTreeMap<Guid, Presence>) -> Option<Excuse> {
+        if self.dynamics.is_reopened(id, person) {
+            return Some(Excuse::Reopened);
+        }
+        let company = self.dynamics.account_of(person).and_then(|account| companies.get(&account));
+        if let Some(Presence::Excused | Presence::Missing) = company {
+            return Some(Excuse::WaitsForCompany);
+        }
+        if row.get("emailaddress1").and_then(serde_json::Value::as_str).is_some_and(|email| self.marketo.is_ambiguous(email)) {
+            return Some(Excuse::Ambiguous);
+        }
+        self.excuse_of_owner(self.dynamics.owner_of_person(person))
+    }
+
+    fn compare(
+        &self,
+        id: Guid,
+        person: &Person,
+        row: &Row,
+        record: &(i64, Record),
+        companies: &BTreeMap<Guid, Presence>,
+        report: &mut Agreement,
+    ) {
+        let (number, record) = record;
+        let mut differs = |kind, field| report.add(kind, Some(id), Some(number.to_string()), field);
+        if text(record, "externalPersonId") != Some(id.to_string().as_str()) {
+            differs(DifferenceKind::PersonSpelling, None);
+        }
+        if self.owner_differs(self.dynamics.owner_of_person(person), record) {
+            differs(DifferenceKind::PersonOwner, None);
+        }
+        for field in fields::differing(row, record, fields::PERSON, self.rules.blank) {
+            differs(DifferenceKind::PersonField, Some(field));
+        }
+        for (columns, field) in fields::CONSENT {
+            if columns.iter().any(|column| truth(row, column)) && !truth(record, field) {
+                differs(DifferenceKind::PersonField, Some(field));
+            }
+        }
+        let there = guid(record, "externalCompanyId");
+        match (self.dynamics.account_of(person), there) {
+            (None, None) => {}
+            (None, Some(_)) => report.excuse(Excuse::CompanyKept),
+            (Some(account), _) if there == Some(account) => {}
+            (Some(account), _) if companies.get(&account) != Some(&Presence::There) => report.excuse(Excuse::WaitsForCompany),
+            (Some(_), _) => differs(DifferenceKind::PersonCompany, None),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Changes behind a client's back: what users, marketers and other integrations do.
+
+use base::{Guid, Timestamp};
+use dataverse_emulator::Qualify;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Call, rows};
+use crate::{Sandbox, activity, edits};
+
+type Row = Map<String, Value>;
+
+/// One change. The JSON form names it in `do`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Operation {
+    /// A new Dynamics row, in the form that reads have: `_ownerid_value` and so on.
+    Create {
+        /// The table's logical name.
+        table: String,
+        /// The row.
+        row: Row,
+    },
+    /// New values in a Dynamics row; null clears.
+    Update {
+        /// The table's logical name.
+        table: String,
+        /// The row.
+        id: Guid,
+        /// The columns.
+        row: Row,
+    },
+    /// A Dynamics row is deleted.
+    Delete {
+        /// The table's logical name.
+        table: String,
+        /// The row.
+        id: Guid,
+    },
+    /// A lead is qualified.
+    Qualify {
+        /// The lead.
+        id: Guid,
+        /// Whether an account is made.
+        #[serde(default)]
+        account: bool,
+        /// Whether a contact is made.
+        #[serde(default = "yes")]
+        contact: bool,
+        /// Whether an opportunity is made.
+        #[serde(default)]
+        opportunity: bool,
+    },
+    /// Two Dynamics rows of one table are merged.
+    Merge {
+        /// `account`, `contact` or `lead`.
+        table: String,
+        /// The row that stays.
+        winner: Guid,
+        /// The row that is deactivated.
+        loser: Guid,
+    },
+    /// A new Marketo record: of `leads` unless `object` says another.
+    MarketoCreate {
+        /// `leads`, `companies`, `salespersons`, `opportunities` or `roles`.
+        #[serde(default = "leads")]
+        object: String,
+        /// The record.
+        row: Row,
+    },
+    /// New values in a Marketo person; null clears.
+    MarketoUpdate {
+        /// Marketo's id.
+        id: i64,
+        /// The fields.
+        row: Row,
+    },
+    /// A Marketo person is deleted.
+    MarketoDelete {
+        /// Marketo's id.
+        id: i64,
+    },
+    /// Marketo persons are merged.
+    MarketoMerge {
+        /// Who stays.
+        winner: i64,
+        /// Who go.
+        losers: Vec<i64>,
+    },
+    /// An interesting moment.
+    Moment {
+        /// Marketo's id.
+        id: i64,
+        /// `Web`, `Email`, `Milestone` or any other word.
+        kind: String,
+        /// What happened.
+        description: String,
+        /// Where it came from.
+        #[serde(default)]
+        source: String,
+        /// When; now by default.
+        #[serde(default)]
+        at: Option<Timestamp>,
+    },
+    /// A change of scores.
+    Score {
+        /// Marketo's id.
+        id: i64,
+        /// Engagement.
+        priority: i64,
+        /// Flames, 0 to 3.
+        relative_urgency: i64,
+        /// Stars, 0 to 3.
+        relative_score: i64,
+    },
+    /// The nightly re-cut of the tiers, which leaves no activities.
+    Recut {
+        /// Its chance.
+        seed: u64,
+    },
+    /// Random moments; see [`activity::moments`].
+    Moments {
+        /// Their chance.
+        seed: u64,
+        /// How many.
+        count: usize,
+    },
+    /// Random edits of people; see [`edits::edit_people`].
+    EditPeople {
+        /// Their chance.
+        seed: u64,
+        /// Of how many in a hundred.
+        percent: f64,
+    },
+    /// Random edits of connections; see [`edits::edit_roles`].
+    EditRoles {
+        /// Their chance.
+        seed: u64,
+        /// How many.
+        count: usize,
+    },
+    /// Random changes of owners; see [`edits::edit_owners`].
+    EditOwners {
+        /// Their chance.
+        seed: u64,
+        /// How many.
+        count: usize,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn leads() -> String {
+    "leads".to_owned()
+}
+
+/// Does a list of changes in its order. One that fails doesn't stop the others; each has its own answer.
+pub(super) fn mutate(call: &Call) -> Answer {
+    let operations: Vec<Operation> = call.json()?;
+    let results = operations.into_iter().map(|operation| match apply(&call.sandbox, operation) {
+        Ok(result) => json!({ "ok": true, "result": result }),
+        Err(error) => json!({ "ok": false, "error": error }),
+    });
+    Ok(json!({ "results": results.collect::<Vec<_>>() }))
+}
+
+fn done(outcome: Result<(), String>) -> Answer {
+    outcome.map(|()| Value::Null)
+}
+
+fn there(found: bool) -> Answer {
+    if found { Ok(Value::Null) } else { Err("no such person".to_owned()) }
+}
+
+fn apply(sandbox: &Sandbox, operation: Operation) -> Answer {
+    let now = sandbox.now();
+    let dataverse = || sandbox.dataverse.state();
+    let marketo = || sandbox.marketo.state();
+    match operation {
+        Operation::Create { table, row } => dataverse().insert(&table, row, now).map(|id| json!(id)),
+        Operation::Update { table, id, row } => done(dataverse().update(&table, id, row, now)),
+        Operation::Delete { table, id } => done(dataverse().delete(&table, id, now)),
+        Operation::Qualify { id, account, contact, opportunity } => {
+            let how = Qualify { account, contact, opportunity, ..Qualify::default() };
+            dataverse().qualify_lead(id, how, now).map(|made| json!(made))
+        }
+        Operation::Merge { table, winner, loser } => done(dataverse().merge(&table, winner, loser, Row::new(), now)),
+        Operation::MarketoCreate { object, row } => rows::insert(sandbox, rows::object(&object)?, row, now),
+        Operation::MarketoUpdate { id, row } => there(marketo().update_lead(id, row, now)),
+        Operation::MarketoDelete { id } => there(marketo().delete_lead(id, now)),
+        Operation::MarketoMerge { winner, losers } => there(marketo().merge_leads(winner, &losers, now)),
+        Operation::Moment { id, kind, description, source, at } => {
+            there(marketo().interesting_moment(id, &kind, &description, &source, at.unwrap_or(now)))
+        }
+        Operation::Score { id, priority, relative_urgency, relative_score } => {
+            there(marketo().change_score(id, priority, relative_urgency, relative_score, now))
+        }
+        Operation::Recut { seed } => Ok(json!(activity::recut(&mut marketo(), seed, now))),
+        Operation::Moments { seed, count } => Ok(json!(activity::moments(&mut marketo(), seed, count, now))),
+        Operation::EditPeople { seed, percent } => edits::edit_people(&mut dataverse(), seed, percent, now).map(|edits| json!(edits)),
+        Operation::EditRoles { seed, count } => edits::edit_roles(&mut dataverse(), seed, count, now).map(|edits| json!(edits)),
+        Operation::EditOwners { seed, count } => edits::edit_owners(&mut dataverse(), seed, count, now).map(|edits| json!(edits)),
+    }
+}
