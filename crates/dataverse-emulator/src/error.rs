@@ -39,7 +39,10 @@ impl Refusal {
         Self::new(
             400,
             "0x80048d19",
-            format!("Error identified in Payload provided by the user for Entity :'{entity}', For more information on this error please follow this help link https://go.microsoft.com/fwlink/?linkid=2195293  ---->  InnerException : Microsoft.OData.ODataException: {}", inner.as_ref()),
+            format!(
+                "Error identified in Payload provided by the user for Entity :'{entity}', For more information on this error please follow this help link https://go.microsoft.com/fwlink/?linkid=2195293  ---->  InnerException : Microsoft.OData.ODataException: {}",
+                inner.as_ref()
+            ),
         )
     }
 

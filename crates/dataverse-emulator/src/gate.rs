@@ -75,7 +75,9 @@ impl Gate {
     }
 
     fn full(&self, limits: Limits, now: Timestamp) -> Option<Full> {
-        let until = |at: Option<Timestamp>| at.map_or(1, |at| WINDOW.saturating_sub(since(at, now)).as_millis().div_ceil(1000).try_into().unwrap_or(WAIT_MAX_S));
+        let until = |at: Option<Timestamp>| {
+            at.map_or(1, |at| WINDOW.saturating_sub(since(at, now)).as_millis().div_ceil(1000).try_into().unwrap_or(WAIT_MAX_S))
+        };
         let (limit, wait_s) = if self.running >= limits.concurrent {
             (Limit::Concurrency, 1)
         } else if self.arrivals.len() >= limits.requests {

@@ -134,12 +134,21 @@ mod tests {
     fn of(prefer: &str) -> Preferences {
         let mut headers = http::HeaderMap::new();
         headers.append("prefer", prefer.parse().unwrap());
-        Preferences::of(&Request { method: http::Method::GET, origin: String::new(), path: String::new(), query: String::new(), headers, body: bytes::Bytes::new() })
+        Preferences::of(&Request {
+            method: http::Method::GET,
+            origin: String::new(),
+            path: String::new(),
+            query: String::new(),
+            headers,
+            body: bytes::Bytes::new(),
+        })
     }
 
     #[test]
     fn preferences_are_read_in_any_order_and_quoting() {
-        let read = of(r#"odata.maxpagesize=500, odata.include-annotations="OData.*,Microsoft.Dynamics.CRM.lookuplogicalname",return=representation"#);
+        let read = of(
+            r#"odata.maxpagesize=500, odata.include-annotations="OData.*,Microsoft.Dynamics.CRM.lookuplogicalname",return=representation"#,
+        );
         assert_eq!((read.page_size, read.representation, read.track_changes), (Some(500), true, false));
         assert!(read.annotations.wants(FORMATTED) && read.annotations.wants(LOGICAL_NAME) && !read.annotations.wants(NAVIGATION));
         assert!(of("odata.include-annotations=*").annotations.wants(NAVIGATION));

@@ -52,7 +52,7 @@ const FIRST_VERSION: u64 = 1_000_000;
 impl Store {
     pub(crate) fn new(msi: MsiColumns) -> Self {
         let schema = Schema::new(msi);
-        let tables = schema.tables().iter().map(|_| TableRows::default()).collect();
+        let tables = schema.tables().map(|_| TableRows::default()).collect();
         Self { schema, tables, references: BTreeSet::new(), version: FIRST_VERSION, journal: None, empty: TableRows::default() }
     }
 
@@ -72,6 +72,15 @@ impl Store {
             self.tables.resize(at + 1, TableRows::default());
         }
         at
+    }
+
+    /// Removes a table with its rows. What pointed at them points at nothing from now on.
+    pub(crate) fn drop_table(&mut self, at: usize) {
+        self.schema.remove(at);
+        if let Some(rows) = self.tables.get_mut(at) {
+            *rows = TableRows::default();
+        }
+        self.references.retain(|(_, table, ..)| usize::from(*table) != at);
     }
 
     pub(crate) fn table(&self, table: usize) -> &TableRows {

@@ -72,11 +72,19 @@ impl State {
             return Err(denied(400, "invalid_request", 900_561, "The endpoint only accepts POST requests."));
         }
         if !tenant.eq_ignore_ascii_case(&self.options.tenant_id) {
-            return Err(denied(400, "invalid_request", 90_002, format!("Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID.")));
+            return Err(denied(
+                400,
+                "invalid_request",
+                90_002,
+                format!("Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID."),
+            ));
         }
         let form: Vec<(String, String)> = serde_urlencoded::from_bytes(&request.body).unwrap_or_default();
-        let field = |name: &str| form.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
-        let missing = |name: &str| denied(400, "invalid_request", 900_144, format!("The request body must contain the following parameter: '{name}'."));
+        let field =
+            |name: &str| form.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+        let missing = |name: &str| {
+            denied(400, "invalid_request", 900_144, format!("The request body must contain the following parameter: '{name}'."))
+        };
         let grant = field("grant_type").ok_or_else(|| missing("grant_type"))?;
         if grant != "client_credentials" {
             return Err(denied(400, "unsupported_grant_type", 70_003, format!("The app requested an unsupported grant type '{grant}'.")));
@@ -84,13 +92,20 @@ impl State {
         let basic = basic_credentials(request);
         let client = field("client_id").or(basic.as_ref().map(|(id, _)| id.as_str())).ok_or_else(|| missing("client_id"))?;
         if !client.eq_ignore_ascii_case(&self.options.client_id) {
-            return Err(denied(400, "unauthorized_client", 700_016, format!("Application with identifier '{client}' was not found in the directory 'Contoso'.")));
+            return Err(denied(
+                400,
+                "unauthorized_client",
+                700_016,
+                format!("Application with identifier '{client}' was not found in the directory 'Contoso'."),
+            ));
         }
         match (field("client_secret").or(basic.as_ref().map(|(_, secret)| secret.as_str())), field("client_assertion")) {
             (_, Some(assertion)) => check_assertion(assertion, field("client_assertion_type"), now)?,
             (Some(secret), None) if secret == self.options.client_secret => {}
             (Some(_), None) => {
-                let text = format!("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'.");
+                let text = format!(
+                    "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."
+                );
                 return Err(denied(401, "invalid_client", 7_000_215, text));
             }
             (None, None) => {
@@ -98,7 +113,11 @@ impl State {
                 return Err(denied(401, "invalid_client", 7_000_218, text));
             }
         }
-        let resource = if second { scope(field("scope").ok_or_else(|| missing("scope"))?)? } else { field("resource").ok_or_else(|| missing("resource"))? };
+        let resource = if second {
+            scope(field("scope").ok_or_else(|| missing("scope"))?)?
+        } else {
+            field("resource").ok_or_else(|| missing("resource"))?
+        };
         self.check_resource(request, resource)?;
         let token = self.issue(resource, now);
         let life = self.options.token_life_s;
@@ -176,7 +195,10 @@ impl State {
             return refuse("invalid_request", "Required query variable 'resource' is missing");
         };
         if self.check_resource(request, resource).is_err() {
-            return refuse("invalid_resource", &format!("AADSTS500011: The resource principal named {resource} was not found in the tenant."));
+            return refuse(
+                "invalid_resource",
+                &format!("AADSTS500011: The resource principal named {resource} was not found in the tenant."),
+            );
         }
         let (resource, start, life) = (resource.to_owned(), now.as_second(), self.options.token_life_s);
         let token = self.issue(&resource, now);
@@ -212,7 +234,10 @@ impl State {
 
     /// The refusal of a request that carries no token of ours: 401 with an empty body.
     pub(crate) fn check_bearer(&self, request: &Request, now: Timestamp) -> Option<Response> {
-        let token = request.header("authorization").and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let token = request
+            .header("authorization")
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         if token.is_some_and(|(_, token)| self.options.any_bearer || self.tokens.holds(token.trim(), now.as_second())) {
             return None;
         }
@@ -227,7 +252,9 @@ impl State {
 }
 
 fn token_answer(status: u16, body: &Json) -> Response {
-    Response::new(status, "application/json; charset=utf-8", body.to_string()).with("cache-control", "no-store, no-cache").with("pragma", "no-cache")
+    Response::new(status, "application/json; charset=utf-8", body.to_string())
+        .with("cache-control", "no-store, no-cache")
+        .with("pragma", "no-cache")
 }
 
 /// The resource of a scope: one URL followed by `/.default`.
@@ -237,7 +264,9 @@ fn scope(text: &str) -> Result<&str, Denied> {
             400,
             "invalid_scope",
             70_011,
-            format!("The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid. The scope {text} is not valid."),
+            format!(
+                "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid. The scope {text} is not valid."
+            ),
         )
     };
     let asked: Vec<_> = text.split_whitespace().filter(|scope| !matches!(*scope, "openid" | "profile" | "offline_access")).collect();
@@ -251,15 +280,27 @@ fn scope(text: &str) -> Result<&str, Denied> {
 fn check_assertion(assertion: &str, kind: Option<&str>, now: Timestamp) -> Result<(), Denied> {
     let bad = |text: &str| denied(401, "invalid_client", 700_027, text.to_owned());
     if kind != Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer") {
-        return Err(denied(400, "invalid_request", 900_144, "The request body must contain the following parameter: 'client_assertion_type'."));
+        return Err(denied(
+            400,
+            "invalid_request",
+            900_144,
+            "The request body must contain the following parameter: 'client_assertion_type'.",
+        ));
     }
     let parts: Vec<_> = assertion.split('.').collect();
-    let [_, claims, _] = parts.as_slice() else { return Err(bad("The certificate with identifier used to sign the client assertion is not registered.")) };
-    let claims: Json = base64::decode_url(claims).and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| bad("The client assertion isn't a JWT."))?;
+    let [_, claims, _] = parts.as_slice() else {
+        return Err(bad("The certificate with identifier used to sign the client assertion is not registered."));
+    };
+    let claims: Json = base64::decode_url(claims)
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(|| bad("The client assertion isn't a JWT."))?;
     match claims.get("exp").and_then(Json::as_i64) {
-        Some(expires) if expires <= now.as_second() => {
-            Err(denied(401, "invalid_client", 500_133, "Assertion is not within its valid time range. Ensure that the access token is not expired."))
-        }
+        Some(expires) if expires <= now.as_second() => Err(denied(
+            401,
+            "invalid_client",
+            500_133,
+            "Assertion is not within its valid time range. Ensure that the access token is not expired.",
+        )),
         Some(_) | None => Ok(()),
     }
 }

@@ -140,7 +140,9 @@ impl Value<'_> {
             Self::Int(n) => write!(out, "{n}"),
             Self::Float(n) if n.is_finite() => write!(out, "{n:?}"),
             Self::Float(_) => write!(out, "null"),
-            Self::Money(n) => write!(out, "{}{}.{:04}", if *n < 0 { "-" } else { "" }, n.unsigned_abs() / 10_000, n.unsigned_abs() % 10_000),
+            Self::Money(n) => {
+                write!(out, "{}{}.{:04}", if *n < 0 { "-" } else { "" }, n.unsigned_abs() / 10_000, n.unsigned_abs() % 10_000)
+            }
             Self::Bool(b) => write!(out, "{b}"),
             Self::Guid(id) | Self::Ref(_, id) => write!(out, "\"{id}\""),
             Self::Time(at) => write!(out, "\"{}\"", format_time(*at)),

@@ -93,7 +93,8 @@ impl Piece {
 fn set(text: &[char]) -> Option<(Piece, &[char])> {
     let close = text.iter().position(|char| *char == ']')?;
     let (inner, after) = (text.get(..close)?, text.get(close + 1..)?);
-    let (inverted, mut inner) = inner.split_first().map_or((false, inner), |(first, rest)| if *first == '^' { (true, rest) } else { (false, inner) });
+    let (inverted, mut inner) =
+        inner.split_first().map_or((false, inner), |(first, rest)| if *first == '^' { (true, rest) } else { (false, inner) });
     let mut ranges = Vec::new();
     while let Some((from, rest)) = inner.split_first() {
         match rest {

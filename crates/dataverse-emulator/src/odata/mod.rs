@@ -1,5 +1,6 @@
 //! The part of OData that Dataverse speaks: addresses, filters, selections. Text comes in, plain structures go out.
 
+pub mod fit;
 pub mod like;
 pub mod query;
 pub mod syntax;

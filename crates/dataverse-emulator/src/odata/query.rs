@@ -67,6 +67,9 @@ impl Query {
             );
             match name {
                 "$skip" => return Err(Refusal::query("Skip Clause is not supported in CRM")),
+                "sql" | "fetchXml" | "savedQuery" | "userQuery" => {
+                    return Err(Refusal::new(501, "0x80060888", format!("Queries by '{name}' aren't emulated; use $select and $filter.")));
+                }
                 "$apply" => return Err(Refusal::new(501, "0x80060888", "The query option '$apply' isn't supported here.")),
                 _ if name.starts_with('$') && !known => {
                     return Err(Refusal::query(format!("The query parameter '{name}' is not supported.")));
@@ -100,7 +103,9 @@ impl Query {
         }
         if let Some(text) = get("$top") {
             let top = text.trim().parse().map_err(|_| {
-                Refusal::query(format!("Invalid value '{text}' for $top query option found. The $top query option requires a non-negative integer value."))
+                Refusal::query(format!(
+                    "Invalid value '{text}' for $top query option found. The $top query option requires a non-negative integer value."
+                ))
             })?;
             query.top = Some(top);
         }
@@ -192,7 +197,9 @@ fn expand(store: &Store, table: usize, text: &str, aliases: &Options, context: C
     let definition = store.schema.get(table).ok_or_else(|| Refusal::no_segment("table"))?;
     let items = split_outside(text, ',');
     if items.len() > EXPAND_MAX || depth > 5 {
-        return Err(Refusal::query(format!("The number of $expand segments included in the query has exceeded the maximum limit of {EXPAND_MAX}.")));
+        return Err(Refusal::query(format!(
+            "The number of $expand segments included in the query has exceeded the maximum limit of {EXPAND_MAX}."
+        )));
     }
     let mut expands = Vec::new();
     for item in items {
@@ -206,8 +213,11 @@ fn expand(store: &Store, table: usize, text: &str, aliases: &Options, context: C
             Link::One(_, to) | Link::Many(to, _) => to,
             Link::Principal(_) => table,
         };
-        let parts: Vec<(String, String)> =
-            split_outside(inner, ';').into_iter().filter_map(|part| part.trim().split_once('=')).map(|(n, v)| (n.trim().to_owned(), v.to_owned())).collect();
+        let parts: Vec<(String, String)> = split_outside(inner, ';')
+            .into_iter()
+            .filter_map(|part| part.trim().split_once('='))
+            .map(|(n, v)| (n.trim().to_owned(), v.to_owned()))
+            .collect();
         let nested = depth > 0 || parts.iter().any(|(name, _)| name == "$expand");
         let query = if matches!(link, Link::Principal(_)) {
             principal(&parts)?

@@ -52,7 +52,12 @@ pub(crate) enum Expression {
     /// `contains(a,'b')`, `Microsoft.Dynamics.CRM.In(PropertyName='a',PropertyValues=['b'])`: names of arguments are empty where none were given.
     Call(String, Vec<(String, Operand)>),
     /// `contacts/any(c:c/lastname eq 'x')`; no body for a bare `any()`.
-    Lambda { path: String, all: bool, variable: String, body: Option<Box<Expression>> },
+    Lambda {
+        path: String,
+        all: bool,
+        variable: String,
+        body: Option<Box<Expression>>,
+    },
 }
 
 impl Literal {
@@ -376,7 +381,9 @@ mod tests {
 
     #[test]
     fn functions_aliases_and_lambdas() {
-        let Ok(Expression::Call(name, arguments)) = read("Microsoft.Dynamics.CRM.In(PropertyName='leadid',PropertyValues=['a'])") else { unreachable!() };
+        let Ok(Expression::Call(name, arguments)) = read("Microsoft.Dynamics.CRM.In(PropertyName='leadid',PropertyValues=['a'])") else {
+            unreachable!()
+        };
         assert_eq!((name.as_str(), arguments[1].0.as_str()), ("Microsoft.Dynamics.CRM.In", "PropertyValues"));
         assert_eq!(read("n eq @p1"), read("n eq 'x'"));
         assert_eq!(read("n eq @p2"), read("n eq null"));
@@ -385,7 +392,19 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_and_never_a_panic() {
-        for text in ["", "a", "a eq", "a eq 'b", "(a eq 1", "a eq 1)", "a foo 1", "é eq 'é' and", &"(".repeat(5000), &"not ".repeat(5000), &format!("a eq {}", "[".repeat(5000))] {
+        for text in [
+            "",
+            "a",
+            "a eq",
+            "a eq 'b",
+            "(a eq 1",
+            "a eq 1)",
+            "a foo 1",
+            "é eq 'é' and",
+            &"(".repeat(5000),
+            &"not ".repeat(5000),
+            &format!("a eq {}", "[".repeat(5000)),
+        ] {
             if text != "a" {
                 assert!(read(text).is_err(), "{text}");
             }

@@ -153,7 +153,9 @@ mod tests {
     fn a_reference_is_read_in_every_form() {
         let id = "0f21b6d2-0c41-4f7e-b1aa-6e2d8c3f9415";
         let row = Reference::Row("accounts".into(), Key::Id(id.parse().unwrap()));
-        for text in [format!("/accounts({id})"), format!("accounts({})", id.to_uppercase()), format!("https://x.test/api/data/v9.2/accounts({id})")] {
+        for text in
+            [format!("/accounts({id})"), format!("accounts({})", id.to_uppercase()), format!("https://x.test/api/data/v9.2/accounts({id})")]
+        {
             assert_eq!(reference(&text), Ok(row.clone()), "{text}");
         }
         assert_eq!(reference("$1"), Ok(Reference::ContentId("1".into())));

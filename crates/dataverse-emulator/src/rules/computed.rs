@@ -1,11 +1,7 @@
 //! Columns the service fills itself: names, internal lookups, base amounts, defaults of a new row.
 
 use super::Actor;
-use crate::{
-    row::Record,
-    state::State,
-    value::Value,
-};
+use crate::{row::Record, state::State, value::Value};
 
 impl State {
     /// What a new row gets when it doesn't say otherwise.
@@ -15,7 +11,8 @@ impl State {
             cells.entry(*at).or_insert(Value::Bool(false));
         }
         let user = self.reference("systemuser", actor.user);
-        let unit = matches!(definition.name.as_str(), "systemuser" | "team").then(|| self.reference("businessunit", self.fixtures.business_unit));
+        let unit =
+            matches!(definition.name.as_str(), "systemuser" | "team").then(|| self.reference("businessunit", self.fixtures.business_unit));
         for (name, value) in [
             ("ownerid", user.clone()),
             ("createdby", user),
@@ -76,7 +73,8 @@ impl State {
     /// A new row that has only a full name keeps it.
     fn compute_full_name(&self, table: usize, existed: bool, record: &mut Record) {
         let max = if self.is_table(table, "systemuser") { 200 } else { 160 };
-        let parts = ["firstname", "lastname"].map(|name| self.get_cell(table, record, name).and_then(|value| value.as_text()).unwrap_or_default().to_owned());
+        let parts = ["firstname", "lastname"]
+            .map(|name| self.get_cell(table, record, name).and_then(|value| value.as_text()).unwrap_or_default().to_owned());
         let joined = parts.iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" ");
         let full: String = joined.chars().take(max).collect();
         if !full.is_empty() || existed {

@@ -49,11 +49,15 @@ impl State {
         if self.mirror_of(table, id).is_some() {
             return Ok(());
         }
-        let (Some(related), Some(master)) = (self.column(table, "relatedconnectionid"), self.column(table, "ismaster")) else { return Ok(()) };
+        let (Some(related), Some(master)) = (self.column(table, "relatedconnectionid"), self.column(table, "ismaster")) else {
+            return Ok(());
+        };
         let Some(row) = self.store.row(table, id) else { return Ok(()) };
         let mut mirror = self.swapped(table, &row.unpack());
         let other = self.dice.guid();
-        let (Some(to_first), Some(to_other)) = (self.reference("connection", id), self.reference("connection", other)) else { return Ok(()) };
+        let (Some(to_first), Some(to_other)) = (self.reference("connection", id), self.reference("connection", other)) else {
+            return Ok(());
+        };
         mirror.insert(related, to_first);
         // The pair refers to each other before the second row exists, so that this runs once.
         self.patch_quietly(table, id, Record::from([(related, to_other), (master, Value::Bool(true))]));
@@ -81,7 +85,8 @@ impl State {
 
     fn swapped(&self, table: usize, record: &Record) -> Record {
         let mut out = Record::new();
-        let pairs = SWAPPED.into_iter().chain(SHARED.map(|name| (name, name))).chain([("createdon", "createdon"), ("createdby", "createdby")]);
+        let pairs =
+            SWAPPED.into_iter().chain(SHARED.map(|name| (name, name))).chain([("createdon", "createdon"), ("createdby", "createdby")]);
         for (from, to) in pairs {
             if let (Some(value), Some(to)) = (self.get_cell(table, record, from), self.column(table, to)) {
                 out.insert(to, value.clone());

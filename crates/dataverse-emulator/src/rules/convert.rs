@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use crate::{
     error::{Outcome, Refusal},
-    odata::test::edm,
+    odata::fit::edm,
     schema::{Column, Kind},
     value::{Value, money, parse_day, parse_time, round},
 };
@@ -115,7 +115,11 @@ fn wrong_type(table: &str, column: &Column, json: &Json) -> Refusal {
     let shown = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
     Refusal::payload(
         table,
-        format!("Cannot convert the literal '{shown}' of type '{found}' to the expected type '{}' of the property '{}'.", edm(column.kind), column.name),
+        format!(
+            "Cannot convert the literal '{shown}' of type '{found}' to the expected type '{}' of the property '{}'.",
+            edm(column.kind),
+            column.name
+        ),
     )
 }
 
@@ -123,7 +127,10 @@ fn out_of_range(table: &str, column: &Column, code: &'static str, value: impl st
     Refusal::new(
         400,
         code,
-        format!("A validation error occurred. The value {value} of '{}' on record of type '{table}' is outside the valid range.", column.name),
+        format!(
+            "A validation error occurred. The value {value} of '{}' on record of type '{table}' is outside the valid range.",
+            column.name
+        ),
     )
 }
 

@@ -212,7 +212,12 @@ impl State {
             _ => (1, 2),
         };
         let master = self.reference(&name, target);
-        let values = [("merged", Some(Value::Bool(true))), ("masterid", master), ("statecode", Some(Value::Int(state))), ("statuscode", Some(Value::Int(status)))];
+        let values = [
+            ("merged", Some(Value::Bool(true))),
+            ("masterid", master),
+            ("statecode", Some(Value::Int(state))),
+            ("statuscode", Some(Value::Int(status))),
+        ];
         let changes = values.into_iter().filter_map(|(name, value)| Some((self.column(table, name)?, value?))).collect();
         self.modify(table, subordinate, changes, actor, By::Seed)
     }

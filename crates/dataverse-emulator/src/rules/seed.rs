@@ -21,7 +21,10 @@ impl State {
             if name.contains('@') || name == "versionnumber" {
                 continue;
             }
-            let at = definition.find_property(name).or_else(|| definition.find(name)).ok_or_else(|| format!("{} has no column {name}", definition.name))?;
+            let at = definition
+                .find_property(name)
+                .or_else(|| definition.find(name))
+                .ok_or_else(|| format!("{} has no column {name}", definition.name))?;
             let Some(column) = definition.column(at) else { continue };
             if column.kind == Kind::Key {
                 id = json.as_str().map(|text| text.parse().map_err(|_| format!("{name}: not a GUID"))).transpose()?;

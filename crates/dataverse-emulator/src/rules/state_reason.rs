@@ -18,7 +18,8 @@ impl State {
         let reason = changes.get(&status_at).and_then(Value::as_int);
         let status = match reason {
             Some(reason) => {
-                let belongs = status_column.options.iter().any(|option| i64::from(option.value) == reason && i64::from(option.state) == state);
+                let belongs =
+                    status_column.options.iter().any(|option| i64::from(option.value) == reason && i64::from(option.state) == state);
                 if !belongs {
                     return Err(Refusal::new(
                         400,

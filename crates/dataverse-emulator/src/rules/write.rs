@@ -74,7 +74,9 @@ impl State {
         if self.store.row(table, id).is_none() {
             return Err(Refusal::no_row(self.table_name(table), id));
         }
-        if by == By::Client && matches!(self.table_name(table), "organization" | "businessunit" | "transactioncurrency" | "sdkmessage" | "sdkmessagefilter") {
+        if by == By::Client
+            && matches!(self.table_name(table), "organization" | "businessunit" | "transactioncurrency" | "sdkmessage" | "sdkmessagefilter")
+        {
             return Err(Refusal::new(
                 405,
                 "0x80040227",
@@ -103,12 +105,15 @@ impl State {
         }
         let gone = self.table_name(deleted).to_owned();
         let definition = self.store.schema.get(table).and_then(|table| table.column(column));
-        let action = definition.and_then(|column| column.targets.iter().find(|to| to.table == gone)).map_or(OnDelete::Keep, |to| to.on_delete);
+        let action =
+            definition.and_then(|column| column.targets.iter().find(|to| to.table == gone)).map_or(OnDelete::Keep, |to| to.on_delete);
         match action {
             OnDelete::Cascade => self.remove(table, from, actor, By::Service),
             OnDelete::RemoveLink => self.modify(table, from, Record::from([(column, Value::Null)]), actor, By::Service),
             OnDelete::Keep => Ok(()),
-            OnDelete::Restrict => Err(Refusal::new(405, "0x80040227", format!("The {gone} is still referred to by a {}.", self.table_name(table)))),
+            OnDelete::Restrict => {
+                Err(Refusal::new(405, "0x80040227", format!("The {gone} is still referred to by a {}.", self.table_name(table))))
+            }
         }
     }
 
@@ -138,7 +143,8 @@ impl State {
         let Some((key, _)) = self.store.collision(table, id, record) else { return Ok(()) };
         let definition = self.store.schema.get(table);
         let key = definition.and_then(|table| table.keys.get(key));
-        let names = key.map(|key| key.columns.iter().filter_map(|at| Some(definition?.column(*at)?.name.clone())).collect::<Vec<_>>().join(","));
+        let names =
+            key.map(|key| key.columns.iter().filter_map(|at| Some(definition?.column(*at)?.name.clone())).collect::<Vec<_>>().join(","));
         Err(Refusal::new(
             412,
             "0x80060892",
@@ -153,11 +159,15 @@ impl State {
     fn refuse_missing(&self, table: usize, column: u16, value: &Value<'_>) -> Outcome<()> {
         let definition = self.store.schema.get(table).and_then(|table| table.column(column));
         match definition {
-            Some(column) if value.is_null() && column.required == Required::System && !matches!(column.kind, Kind::State | Kind::Status) => Err(Refusal::new(
-                400,
-                "0x80040203",
-                format!("The '{}' attribute of the '{}' entity cannot be null.", column.name, self.table_name(table)),
-            )),
+            Some(column)
+                if value.is_null() && column.required == Required::System && !matches!(column.kind, Kind::State | Kind::Status) =>
+            {
+                Err(Refusal::new(
+                    400,
+                    "0x80040203",
+                    format!("The '{}' attribute of the '{}' entity cannot be null.", column.name, self.table_name(table)),
+                ))
+            }
             Some(_) | None => Ok(()),
         }
     }

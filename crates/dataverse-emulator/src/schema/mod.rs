@@ -88,10 +88,18 @@ impl Schema {
         at
     }
 
-    /// All tables in their order.
-    #[must_use]
-    pub fn tables(&self) -> &[Table] {
-        &self.tables
+    /// All tables in their order, with their positions.
+    pub fn tables(&self) -> impl Iterator<Item = (usize, &Table)> {
+        self.tables.iter().enumerate().filter(|(_, table)| !table.removed)
+    }
+
+    /// Removes a table; its position stays taken, because rows elsewhere may refer to it.
+    pub fn remove(&mut self, at: usize) {
+        if let Some(table) = self.tables.get_mut(at) {
+            table.removed = true;
+            self.by_name.remove(&table.name);
+            self.by_set.remove(&table.set);
+        }
     }
 
     /// The position of the table with this logical name.
@@ -109,17 +117,17 @@ impl Schema {
     /// The table at a position.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<&Table> {
-        self.tables.get(at)
+        self.tables.get(at).filter(|table| !table.removed)
     }
 
     /// The table at a position, to change it.
     pub fn get_mut(&mut self, at: usize) -> Option<&mut Table> {
-        self.tables.get_mut(at)
+        self.tables.get_mut(at).filter(|table| !table.removed)
     }
 
     /// The collections of rows that point at `table`: the name of the collection, the table it holds, and the lookup column there.
     pub fn collections(&self, table: &str) -> impl Iterator<Item = (&str, usize, u16)> {
-        self.tables.iter().enumerate().flat_map(move |(at, other)| {
+        self.tables().flat_map(move |(at, other)| {
             other.columns().flat_map(move |(index, column)| {
                 column.targets.iter().filter(move |target| target.table == table).map(move |target| (target.many.as_str(), at, index))
             })
@@ -134,7 +142,7 @@ mod tests {
     #[test]
     fn every_lookup_leads_to_a_table_and_every_name_is_unique() {
         let schema = Schema::new(MsiColumns::Mkt);
-        for table in schema.tables() {
+        for (_, table) in schema.tables() {
             assert!(table.column(table.key).is_some(), "{}", table.name);
             let mut names = std::collections::BTreeSet::new();
             for (_, column) in table.columns() {

@@ -18,7 +18,17 @@ pub(crate) const CONTACT: TableSpec = TableSpec {
     ownership: "UserOwned",
     tracked: true,
     concurrency: true,
-    columns: &[CONTACT_OWN, REACH, &[flag("donotbulkpostalmail", "Do not allow Bulk Mails")], OWNERSHIP, CURRENCY, ADDRESS1, ADDRESS2, ADDRESS3, BOOKKEEPING],
+    columns: &[
+        CONTACT_OWN,
+        REACH,
+        &[flag("donotbulkpostalmail", "Do not allow Bulk Mails")],
+        OWNERSHIP,
+        CURRENCY,
+        ADDRESS1,
+        ADDRESS2,
+        ADDRESS3,
+        BOOKKEEPING,
+    ],
     keys: &[],
 };
 
@@ -151,7 +161,10 @@ const LEAD_OWN: &[Spec] = &[
     lookup(
         "customerid",
         "Customer",
-        &[to("account", "customerid_account", "lead_customer_accounts", Cascade), to("contact", "customerid_contact", "lead_customer_contacts", Cascade)],
+        &[
+            to("account", "customerid_account", "lead_customer_accounts", Cascade),
+            to("contact", "customerid_contact", "lead_customer_contacts", Cascade),
+        ],
     )
     .kind(Kind::Customer),
     lookup("accountid", "Account", &[to("account", "", "", Keep)]).read_only(),

@@ -4,7 +4,9 @@ use super::shared::{
     ACTIVE, ACTIVE_REASON, ADDRESS1, ADDRESS2, BOOKKEEPING, CURRENCY, INDUSTRY, OWNERSHIP, RATING, REACH, amount, amount_base,
 };
 use super::spec::OnDelete::{Cascade, Keep, RemoveLink};
-use super::spec::{Choice, Kind, Spec, TableSpec, To, choice, column, day, flag, integer, lookup, memo, moment, money, state, status, text, to};
+use super::spec::{
+    Choice, Kind, Spec, TableSpec, To, choice, column, day, flag, integer, lookup, memo, moment, money, state, status, text, to,
+};
 
 pub(crate) const ACCOUNT: TableSpec = TableSpec {
     name: "account",
@@ -18,7 +20,16 @@ pub(crate) const ACCOUNT: TableSpec = TableSpec {
     ownership: "UserOwned",
     tracked: true,
     concurrency: true,
-    columns: &[ACCOUNT_OWN, REACH, &[flag("donotbulkpostalmail", "Do not allow Bulk Mails")], OWNERSHIP, CURRENCY, ADDRESS1, ADDRESS2, BOOKKEEPING],
+    columns: &[
+        ACCOUNT_OWN,
+        REACH,
+        &[flag("donotbulkpostalmail", "Do not allow Bulk Mails")],
+        OWNERSHIP,
+        CURRENCY,
+        ADDRESS1,
+        ADDRESS2,
+        BOOKKEEPING,
+    ],
     keys: &[("accountnumberkey", &["accountnumber"])],
 };
 

@@ -15,7 +15,9 @@ pub(crate) const BOOKKEEPING: &[Spec] = &[
 ];
 
 pub(crate) const OWNERSHIP: &[Spec] = &[
-    lookup("ownerid", "Owner", &[to("systemuser", "ownerid", "", OnDelete::Keep), to("team", "ownerid", "", OnDelete::Keep)]).kind(Kind::Owner).required(),
+    lookup("ownerid", "Owner", &[to("systemuser", "ownerid", "", OnDelete::Keep), to("team", "ownerid", "", OnDelete::Keep)])
+        .kind(Kind::Owner)
+        .required(),
     lookup("owninguser", "Owning User", USER).read_only(),
     lookup("owningteam", "Owning Team", &[to("team", "", "", OnDelete::Keep)]).read_only(),
     lookup("owningbusinessunit", "Owning Business Unit", BUSINESS_UNIT).read_only(),

@@ -51,7 +51,14 @@ const USER_OWN: &[Spec] = &[
     choice(
         "accessmode",
         "Access Mode",
-        &[(0, "Read-Write", 0), (1, "Administrative", 0), (2, "Read", 0), (3, "Support User", 0), (4, "Non-interactive", 0), (5, "Delegated Admin", 0)],
+        &[
+            (0, "Read-Write", 0),
+            (1, "Administrative", 0),
+            (2, "Read", 0),
+            (3, "Support User", 0),
+            (4, "Non-interactive", 0),
+            (5, "Delegated Admin", 0),
+        ],
     ),
     guid("applicationid", "Application ID"),
     text("applicationiduri", "Application ID URI", 1024).read_only(),
@@ -63,7 +70,13 @@ const USER_OWN: &[Spec] = &[
     choice(
         "invitestatuscode",
         "Invitation Status",
-        &[(0, "Invitation Not Sent", 0), (1, "Invited", 0), (2, "Invitation Near Expired", 0), (3, "Invitation Expired", 0), (4, "Invitation Accepted", 0)],
+        &[
+            (0, "Invitation Not Sent", 0),
+            (1, "Invited", 0),
+            (2, "Invitation Near Expired", 0),
+            (3, "Invitation Expired", 0),
+            (4, "Invitation Accepted", 0),
+        ],
     ),
     lookup("parentsystemuserid", "Manager", &[to("systemuser", "", "user_parent_user", RemoveLink)]),
     lookup("businessunitid", "Business Unit", BUSINESS_UNIT),
@@ -98,8 +111,30 @@ pub(crate) const TEAM: TableSpec = TableSpec {
     keys: &[],
 };
 
-const fn plain(name: &'static str, schema: &'static str, set: &'static str, label: &'static str, code: i32, key: &'static str, title: &'static str) -> TableSpec {
-    TableSpec { name, schema, set, label, plural: label, code, key, title, ownership: "OrganizationOwned", tracked: false, concurrency: false, columns: &[], keys: &[] }
+const fn plain(
+    name: &'static str,
+    schema: &'static str,
+    set: &'static str,
+    label: &'static str,
+    code: i32,
+    key: &'static str,
+    title: &'static str,
+) -> TableSpec {
+    TableSpec {
+        name,
+        schema,
+        set,
+        label,
+        plural: label,
+        code,
+        key,
+        title,
+        ownership: "OrganizationOwned",
+        tracked: false,
+        concurrency: false,
+        columns: &[],
+        keys: &[],
+    }
 }
 
 pub(crate) const ORGANIZATION: TableSpec = TableSpec {
@@ -134,7 +169,15 @@ pub(crate) const CURRENCY_TABLE: TableSpec = TableSpec {
         ],
         BOOKKEEPING,
     ],
-    ..plain("transactioncurrency", "TransactionCurrency", "transactioncurrencies", "Currency", 9105, "transactioncurrencyid", "currencyname")
+    ..plain(
+        "transactioncurrency",
+        "TransactionCurrency",
+        "transactioncurrencies",
+        "Currency",
+        9105,
+        "transactioncurrencyid",
+        "currencyname",
+    )
 };
 
 pub(crate) const BUSINESS_UNIT_TABLE: TableSpec = TableSpec {
@@ -176,7 +219,10 @@ pub(crate) const SOLUTION: TableSpec = TableSpec {
 };
 
 pub(crate) const SDK_MESSAGE: TableSpec = TableSpec {
-    columns: &[&[column("sdkmessageid", "Sdk Message", Kind::Key), text("name", "Name", 256), text("categoryname", "Category Name", 25)], BOOKKEEPING],
+    columns: &[
+        &[column("sdkmessageid", "Sdk Message", Kind::Key), text("name", "Name", 256), text("categoryname", "Category Name", 25)],
+        BOOKKEEPING,
+    ],
     ..plain("sdkmessage", "SdkMessage", "sdkmessages", "Sdk Message", 4606, "sdkmessageid", "name")
 };
 

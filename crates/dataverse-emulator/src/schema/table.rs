@@ -116,6 +116,8 @@ pub struct Table {
     pub concurrency: bool,
     /// Alternate keys.
     pub keys: Vec<AlternateKey>,
+    /// Whether it was removed.
+    pub removed: bool,
     columns: Vec<Column>,
     by_name: BTreeMap<String, u16>,
     /// Yes-or-no columns that a new row has as "no".
@@ -207,6 +209,7 @@ impl Table {
             tracked: spec.tracked,
             concurrency: spec.concurrency,
             keys: Vec::new(),
+            removed: false,
             columns: Vec::new(),
             by_name: BTreeMap::new(),
             flags: Vec::new(),
@@ -240,6 +243,7 @@ impl Table {
             tracked: false,
             concurrency: true,
             keys: Vec::new(),
+            removed: false,
             columns: Vec::new(),
             by_name: BTreeMap::new(),
             flags: Vec::new(),

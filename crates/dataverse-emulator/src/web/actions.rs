@@ -17,7 +17,7 @@ impl State {
     /// `GET /`.
     pub(crate) fn service_document(&self, call: &Call<'_>) -> Response {
         let sets: Vec<Json> =
-            self.store.schema.tables().iter().map(|table| json!({"name": table.set, "kind": "EntitySet", "url": table.set})).collect();
+            self.store.schema.tables().map(|(_, table)| json!({"name": table.set, "kind": "EntitySet", "url": table.set})).collect();
         json_answer(200, json!({"@odata.context": format!("{}/$metadata", call.base), "value": sets}).to_string())
     }
 
@@ -45,7 +45,11 @@ impl State {
         for name in names {
             let Literal::Text(name) = name else { return Err(Refusal::query("EntityNames has to hold texts.")) };
             if self.store.schema.find(&name).is_none() {
-                return Err(Refusal::new(404, "0x80060888", format!("The entity with a name = '{name}' was not found in the MetadataCache.")));
+                return Err(Refusal::new(
+                    404,
+                    "0x80060888",
+                    format!("The entity with a name = '{name}' was not found in the MetadataCache."),
+                ));
             }
             values.push(self.count(&name));
             keys.push(name);
@@ -61,7 +65,8 @@ impl State {
     pub(crate) fn qualify_action(&mut self, call: &Call<'_>, lead: Guid) -> Outcome<Response> {
         let body = self.body(call, "QualifyLead")?;
         let flag = |name: &str| body.get(name).and_then(Json::as_bool).unwrap_or(false);
-        let status = body.get("Status").and_then(Json::as_i64).ok_or_else(|| Refusal::payload("QualifyLead", "The payload needs 'Status'."))?;
+        let status =
+            body.get("Status").and_then(Json::as_i64).ok_or_else(|| Refusal::payload("QualifyLead", "The payload needs 'Status'."))?;
         let how = Qualify {
             account: flag("CreateAccount"),
             contact: flag("CreateContact"),
@@ -90,7 +95,7 @@ impl State {
         let kind = row.get("@odata.type").and_then(Json::as_str).unwrap_or_default().trim_start_matches('#');
         let named = kind.strip_prefix(super::route::NAMESPACE).and_then(|table| self.store.schema.find(table));
         // Without a type, the key's name tells the table.
-        let table = named.or_else(|| self.store.schema.tables().iter().position(|table| row.contains_key(table.key_name())));
+        let table = named.or_else(|| self.store.schema.tables().find(|(_, table)| row.contains_key(table.key_name())).map(|(at, _)| at));
         let table = table.ok_or_else(|| Refusal::payload(name, "The row needs '@odata.type'."))?;
         let key = self.store.schema.get(table).map_or("", crate::schema::Table::key_name);
         let id = row.get(key).and_then(Json::as_str).and_then(|id| id.parse().ok());
@@ -125,7 +130,10 @@ impl State {
         let address = close.get("opportunityid@odata.bind").and_then(Json::as_str);
         let opportunity = match address {
             Some(address) => self.resolve(call, address)?.1,
-            None => self.given_row(call, close, "opportunityid")?.map(|(_, id)| id).ok_or_else(|| Refusal::payload("OpportunityClose", "The payload needs 'opportunityid@odata.bind'."))?,
+            None => self
+                .given_row(call, close, "opportunityid")?
+                .map(|(_, id)| id)
+                .ok_or_else(|| Refusal::payload("OpportunityClose", "The payload needs 'opportunityid@odata.bind'."))?,
         };
         let table = self.at("opportunity")?;
         self.require(table, "Write")?;
@@ -175,7 +183,9 @@ fn collect_guids(json: &Json, out: &mut Vec<Guid>) {
 pub(crate) fn argument(call: &Call<'_>, segment: &Segment, name: &str) -> Outcome<Option<Literal>> {
     let arguments = segment.arguments.as_deref().unwrap_or_default();
     let parts = crate::odata::uri::split_outside(arguments, ',');
-    let Some((_, value)) = parts.into_iter().filter_map(|part| part.split_once('=')).find(|(found, _)| found.trim() == name) else { return Ok(None) };
+    let Some((_, value)) = parts.into_iter().filter_map(|part| part.split_once('=')).find(|(found, _)| found.trim() == name) else {
+        return Ok(None);
+    };
     let text = if value.trim().starts_with('@') { call.options.get(value.trim()).unwrap_or("null") } else { value };
     Literal::parse(text).map(Some)
 }

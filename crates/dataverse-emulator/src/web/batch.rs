@@ -151,8 +151,9 @@ fn read(call: &Call<'_>) -> Outcome<Vec<Step>> {
         return Err(Refusal::method("A batch has to be sent with POST."));
     }
     let media_type = call.request.header("content-type").unwrap_or_default();
-    let outer = boundary(media_type)
-        .ok_or_else(|| Refusal::new(400, "0x80060888", format!("The content type '{media_type}' isn't multipart/mixed with a boundary.")))?;
+    let outer = boundary(media_type).ok_or_else(|| {
+        Refusal::new(400, "0x80060888", format!("The content type '{media_type}' isn't multipart/mixed with a boundary."))
+    })?;
     let malformed = || Refusal::query("The batch can't be read: a boundary or a request line is missing.");
     let parts = split(&call.request.body, outer).ok_or_else(malformed)?;
     let (mut steps, mut count) = (Vec::new(), 0usize);
@@ -185,9 +186,13 @@ fn check_change_set(requests: &[Inner]) -> Outcome<()> {
     let mut seen = std::collections::BTreeSet::new();
     for request in requests {
         if request.method == Method::GET {
-            return Err(Refusal::query("An invalid HTTP method 'GET' was detected for a request in a change set. Requests in change sets only support the HTTP methods 'POST', 'PUT', 'DELETE', and 'PATCH'."));
+            return Err(Refusal::query(
+                "An invalid HTTP method 'GET' was detected for a request in a change set. Requests in change sets only support the HTTP methods 'POST', 'PUT', 'DELETE', and 'PATCH'.",
+            ));
         }
-        let Some(id) = &request.content_id else { return Err(Refusal::query("Content-ID header not present in a request of the change set.")) };
+        let Some(id) = &request.content_id else {
+            return Err(Refusal::query("Content-ID header not present in a request of the change set."));
+        };
         if !seen.insert(id.clone()) {
             return Err(Refusal::query(format!("The content ID '{id}' was found more than once in the same change set.")));
         }

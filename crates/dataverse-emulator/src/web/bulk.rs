@@ -30,7 +30,9 @@ impl State {
             return Err(Refusal::new(501, "0x80040800", "DeleteMultiple has not yet been implemented."));
         }
         if self.options.no_bulk.contains(&name) {
-            let text = format!("The '{action}' method does not support entities of type '{name}'. MessageProcessorCache returned MessageProcessor.Empty.");
+            let text = format!(
+                "The '{action}' method does not support entities of type '{name}'. MessageProcessorCache returned MessageProcessor.Empty."
+            );
             return Err(Refusal::new(400, "0x80040800", text));
         }
         if action != "UpdateMultiple" {
@@ -44,7 +46,8 @@ impl State {
             return Err(Refusal::payload(action, "The payload needs 'Targets', an array."));
         };
         let targets = targets.iter().map(|target| checked_target(&name, target)).collect::<Outcome<Vec<_>>>()?;
-        let ids = self.transact(|state| targets.iter().map(|target| state.bulk_row(call, table, action, target)).collect::<Outcome<Vec<_>>>())?;
+        let ids =
+            self.transact(|state| targets.iter().map(|target| state.bulk_row(call, table, action, target)).collect::<Outcome<Vec<_>>>())?;
         if action != "CreateMultiple" {
             return Ok(no_content());
         }
@@ -74,8 +77,12 @@ impl State {
                 let payload = self.read_payload(call, table, target, Purpose::Update)?;
                 self.modify(table, id, payload.cells, call.actor, By::Client).map(|()| id)
             }
-            ("UpdateMultiple", Identity::None) => Err(Refusal::new(400, "0x80040203", format!("A target of UpdateMultiple has no id of {name}."))),
-            ("UpdateMultiple", Identity::Absent(Some(id), _)) => Err(Refusal::new(404, "0x80040217", format!("{name} With Ids = {id} Do Not Exist"))),
+            ("UpdateMultiple", Identity::None) => {
+                Err(Refusal::new(400, "0x80040203", format!("A target of UpdateMultiple has no id of {name}.")))
+            }
+            ("UpdateMultiple", Identity::Absent(Some(id), _)) => {
+                Err(Refusal::new(404, "0x80040217", format!("{name} With Ids = {id} Do Not Exist")))
+            }
             ("UpdateMultiple", Identity::Absent(None, _)) => {
                 Err(Refusal::new(404, "0x80060891", "A record with the specified key values does not exist in the entity."))
             }
@@ -98,7 +105,9 @@ impl State {
             return Ok(if self.store.row(table, id).is_some() { Identity::Row(id) } else { Identity::Absent(Some(id), Record::new()) });
         }
         let Some(address) = target.get("@odata.id").and_then(Json::as_str) else { return Ok(Identity::None) };
-        let Reference::Row(set, key) = reference(address)? else { return Err(Refusal::query("A target's '@odata.id' has to be an address.")) };
+        let Reference::Row(set, key) = reference(address)? else {
+            return Err(Refusal::query("A target's '@odata.id' has to be an address."));
+        };
         if self.store.schema.find_set(&set) != Some(table) {
             return Err(Refusal::query("All targets have to be of one table."));
         }
@@ -117,5 +126,8 @@ fn checked_target<'a>(table: &str, target: &'a Json) -> Outcome<&'a Map<String, 
     if kind.trim_start_matches('#').strip_prefix(super::route::NAMESPACE) == Some(table) {
         return Ok(map);
     }
-    Err(Refusal::payload(table, format!("Each target needs '@odata.type' with the value 'Microsoft.Dynamics.CRM.{table}', found '{kind}'.")))
+    Err(Refusal::payload(
+        table,
+        format!("Each target needs '@odata.type' with the value 'Microsoft.Dynamics.CRM.{table}', found '{kind}'."),
+    ))
 }

@@ -11,13 +11,7 @@ use std::{
 use base::{Guid, Timestamp, time::earlier};
 use emulator::Response;
 
-use super::{
-    Call,
-    cookie::Cookie,
-    list::with_applied,
-    render::Plan,
-    serve::EXPIRED,
-};
+use super::{Call, cookie::Cookie, list::with_applied, render::Plan, serve::EXPIRED};
 use crate::{
     error::{Outcome, Refusal},
     odata::query::Query,
@@ -57,7 +51,9 @@ impl State {
         let definition = self.store.schema.get(table).ok_or_else(|| Refusal::no_segment("table"))?;
         if !definition.tracked {
             let name = &definition.name;
-            return Err(Refusal::query(format!("Change tracking is not enabled for entity '{name}'. Enable change tracking on the entity and retry.")));
+            return Err(Refusal::query(format!(
+                "Change tracking is not enabled for entity '{name}'. Enable change tracking on the entity and retry."
+            )));
         }
         for option in ["$filter", "$orderby", "$expand", "$top"] {
             if call.options.get(option).is_some() {
@@ -65,7 +61,9 @@ impl State {
             }
         }
         let (body, delta) = match (cookie, call.options.get("$deltatoken")) {
-            (Some(cookie), _) if cookie.last("until").is_some() => (self.delta_page(call, table, definition, query, &span_of(&cookie)?, Some(&cookie)), true),
+            (Some(cookie), _) if cookie.last("until").is_some() => {
+                (self.delta_page(call, table, definition, query, &span_of(&cookie)?, Some(&cookie)), true)
+            }
             (cookie @ Some(_), _) | (cookie, None) => (self.initial_page(call, table, definition, query, cookie.as_ref()), false),
             (None, Some(token)) => {
                 let since = self.read_token(token, call.now)?;
@@ -134,7 +132,11 @@ impl State {
             match entry {
                 Entry::Row(_, id, row) => self.write_row(&mut body, &plan, *id, row, None),
                 Entry::Deleted(_, id) => {
-                    let _ = write!(body, "{{\"@odata.context\":\"{}/$metadata#{}/$deletedEntity\",\"id\":\"{id}\",\"reason\":\"deleted\"}}", call.base, definition.set);
+                    let _ = write!(
+                        body,
+                        "{{\"@odata.context\":\"{}/$metadata#{}/$deletedEntity\",\"id\":\"{id}\",\"reason\":\"deleted\"}}",
+                        call.base, definition.set
+                    );
                 }
             }
         }

@@ -36,7 +36,11 @@ impl Cookie {
     fn render(&self, scope: &str) -> String {
         let inner = self.inner(scope);
         let tracking = if self.tracking { "True" } else { "False" };
-        format!("<cookie pagenumber=\"{}\" pagingcookie=\"{}\" istracking=\"{tracking}\" />", self.page, lower(&utf8_percent_encode(&inner, INNER).to_string()))
+        format!(
+            "<cookie pagenumber=\"{}\" pagingcookie=\"{}\" istracking=\"{tracking}\" />",
+            self.page,
+            lower(&utf8_percent_encode(&inner, INNER).to_string())
+        )
     }
 
     fn inner(&self, scope: &str) -> String {
@@ -142,7 +146,9 @@ mod tests {
         let encoded = cookie().encode("leads");
         let twice = decode(&encoded.replace("%25", "%"));
         let edited = decode(&encoded.replace("000001", "000002"));
-        for (text, scope) in [(twice, "leads"), (edited, "leads"), (decode(&encoded), "contacts"), (String::new(), "leads"), ("<cookie".into(), "leads")] {
+        for (text, scope) in
+            [(twice, "leads"), (edited, "leads"), (decode(&encoded), "contacts"), (String::new(), "leads"), ("<cookie".into(), "leads")]
+        {
             assert!(Cookie::decode(&text, scope).is_err(), "{text}");
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use emulator::Response;
 
 use crate::{
-    odata::test::edm,
+    odata::fit::edm,
     schema::{Column, Kind, Table},
     state::State,
 };
@@ -18,20 +18,25 @@ impl State {
     /// `GET /$metadata`.
     pub(crate) fn csdl(&self) -> Response {
         let mut out = String::from(HEAD);
-        for table in self.store.schema.tables() {
+        for (_, table) in self.store.schema.tables() {
             self.entity_type(&mut out, table);
         }
         out.push_str(OPERATIONS);
         out.push_str("<EntityContainer Name=\"System\">");
-        for table in self.store.schema.tables() {
+        for (_, table) in self.store.schema.tables() {
             let _ = write!(out, "<EntitySet Name=\"{}\" EntityType=\"Microsoft.Dynamics.CRM.{}\">", table.set, table.name);
             for (_, column) in table.columns().filter(|(_, column)| column.kind != Kind::Owner) {
                 for to in &column.targets {
-                    let set = self.store.schema.find(&to.table).and_then(|at| self.store.schema.get(at)).map_or("", |table| table.set.as_str());
+                    let set =
+                        self.store.schema.find(&to.table).and_then(|at| self.store.schema.get(at)).map_or("", |table| table.set.as_str());
                     let _ = write!(out, "<NavigationPropertyBinding Path=\"{}\" Target=\"{set}\" />", to.nav);
                 }
             }
-            let _ = write!(out, "<Annotation Term=\"Org.OData.Capabilities.V1.ChangeTracking\"><Record><PropertyValue Property=\"Supported\" Bool=\"{}\" /></Record></Annotation>", table.tracked);
+            let _ = write!(
+                out,
+                "<Annotation Term=\"Org.OData.Capabilities.V1.ChangeTracking\"><Record><PropertyValue Property=\"Supported\" Bool=\"{}\" /></Record></Annotation>",
+                table.tracked
+            );
             out.push_str("</EntitySet>");
         }
         out.push_str("<FunctionImport Name=\"WhoAmI\" Function=\"Microsoft.Dynamics.CRM.WhoAmI\" />");
@@ -58,7 +63,11 @@ impl State {
                 let _ = write!(out, "<NavigationProperty Name=\"{}\" Type=\"mscrm.{kind}\" Nullable=\"false\">", to.nav);
                 let key = self.store.schema.find(&to.table).and_then(|at| self.store.schema.get(at)).map_or("", Table::key_name);
                 let key = if column.kind == Kind::Owner { "ownerid" } else { key };
-                let _ = write!(out, "<ReferentialConstraint Property=\"{}\" ReferencedProperty=\"{key}\" /></NavigationProperty>", column.property());
+                let _ = write!(
+                    out,
+                    "<ReferentialConstraint Property=\"{}\" ReferencedProperty=\"{key}\" /></NavigationProperty>",
+                    column.property()
+                );
             }
         }
         for (many, other, _) in self.store.schema.collections(&table.name) {

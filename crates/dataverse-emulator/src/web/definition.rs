@@ -23,7 +23,7 @@ fn managed(value: Json, logical: &str) -> Json {
 
 /// `EntityDefinitions('lead')`.
 pub(crate) fn entity(table: &Table) -> Map<String, Json> {
-    let custom = table.code >= 10_000;
+    let custom = table.code >= super::metadata_write::FIRST_CUSTOM_CODE;
     let title = table.title.and_then(|at| table.column(at)).map(|column| column.name.as_str());
     let tracking = matches!(
         table.name.as_str(),
@@ -130,7 +130,9 @@ pub(crate) const fn cast(kind: Kind) -> (&'static str, &'static str, &'static st
 fn details(column: &Column) -> Map<String, Json> {
     let targets: Vec<&str> = column.targets.iter().map(|to| to.table.as_str()).collect();
     object(match column.kind {
-        Kind::Text(max) => json!({"MaxLength": max, "Format": column.format, "FormatName": {"Value": column.format}, "DatabaseLength": max * 2, "IsLocalizable": false, "FormulaDefinition": "", "YomiOf": null}),
+        Kind::Text(max) => {
+            json!({"MaxLength": max, "Format": column.format, "FormatName": {"Value": column.format}, "DatabaseLength": max * 2, "IsLocalizable": false, "FormulaDefinition": "", "YomiOf": null})
+        }
         Kind::Memo(max) => json!({"MaxLength": max, "Format": "TextArea", "FormatName": {"Value": "TextArea"}, "IsLocalizable": false}),
         Kind::Integer(min, max) => json!({"MinValue": min, "MaxValue": max, "Format": "None", "FormulaDefinition": ""}),
         Kind::BigInt => json!({"MinValue": i64::MIN, "MaxValue": i64::MAX}),
@@ -148,7 +150,9 @@ fn details(column: &Column) -> Map<String, Json> {
         }
         Kind::Lookup | Kind::Customer | Kind::Owner => json!({"Targets": targets, "Format": "None"}),
         Kind::Boolean => json!({"DefaultValue": false}),
-        Kind::Choice | Kind::State | Kind::Status => json!({"DefaultFormValue": -1, "ParentPicklistLogicalName": null, "ChildPicklistLogicalNames": []}),
+        Kind::Choice | Kind::State | Kind::Status => {
+            json!({"DefaultFormValue": -1, "ParentPicklistLogicalName": null, "ChildPicklistLogicalNames": []})
+        }
         Kind::Guid | Kind::Key | Kind::EntityName => json!({}),
     })
 }
@@ -158,8 +162,10 @@ pub(crate) fn option_set(table: &Table, column: &Column) -> Json {
     let name = format!("{}_{}", table.name, column.name);
     let description = label(None, true);
     let option = |value: i32, text: &str| {
-        object(json!({"Value": value, "Color": null, "IsManaged": true, "ExternalValue": null, "ParentValues": [], "Tag": null, "IsHidden": false,
-            "MetadataId": null, "HasChanged": null, "Label": label(Some(text), true), "Description": description}))
+        object(
+            json!({"Value": value, "Color": null, "IsManaged": true, "ExternalValue": null, "ParentValues": [], "Tag": null, "IsHidden": false,
+            "MetadataId": null, "HasChanged": null, "Label": label(Some(text), true), "Description": description}),
+        )
     };
     let mut set = object(json!({"MetadataId": metadata_id(&format!("options:{name}")), "Name": name, "IsGlobal": false, "IsManaged": true,
         "IsCustomOptionSet": column.custom, "OptionSetType": cast(column.kind).1, "HasChanged": null, "DisplayName": label(column.label.as_deref(), true), "Description": description}));

@@ -16,9 +16,10 @@ use super::{Call, cookie::Cookie, render::Plan};
 use crate::{
     error::{Outcome, Refusal},
     odata::{
+        fit::loose,
         query::{Order, Query},
         syntax::Literal,
-        test::{Candidates, Term, Test, loose},
+        test::{Candidates, Term, Test},
     },
     row::Row,
     schema::{Kind, Table},
@@ -43,7 +44,9 @@ impl State {
         self.require(table, "Read")?;
         let mut query = Query::parse(&self.store, table, &call.options, call.context())?;
         let cookie = call.options.get("$skiptoken").map(|text| Cookie::decode(text, &definition.set)).transpose()?;
-        let tracking = call.preferences.track_changes || call.options.get("$deltatoken").is_some() || cookie.as_ref().is_some_and(|cookie| cookie.tracking);
+        let tracking = call.preferences.track_changes
+            || call.options.get("$deltatoken").is_some()
+            || cookie.as_ref().is_some_and(|cookie| cookie.tracking);
         if tracking && narrowed.is_none() {
             return self.tracked(call, table, &query, cookie);
         }
@@ -222,7 +225,13 @@ impl State {
     }
 
     /// The first `limit` rows after `from` in order, without sorting the rest.
-    fn select<'a>(&'a self, rows: impl Iterator<Item = (Guid, &'a Row)>, order: &[Order], from: Option<&[Value<'static>]>, limit: usize) -> Found<'a> {
+    fn select<'a>(
+        &'a self,
+        rows: impl Iterator<Item = (Guid, &'a Row)>,
+        order: &[Order],
+        from: Option<&[Value<'static>]>,
+        limit: usize,
+    ) -> Found<'a> {
         if order.is_empty() {
             return rows.take(limit).collect();
         }
@@ -241,7 +250,8 @@ impl State {
     /// Sorts rows that are already at hand.
     pub(crate) fn sort(&self, order: &[Order], rows: &mut [(Guid, &Row)]) {
         if !order.is_empty() {
-            let keys = |id: Guid, row: &'_ Row| order.iter().map(|order| order.term.value(&self.store, id, row).into_owned()).collect::<Vec<_>>();
+            let keys =
+                |id: Guid, row: &'_ Row| order.iter().map(|order| order.term.value(&self.store, id, row).into_owned()).collect::<Vec<_>>();
             rows.sort_by_cached_key(|(id, row)| Sortable(keys(*id, row), order.iter().map(|order| order.descending).collect()));
         }
     }
@@ -260,7 +270,10 @@ impl State {
         Err(Refusal::new(
             403,
             "0x80040220",
-            format!("Principal user (Id={user}, type=8, roleCount=1, privilegeCount=100, accessMode=4) is missing {privilege} privilege for entity '{}'.", self.table_name(table)),
+            format!(
+                "Principal user (Id={user}, type=8, roleCount=1, privilegeCount=100, accessMode=4) is missing {privilege} privilege for entity '{}'.",
+                self.table_name(table)
+            ),
         ))
     }
 }
@@ -302,7 +315,8 @@ fn lexical<'x, 'y: 'x>(pairs: impl Iterator<Item = (&'x Value<'y>, &'x Value<'y>
 }
 
 fn walk(order: &[Order], table: &Table) -> Walk {
-    let modified = |order: &Order| matches!(order.term, Term::Cell(at) if table.column(at).is_some_and(|column| column.name == "modifiedon"));
+    let modified =
+        |order: &Order| matches!(order.term, Term::Cell(at) if table.column(at).is_some_and(|column| column.name == "modifiedon"));
     match order {
         [Order { term: Term::Key, descending, .. }] => Walk::Key { descending: *descending },
         [first, Order { term: Term::Key, descending: false, .. }] if modified(first) && !first.descending => Walk::Modified,

@@ -25,7 +25,7 @@ impl State {
     pub(crate) fn metadata(&mut self, call: &Call<'_>) -> Outcome<Response> {
         let [first, rest @ ..] = call.segments.as_slice() else { return Err(Refusal::no_segment("")) };
         if first.name != "EntityDefinitions" {
-            return Ok(listing(call, &first.name, Vec::new()));
+            return self.other_definitions(call, &first.name);
         }
         if call.request.method != Method::GET {
             return self.change_metadata(call, first, rest);
@@ -47,17 +47,39 @@ impl State {
         }
     }
 
+    /// All relationships of the environment; there are no global option sets.
+    fn other_definitions(&self, call: &Call<'_>, name: &str) -> Outcome<Response> {
+        let schema = &self.store.schema;
+        let mut all = Vec::new();
+        if name == "RelationshipDefinitions" {
+            for (_, table) in schema.tables() {
+                for (_, column) in table.columns() {
+                    all.extend(column.targets.iter().map(|to| {
+                        let mut map = definition::relationship(schema, table, column, to);
+                        map.insert("@odata.type".to_owned(), format!("#{NAMESPACE}OneToManyRelationshipMetadata").into());
+                        map
+                    }));
+                }
+            }
+        }
+        let kept = filter(all, call.options.get("$filter"), &call.options, name)?;
+        let select = selection(call.options.get("$select"));
+        let values = kept.into_iter().map(|map| project(map, select.as_deref(), name).map(Json::Object)).collect::<Outcome<Vec<_>>>()?;
+        Ok(listing(call, &format!("{name}{}", shape(&call.options)), values))
+    }
+
     fn table_at(&self, at: usize) -> Outcome<&Table> {
         self.store.schema.get(at).ok_or_else(|| Refusal::no_segment("EntityDefinitions"))
     }
 
     /// The table behind `LogicalName='lead'` or a metadata id.
     pub(crate) fn metadata_table(&self, arguments: &str) -> Outcome<usize> {
-        let missing = |what: &str| Refusal::new(404, "0x80060888", format!("Could not find an entity with specified entity name or id: {what}"));
+        let missing =
+            |what: &str| Refusal::new(404, "0x80060888", format!("Could not find an entity with specified entity name or id: {what}"));
         match key(arguments)? {
             Key::Id(id) => {
-                let found = self.store.schema.tables().iter().position(|table| definition::metadata_id(&table.name) == id);
-                found.ok_or_else(|| missing(&id.to_string()))
+                let found = self.store.schema.tables().find(|(_, table)| definition::metadata_id(&table.name) == id);
+                found.map(|(at, _)| at).ok_or_else(|| missing(&id.to_string()))
             }
             Key::Named(named) => match named.as_slice() {
                 [(name, Literal::Text(value))] if name == "LogicalName" => self.store.schema.find(value).ok_or_else(|| missing(value)),
@@ -67,8 +89,7 @@ impl State {
     }
 
     fn entities(&self, call: &Call<'_>) -> Outcome<Response> {
-        let tables = self.store.schema.tables().iter();
-        let all: Vec<_> = tables.map(definition::entity).collect();
+        let all: Vec<_> = self.store.schema.tables().map(|(_, table)| definition::entity(table)).collect();
         let kept = filter(all, call.options.get("$filter"), &call.options, "EntityMetadata")?;
         let mut values = Vec::new();
         for entity in kept {
@@ -87,7 +108,8 @@ impl State {
             let children = self.children(call, table, name, None)?;
             let kept = filter(children, inner.get("$filter"), &call.options, name)?;
             let select = selection(inner.get("$select"));
-            let values = kept.into_iter().map(|child| project(child, select.as_deref(), name).map(Json::Object)).collect::<Outcome<Vec<_>>>()?;
+            let values =
+                kept.into_iter().map(|child| project(child, select.as_deref(), name).map(Json::Object)).collect::<Outcome<Vec<_>>>()?;
             entity.insert(name.to_owned(), values.into());
         }
         Ok(entity)
@@ -100,12 +122,17 @@ impl State {
             "Keys" => table.keys.iter().map(|key| definition::key(table, key)).collect(),
             "ManyToOneRelationships" => {
                 let lookups = table.columns().filter(|(_, column)| column.is_lookup() && column.kind != Kind::Owner);
-                lookups.flat_map(|(_, column)| column.targets.iter().map(move |to| definition::relationship(schema, table, column, to))).collect()
+                lookups
+                    .flat_map(|(_, column)| column.targets.iter().map(move |to| definition::relationship(schema, table, column, to)))
+                    .collect()
             }
             "OneToManyRelationships" => {
-                let others = schema.tables().iter().flat_map(|other| other.columns().map(move |(_, column)| (other, column)));
+                let others = schema.tables().flat_map(|(_, other)| other.columns().map(move |(_, column)| (other, column)));
                 let pairs = others.flat_map(|(other, column)| column.targets.iter().map(move |to| (other, column, to)));
-                pairs.filter(|(.., to)| to.table == table.name).map(|(other, column, to)| definition::relationship(schema, other, column, to)).collect()
+                pairs
+                    .filter(|(.., to)| to.table == table.name)
+                    .map(|(other, column, to)| definition::relationship(schema, other, column, to))
+                    .collect()
             }
             "ManyToManyRelationships" | "Privileges" => Vec::new(),
             other => return Err(Refusal::no_segment(other)),
@@ -117,7 +144,8 @@ impl State {
         let strong = call.request.header("consistency").is_some_and(|value| value.eq_ignore_ascii_case("strong"));
         let now = call.now.as_second();
         let visible = table.columns().filter(|(_, column)| strong || column.visible_from <= now);
-        let all = visible.flat_map(|(_, column)| [Some(definition::attribute(table, column)), definition::companion(table, column)]).flatten();
+        let all =
+            visible.flat_map(|(_, column)| [Some(definition::attribute(table, column)), definition::companion(table, column)]).flatten();
         let of_cast = all.filter(|(own, _)| cast.is_none_or(|cast| *own == cast));
         let typed = of_cast.map(|(own, map)| {
             let plain = if cast.is_some() { map } else { map.into_iter().filter(|(name, _)| is_base(name)).collect() };
@@ -169,13 +197,21 @@ impl State {
         let select = selection(call.options.get("$select"));
         let mut map = self.with_options(call, table, found, select.as_deref(), cast.unwrap_or("AttributeMetadata"))?;
         let qualified = cast.map(|cast| format!("/{NAMESPACE}{cast}")).unwrap_or_default();
-        let context = format!("{}/$metadata#EntityDefinitions('{}')/Attributes{qualified}{}/$entity", call.base, table.name, shape(&call.options));
+        let context =
+            format!("{}/$metadata#EntityDefinitions('{}')/Attributes{qualified}{}/$entity", call.base, table.name, shape(&call.options));
         map.insert("@odata.context".to_owned(), context.into());
         Ok(json_answer(200, Json::Object(map).to_string()))
     }
 
     /// An attribute with its selected properties and, where asked for, its option sets: exactly one of the two has a value.
-    fn with_options(&self, call: &Call<'_>, table: &Table, child: Map<String, Json>, select: Option<&[String]>, type_name: &str) -> Outcome<Map<String, Json>> {
+    fn with_options(
+        &self,
+        call: &Call<'_>,
+        table: &Table,
+        child: Map<String, Json>,
+        select: Option<&[String]>,
+        type_name: &str,
+    ) -> Outcome<Map<String, Json>> {
         let column: Option<&Column> = child.get("LogicalName").and_then(Json::as_str).and_then(|name| table.column(table.find(name)?));
         let mut map = project(child, select, type_name)?;
         for item in call.options.get("$expand").map(|text| split_outside(text, ',')).unwrap_or_default() {
@@ -205,7 +241,7 @@ impl State {
             .map(|names| names.iter().filter_map(Json::as_str).collect())
             .unwrap_or_default();
         let mut entities = Vec::new();
-        for table in self.store.schema.tables().iter().filter(|table| named(Some(&query), &table.name)) {
+        for (_, table) in self.store.schema.tables().filter(|(_, table)| named(Some(&query), &table.name)) {
             let mut attributes = Vec::new();
             for (_, column) in table.columns() {
                 let (cast, mut map) = definition::attribute(table, column);
@@ -233,7 +269,8 @@ impl State {
 /// Whether a query's conditions on `LogicalName` let a name through.
 fn named(query: Option<&Json>, name: &str) -> bool {
     let conditions = query.and_then(|query| query.pointer("/Criteria/Conditions")?.as_array());
-    let mut wanted = conditions.into_iter().flatten().filter(|condition| condition.get("PropertyName").and_then(Json::as_str) == Some("LogicalName"));
+    let mut wanted =
+        conditions.into_iter().flatten().filter(|condition| condition.get("PropertyName").and_then(Json::as_str) == Some("LogicalName"));
     wanted.all(|condition| condition.pointer("/Value/Value").and_then(Json::as_str) == Some(name))
 }
 

@@ -16,6 +16,9 @@ use crate::{
     state::State,
 };
 
+/// Object type codes of tables that customers make start here.
+pub(crate) const FIRST_CUSTOM_CODE: i32 = 10_000;
+
 impl State {
     /// POST, PUT and DELETE under `EntityDefinitions`.
     pub(crate) fn change_metadata(&mut self, call: &Call<'_>, first: &Segment, rest: &[Segment]) -> Outcome<Response> {
@@ -36,11 +39,21 @@ impl State {
             (Method::POST, [child]) if child.name == "Keys" => {
                 let body = self.body(call, "EntityKey")?;
                 let key_name = text(&body, "SchemaName").to_lowercase();
-                let columns: Vec<String> = body.get("KeyAttributes").and_then(Json::as_array).into_iter().flatten().filter_map(|c| c.as_str().map(str::to_lowercase)).collect();
+                let columns: Vec<String> = body
+                    .get("KeyAttributes")
+                    .and_then(Json::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|c| c.as_str().map(str::to_lowercase))
+                    .collect();
                 let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
                 self.add_key(&name, &key_name, &columns).map_err(fault)?;
                 let id = definition::metadata_id(&format!("key:{name}.{key_name}"));
                 Ok(made(call, &format!("EntityDefinitions({})/Keys({id})", definition::metadata_id(&name))))
+            }
+            (Method::DELETE, []) if self.store.schema.get(table).is_some_and(|table| table.code >= FIRST_CUSTOM_CODE) => {
+                self.store.drop_table(table);
+                Ok(no_content())
             }
             (Method::DELETE, [child]) if child.name == "Attributes" => {
                 let arguments = child.arguments.as_deref().unwrap_or_default();
@@ -92,13 +105,21 @@ impl State {
             if schema.is_empty() || self.store.schema.find(&name).is_some() {
                 return Err(Refusal::new(400, "0x80044363", format!("A table with the name '{schema}' already exists.")));
             }
-            let code = 10_000 + i32::try_from(self.store.schema.tables().len()).unwrap_or_default();
-            let plural = label_of(entity, "DisplayCollectionName").unwrap_or_else(|| schema.clone());
-            let at = self.store.add_table(Table::custom(&schema, &label_of(entity, "DisplayName").unwrap_or_else(|| schema.clone()), &plural, code));
+            let mut columns = Vec::new();
             for attribute in entity.get("Attributes").and_then(Json::as_array).into_iter().flatten() {
-                let Json::Object(attribute) = attribute else { continue };
-                let column = column_of(attribute)?;
-                let title = attribute.get("IsPrimaryName").and_then(Json::as_bool) == Some(true);
+                if let Json::Object(attribute) = attribute {
+                    columns.push((column_of(attribute)?, attribute.get("IsPrimaryName").and_then(Json::as_bool) == Some(true)));
+                }
+            }
+            let code = FIRST_CUSTOM_CODE + i32::try_from(self.store.schema.tables().count()).unwrap_or_default();
+            let plural = label_of(entity, "DisplayCollectionName").unwrap_or_else(|| schema.clone());
+            let at = self.store.add_table(Table::custom(
+                &schema,
+                &label_of(entity, "DisplayName").unwrap_or_else(|| schema.clone()),
+                &plural,
+                code,
+            ));
+            for (column, title) in columns {
                 if let Some(table) = self.store.schema.get_mut(at) {
                     let position = table.add_column(column, i64::MIN).map_err(|text| Refusal::new(400, "0x80047013", text))?;
                     if title {
@@ -107,7 +128,11 @@ impl State {
                 }
             }
         }
-        Ok(json(200, serde_json::json!({"@odata.context": format!("{}/$metadata#Microsoft.Dynamics.CRM.CreateEntitiesResponse", call.base)}).to_string()))
+        Ok(json(
+            200,
+            serde_json::json!({"@odata.context": format!("{}/$metadata#Microsoft.Dynamics.CRM.CreateEntitiesResponse", call.base)})
+                .to_string(),
+        ))
     }
 }
 
@@ -128,6 +153,8 @@ fn label_of(map: &serde_json::Map<String, Json>, name: &str) -> Option<String> {
 fn column_of(map: &serde_json::Map<String, Json>) -> Outcome<NewColumn> {
     let schema = text(map, "SchemaName").to_owned();
     let kind = text(map, "@odata.type").trim_start_matches('#').trim_start_matches(super::route::NAMESPACE);
+    // The action that makes tables prefixes the same types with "Complex".
+    let kind = kind.trim_start_matches("Complex");
     let number = |name: &str| map.get(name).and_then(Json::as_f64);
     #[expect(clippy::cast_possible_truncation, reason = "limits of a column, saturating is right")]
     let whole = |name: &str, default: i64| number(name).map_or(default, |n| n as i64);
@@ -152,5 +179,12 @@ fn column_of(map: &serde_json::Map<String, Json>) -> Outcome<NewColumn> {
         let value = i32::try_from(option.get("Value")?.as_i64()?).ok()?;
         Some((value, option.pointer("/Label/LocalizedLabels/0/Label")?.as_str()?.to_owned()))
     });
-    Ok(NewColumn { name: schema.to_lowercase(), schema: Some(schema.clone()), label: label_of(map, "DisplayName"), kind, options: options.collect(), targets: Vec::new() })
+    Ok(NewColumn {
+        name: schema.to_lowercase(),
+        schema: Some(schema.clone()),
+        label: label_of(map, "DisplayName"),
+        kind,
+        options: options.collect(),
+        targets: Vec::new(),
+    })
 }

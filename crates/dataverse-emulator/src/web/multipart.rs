@@ -104,7 +104,10 @@ pub(crate) fn inner(part: &Part<'_>) -> Option<Inner> {
             headers.append(name, value);
         }
     }
-    let content_id = part.header("content-id").map(str::to_owned).or_else(|| fields.iter().find(|(name, _)| name == "content-id").map(|(_, value)| value.clone()));
+    let content_id = part
+        .header("content-id")
+        .map(str::to_owned)
+        .or_else(|| fields.iter().find(|(name, _)| name == "content-id").map(|(_, value)| value.clone()));
     Some(Inner { method: method.parse().ok()?, url: url.trim().to_owned(), headers, body: body.to_vec(), content_id })
 }
 

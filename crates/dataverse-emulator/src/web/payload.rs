@@ -67,7 +67,10 @@ impl State {
                 payload.cells.insert(at, Value::Null);
                 return Ok(());
             }
-            return Err(Refusal::payload(&table.name, format!("Deep insert through '{name}' isn't supported; create the row first and bind it.")));
+            return Err(Refusal::payload(
+                &table.name,
+                format!("Deep insert through '{name}' isn't supported; create the row first and bind it."),
+            ));
         }
         if name.starts_with('_') && table.find_property(name).is_some() {
             return Err(Refusal::payload(
@@ -79,7 +82,10 @@ impl State {
             if self.store.schema.collections(&table.name).any(|(many, ..)| many == name) {
                 return Err(Refusal::payload(&table.name, format!("Deep insert through '{name}' isn't supported; create the rows first.")));
             }
-            return Err(Refusal::payload(&table.name, format!("Invalid property '{name}' was found in entity 'Microsoft.Dynamics.CRM.{}'.", table.name)));
+            return Err(Refusal::payload(
+                &table.name,
+                format!("Invalid property '{name}' was found in entity 'Microsoft.Dynamics.CRM.{}'.", table.name),
+            ));
         };
         let Some(column) = table.column(at) else { return Ok(()) };
         if column.kind == Kind::Key {
@@ -92,7 +98,10 @@ impl State {
             return Err(Refusal::new(
                 403,
                 "0x8004f508",
-                format!("Caller user with Id {} does not have update permissions to a secured attribute '{name}' on entity '{}'.", self.fixtures.application_user, table.name),
+                format!(
+                    "Caller user with Id {} does not have update permissions to a secured attribute '{name}' on entity '{}'.",
+                    self.fixtures.application_user, table.name
+                ),
             ));
         }
         if settable(table, at, purpose) {

@@ -29,7 +29,12 @@ pub(crate) fn project(object: Map<String, Json>, select: Option<&[String]>, type
 }
 
 /// Keeps the objects a `$filter` lets through.
-pub(crate) fn filter(objects: Vec<Map<String, Json>>, text: Option<&str>, options: &Options, type_name: &str) -> Outcome<Vec<Map<String, Json>>> {
+pub(crate) fn filter(
+    objects: Vec<Map<String, Json>>,
+    text: Option<&str>,
+    options: &Options,
+    type_name: &str,
+) -> Outcome<Vec<Map<String, Json>>> {
     let Some(text) = text else { return Ok(objects) };
     let expression = Expression::parse(text, options)?;
     let mut kept = Vec::new();

@@ -48,7 +48,6 @@ impl<'a> Plan<'a> {
             (expand.nav.as_str(), expand.link, Self::new(state, to, &expand.query, annotations), &expand.query)
         });
         Self {
-
             columns,
             expands: expands.collect(),
             formatted: annotations.wants(FORMATTED),
@@ -130,7 +129,8 @@ impl State {
         match link {
             Link::Principal(column) => match row.get(column).as_ref() {
                 Some((table, owner)) => {
-                    let _ = write!(out, "{{\"@odata.type\":\"#Microsoft.Dynamics.CRM.{}\",\"ownerid\":\"{owner}\"}}", self.table_name(table));
+                    let _ =
+                        write!(out, "{{\"@odata.type\":\"#Microsoft.Dynamics.CRM.{}\",\"ownerid\":\"{owner}\"}}", self.table_name(table));
                 }
                 None => out.push_str("null"),
             },

@@ -71,8 +71,16 @@ impl State {
             "WinOpportunity" if post => self.close_action(call, 1),
             "LoseOpportunity" if post => self.close_action(call, 2),
             "BulkDelete" if post => self.bulk_delete(call),
-            "$metadata" | "WhoAmI" | "RetrieveVersion" | "RetrieveTotalRecordCount" | "RetrieveMetadataChanges" | "CreateEntities" | "Merge"
-            | "WinOpportunity" | "LoseOpportunity" | "BulkDelete" => {
+            "$metadata"
+            | "WhoAmI"
+            | "RetrieveVersion"
+            | "RetrieveTotalRecordCount"
+            | "RetrieveMetadataChanges"
+            | "CreateEntities"
+            | "Merge"
+            | "WinOpportunity"
+            | "LoseOpportunity"
+            | "BulkDelete" => {
                 Err(Refusal::method(format!("The requested resource does not support http method '{}'.", call.request.method)))
             }
             _ => return None,
@@ -97,7 +105,14 @@ impl State {
         }
     }
 
-    fn row_child(&mut self, call: &Call<'_>, table: usize, located: &Located, second: &Segment, third: Option<&Segment>) -> Outcome<Response> {
+    fn row_child(
+        &mut self,
+        call: &Call<'_>,
+        table: usize,
+        located: &Located,
+        second: &Segment,
+        third: Option<&Segment>,
+    ) -> Outcome<Response> {
         let id = self.present(table, located)?;
         let name = second.name.as_str();
         let definition = self.store.schema.get(table).ok_or_else(|| Refusal::no_segment(name))?;
@@ -150,7 +165,9 @@ impl State {
         match located {
             Located::Row(id) => Ok(*id),
             Located::NoId(id) => Err(Refusal::no_row(self.table_name(table), id)),
-            Located::NoKey(_) => Err(Refusal::new(404, "0x80060891", "A record with the specified key values does not exist in the entity.")),
+            Located::NoKey(_) => {
+                Err(Refusal::new(404, "0x80060891", "A record with the specified key values does not exist in the entity."))
+            }
         }
     }
 
@@ -182,14 +199,15 @@ impl State {
         for (name, literal) in named {
             let at = definition.find_property(name).ok_or_else(wrong)?;
             let column = definition.column(at).ok_or_else(wrong)?;
-            let value = crate::odata::test::fit_key(literal, column.kind)?;
+            let value = crate::odata::fit::fit_key(literal, column.kind)?;
             let value = match (value.as_guid(), column.targets.first()) {
                 (Some(id), Some(to)) => self.reference(&to.table, id).unwrap_or(value),
                 (Some(_) | None, _) => value,
             };
             cells.insert(at, value);
         }
-        let found = definition.keys.iter().position(|key| key.columns.len() == cells.len() && key.columns.iter().all(|at| cells.contains_key(at)));
+        let found =
+            definition.keys.iter().position(|key| key.columns.len() == cells.len() && key.columns.iter().all(|at| cells.contains_key(at)));
         let at = found.ok_or_else(wrong)?;
         let columns = definition.keys.get(at).map(|key| key.columns.as_slice()).unwrap_or_default();
         let values: Vec<_> = columns.iter().filter_map(|at| cells.get(at).cloned()).collect();

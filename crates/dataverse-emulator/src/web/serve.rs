@@ -33,7 +33,11 @@ impl Emulator for State {
         }
         self.requests += 1;
         let answer = if split_version(&request.path).is_none() {
-            Response::new(404, "text/html", "<!DOCTYPE html><html><head><title>404 - File or directory not found.</title></head><body></body></html>")
+            Response::new(
+                404,
+                "text/html",
+                "<!DOCTYPE html><html><head><title>404 - File or directory not found.</title></head><body></body></html>",
+            )
         } else {
             match self.check_bearer(request, now).or_else(|| self.check_member(request)) {
                 Some(refused) => refused,
@@ -53,7 +57,9 @@ impl Emulator for State {
     }
 
     fn refusal(&self, code: &str, wait_s: Option<u64>, now: Timestamp) -> Response {
-        let html = |status: u16, title: &str| Response::new(status, "text/html", format!("<html><head><title>{title}</title></head><body><h2>{title}</h2></body></html>"));
+        let html = |status: u16, title: &str| {
+            Response::new(status, "text/html", format!("<html><head><title>{title}</title></head><body><h2>{title}</h2></body></html>"))
+        };
         match code {
             "401" => self.unauthorized(""),
             "429" | "0x80072322" => self.throttled(Full { limit: Limit::Requests, wait_s: wait_s.unwrap_or(30) }, now),
@@ -73,10 +79,14 @@ fn named_refusal(code: &str) -> Response {
         "403" | "0x80072560" => Refusal::new(403, "0x80072560", "The user is not a member of the organization."),
         "0x80040220" => Refusal::new(403, "0x80040220", "Principal user is missing a privilege."),
         "404" | "0x80040217" => Refusal::new(404, "0x80040217", "Entity With Id Does Not Exist"),
-        "412" | "0x80060882" => Refusal::new(412, "0x80060882", "The version of the existing record doesn't match the RowVersion property provided."),
+        "412" | "0x80060882" => {
+            Refusal::new(412, "0x80060882", "The version of the existing record doesn't match the RowVersion property provided.")
+        }
         "413" => Refusal::new(413, "", "The page was not displayed because the request entity is too large."),
         "0x80044352" => Refusal::new(400, "0x80044352", EXPIRED),
-        "0x80044150" => Refusal::new(400, "0x80044150", "Generic SQL error. Transaction was deadlocked on lock resources with another process."),
+        "0x80044150" => {
+            Refusal::new(400, "0x80044150", "Generic SQL error. Transaction was deadlocked on lock resources with another process.")
+        }
         "0x80044151" => Refusal::new(400, "0x80044151", "SQL timeout expired."),
         "0x80040203" => Refusal::new(400, "0x80040203", "Invalid argument."),
         "0x80040265" => Refusal::new(400, "0x80040265", "An error occurred in a plug-in."),
@@ -86,6 +96,9 @@ fn named_refusal(code: &str) -> Response {
     let body = serde_json::json!({"error": {"code": refusal.code, "message": refusal.message}}).to_string();
     crate::headers::json(refusal.status, body)
 }
+
+/// Characters of an address outside a batch (documented).
+const URL_MAX: usize = 32_768;
 
 /// The text of an expired delta token (Microsoft's change tracking page).
 pub(crate) const EXPIRED: &str = "Version stamp associated with the client has expired. Please perform a full sync.";
@@ -97,6 +110,9 @@ impl State {
 
     /// Takes a request that has passed the door apart and answers it.
     pub(crate) fn serve(&mut self, request: &Request, now: Timestamp) -> Response {
+        if request.path.len() + request.query.len() > URL_MAX {
+            return Response::new(414, "text/html", "<html><head><title>414 - URI Too Long</title></head></html>");
+        }
         let actor = self.actor(request, now);
         match Call::new(request, actor, now, ContentIds::new()) {
             Some(call) if call.segments.first().is_some_and(|segment| segment.name == "$batch") => self.batch(&call),
@@ -123,7 +139,9 @@ impl State {
         let refusal = match self.options.application_user {
             ApplicationUser::Enabled => return None,
             ApplicationUser::Missing => Refusal::new(403, "0x80072560", "The user is not a member of the organization."),
-            ApplicationUser::Disabled => Refusal::new(403, "0x80040225", "The specified user is either disabled or is not a member of any business unit."),
+            ApplicationUser::Disabled => {
+                Refusal::new(403, "0x80040225", "The specified user is either disabled or is not a member of any business unit.")
+            }
         };
         Some(refusal.answer(request))
     }
@@ -141,7 +159,9 @@ impl State {
                     grouped(self.options.limit_time_ms)
                 ),
             ),
-            Limit::Concurrency => ("0x80072326", format!("Number of concurrent requests exceeded the limit of {}.", self.options.limit_concurrent)),
+            Limit::Concurrency => {
+                ("0x80072326", format!("Number of concurrent requests exceeded the limit of {}.", self.options.limit_concurrent))
+            }
         };
         let body = serde_json::json!({"error": {"code": code, "message": message}}).to_string();
         self.wait(crate::headers::json(429, body), Some(full.wait_s), now)

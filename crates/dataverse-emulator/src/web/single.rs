@@ -9,8 +9,11 @@ use crate::{
     error::{Outcome, Refusal},
     headers::{condition, json, no_content},
     odata::query::Query,
-    rules::{By, convert::{LongText, convert}},
     row::Record,
+    rules::{
+        By,
+        convert::{LongText, convert},
+    },
     schema::Kind,
     state::State,
     value::{Value, write_json_text},
@@ -62,9 +65,10 @@ impl State {
         match call.request.method {
             Method::GET => self.get_property(call, table, id, at),
             Method::PUT => {
-                let body: serde_json::Value =
-                    serde_json::from_slice(&call.request.body).map_err(|fault| Refusal::payload(self.table_name(table), fault.to_string()))?;
-                let value = body.get("value").ok_or_else(|| Refusal::payload(self.table_name(table), "A property's payload needs 'value'."))?;
+                let body: serde_json::Value = serde_json::from_slice(&call.request.body)
+                    .map_err(|fault| Refusal::payload(self.table_name(table), fault.to_string()))?;
+                let value =
+                    body.get("value").ok_or_else(|| Refusal::payload(self.table_name(table), "A property's payload needs 'value'."))?;
                 self.set_property(call, table, id, at, value)
             }
             Method::DELETE => self.set_property(call, table, id, at, &serde_json::Value::Null),
@@ -90,7 +94,8 @@ impl State {
             return Ok(no_content());
         }
         let definition = self.store.schema.get(table);
-        let (set, name) = definition.map(|table| (table.set.clone(), table.column(at).map(crate::schema::Column::property))).unwrap_or_default();
+        let (set, name) =
+            definition.map(|table| (table.set.clone(), table.column(at).map(crate::schema::Column::property))).unwrap_or_default();
         let mut body = String::from("{\"@odata.context\":");
         write_json_text(&format!("{}/$metadata#{set}({id})/{}", call.base, name.unwrap_or_default()), &mut body);
         body.push_str(",\"value\":");

@@ -3,12 +3,7 @@
 use base::Guid;
 use emulator::Response;
 
-use super::{
-    Call,
-    list::with_applied,
-    payload::Purpose,
-    route::Located,
-};
+use super::{Call, list::with_applied, payload::Purpose, route::Located};
 use crate::{
     error::{Outcome, Refusal},
     headers::{condition, json, no_content},
@@ -36,9 +31,7 @@ impl State {
         let must_not_exist = condition(call.request, "if-none-match") == Some("*");
         let body = self.body(call, self.table_name(table))?;
         match located {
-            Located::Row(_) if must_not_exist => {
-                Err(Refusal::new(412, "0x80060892", "A record with matching key values already exists."))
-            }
+            Located::Row(_) if must_not_exist => Err(Refusal::new(412, "0x80060892", "A record with matching key values already exists.")),
             Located::Row(id) => {
                 self.require(table, "Write")?;
                 self.check_match(call, table, *id)?;
@@ -91,7 +84,13 @@ impl State {
         let definition = self.store.schema.get(table);
         if !definition.is_some_and(|table| table.concurrency) {
             let name = self.table_name(table);
-            return Err(Refusal::new(400, "0x80060893", format!("Optimistic concurrency isn't enabled for entity type {name}. The IfVersionMatches value of ConcurrencyBehavior can only be used if optimistic concurrency is enabled.")));
+            return Err(Refusal::new(
+                400,
+                "0x80060893",
+                format!(
+                    "Optimistic concurrency isn't enabled for entity type {name}. The IfVersionMatches value of ConcurrencyBehavior can only be used if optimistic concurrency is enabled."
+                ),
+            ));
         }
         let version = self.store.row(table, id).map(|row| format!("W/\"{}\"", row.version));
         if version.as_deref() == Some(etag) {
@@ -144,7 +143,11 @@ impl State {
         let Some(email) = cells.get(&at).and_then(Value::as_text) else { return Ok(()) };
         let mut rows = self.store.table(table).rows.values();
         if rows.any(|row| row.get(at).as_text().is_some_and(|other| crate::value::compare_text(other, email).is_eq())) {
-            return Err(Refusal::new(412, "0x80040333", "A record was not created or updated because a duplicate of the current record already exists."));
+            return Err(Refusal::new(
+                412,
+                "0x80040333",
+                "A record was not created or updated because a duplicate of the current record already exists.",
+            ));
         }
         Ok(())
     }

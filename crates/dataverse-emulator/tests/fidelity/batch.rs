@@ -14,7 +14,9 @@ fn change_set(requests: &[(&str, String)]) -> String {
     let mut out = "--batch_7f3c\r\nContent-Type: multipart/mixed; boundary=\"changeset_19\"\r\n\r\n".to_owned();
     for (id, request) in requests {
         let content_id = if id.is_empty() { String::new() } else { format!("Content-ID: {id}\r\n") };
-        out.push_str(&format!("--changeset_19\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n{content_id}\r\n{request}\r\n"));
+        out.push_str(&format!(
+            "--changeset_19\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n{content_id}\r\n{request}\r\n"
+        ));
     }
     out.push_str("--changeset_19--\r\n");
     out
@@ -34,7 +36,10 @@ fn get(number: u128) -> String {
 }
 
 fn patch(number: u128, body: &str) -> String {
-    format!("PATCH /api/data/v9.2/leads({}) HTTP/1.1\r\nContent-Type: application/json; type=entry\r\nIf-Match: *\r\n\r\n{body}", id(number))
+    format!(
+        "PATCH /api/data/v9.2/leads({}) HTTP/1.1\r\nContent-Type: application/json; type=entry\r\nIf-Match: *\r\n\r\n{body}",
+        id(number)
+    )
 }
 
 #[test]
@@ -53,7 +58,12 @@ fn the_documented_batch() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(body.trim()).unwrap()["lastname"], "Person 001");
     assert!(parts[2].contains("Content-Type: multipart/mixed; boundary=changesetresponse_"));
     let address = format!("{BASE}/leads({})", id(1));
-    assert!(parts[2].contains(&format!("Content-ID: 1\r\n\r\nHTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\nLocation: {address}\r\nOData-EntityId: {address}\r\n\r\n")), "{text}");
+    assert!(
+        parts[2].contains(&format!(
+            "Content-ID: 1\r\n\r\nHTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\nLocation: {address}\r\nOData-EntityId: {address}\r\n\r\n"
+        )),
+        "{text}"
+    );
     assert_eq!(world.state.get("lead", id(1)).unwrap()["mkt_priority"], 3);
 }
 

@@ -54,7 +54,10 @@ fn creates_answer_with_ids_in_order() {
     assert_eq!(answer.json["@odata.context"], format!("{BASE}/$metadata#Microsoft.Dynamics.CRM.CreateMultipleResponse"));
     let ids = answer.json["Ids"].as_array().unwrap();
     assert_eq!((ids.len(), &ids[1]), (2, &json!(id(7))));
-    let again = world.post("accounts/Microsoft.Dynamics.CRM.CreateMultiple", json!({"Targets": [{"@odata.type": kind, "name": "C"}, {"@odata.type": kind, "accountid": id(7)}]}));
+    let again = world.post(
+        "accounts/Microsoft.Dynamics.CRM.CreateMultiple",
+        json!({"Targets": [{"@odata.type": kind, "name": "C"}, {"@odata.type": kind, "accountid": id(7)}]}),
+    );
     assert_eq!((again.status, again.code()), (412, "0x80040237"));
     assert_eq!(world.state.count("account"), 2);
 }

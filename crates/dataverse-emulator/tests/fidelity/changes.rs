@@ -54,7 +54,8 @@ fn a_delta_has_changes_by_version_then_deletions() {
     let answer = world.get(&link);
     assert_eq!(answer.json["@odata.context"], format!("{BASE}/$metadata#leads(lastname)/$delta"));
     let version = |number| world.state.get("lead", id(number)).unwrap()["versionnumber"].clone();
-    let deleted = |number| json!({"@odata.context": format!("{BASE}/$metadata#leads/$deletedEntity"), "id": id(number), "reason": "deleted"});
+    let deleted =
+        |number| json!({"@odata.context": format!("{BASE}/$metadata#leads/$deletedEntity"), "id": id(number), "reason": "deleted"});
     let row = |number, name: &str| json!({"@odata.etag": format!("W/\"{}\"", version(number)), "leadid": id(number), "lastname": name});
     assert_eq!(answer.json["value"], json!([row(3, "Roth"), row(1, "Ruiz"), row(8, "New"), deleted(2), deleted(9)]));
     let count = link.replace("/leads?$select=lastname&", "/leads/$count?");
@@ -86,7 +87,9 @@ fn a_delta_is_paged_and_what_changes_meanwhile_comes_with_the_next() {
     let mut seen = Vec::new();
     let last = loop {
         let answer = world.prefer(&link, "odata.maxpagesize=2");
-        seen.extend(answer.json["value"].as_array().unwrap().iter().map(|row| row["leadid"].as_str().or(row["id"].as_str()).unwrap().to_owned()));
+        seen.extend(
+            answer.json["value"].as_array().unwrap().iter().map(|row| row["leadid"].as_str().or(row["id"].as_str()).unwrap().to_owned()),
+        );
         rename(&mut world, 4, "Again");
         match answer.json["@odata.nextLink"].as_str() {
             Some(next) => next.clone_into(&mut link),

@@ -28,13 +28,15 @@ fn cell(world: &World, row: Guid, name: &str) -> Value {
 fn a_connection_is_two_rows() {
     let (mut world, made, mirror) = connected();
     assert_eq!(world.state.count("connection"), 2);
-    for (row, one, two, role1, role2, codes, master) in [
-        (made, id(3), id(2), Value::Null, json!(id(5)), (3, 2), true),
-        (mirror, id(2), id(3), json!(id(5)), Value::Null, (2, 3), false),
-    ] {
+    for (row, one, two, role1, role2, codes, master) in
+        [(made, id(3), id(2), Value::Null, json!(id(5)), (3, 2), true), (mirror, id(2), id(3), json!(id(5)), Value::Null, (2, 3), false)]
+    {
         assert_eq!((cell(&world, row, "_record1id_value"), cell(&world, row, "_record2id_value")), (json!(one), json!(two)));
         assert_eq!((cell(&world, row, "_record1roleid_value"), cell(&world, row, "_record2roleid_value")), (role1, role2));
-        assert_eq!((cell(&world, row, "record1objecttypecode"), cell(&world, row, "record2objecttypecode")), (json!(codes.0), json!(codes.1)));
+        assert_eq!(
+            (cell(&world, row, "record1objecttypecode"), cell(&world, row, "record2objecttypecode")),
+            (json!(codes.0), json!(codes.1))
+        );
         assert_eq!(cell(&world, row, "ismaster"), json!(master));
     }
     assert_eq!(cell(&world, mirror, "_relatedconnectionid_value"), json!(made));
@@ -51,7 +53,10 @@ fn a_connection_is_two_rows() {
 fn the_mirror_follows_changes_and_deletion() {
     let (mut world, made, mirror) = connected();
     let link = world.prefer("connections?$select=statecode", "odata.track-changes").json["@odata.deltaLink"].as_str().unwrap().to_owned();
-    assert_eq!(world.patch(&format!("connections({made})"), json!({"statecode": 1, "statuscode": 2, "record2roleid@odata.bind": null})).status, 204);
+    assert_eq!(
+        world.patch(&format!("connections({made})"), json!({"statecode": 1, "statuscode": 2, "record2roleid@odata.bind": null})).status,
+        204
+    );
     assert_eq!((cell(&world, mirror, "statecode"), cell(&world, mirror, "_record1roleid_value")), (json!(1), Value::Null));
     assert_eq!(world.get(&link).json["value"].as_array().unwrap().len(), 2);
     assert_eq!(world.patch(&format!("connections({made})"), json!({"description": "x"})).status, 400, "inactive connections are read-only");

@@ -17,13 +17,25 @@ fn a_qualified_lead_leaves_three_rows_and_closes() {
     let url = format!("leads({})/Microsoft.Dynamics.CRM.QualifyLead", id(1));
     let answer = world.post(&url, body.clone());
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let kinds: Vec<_> = answer.json["value"].as_array().unwrap().iter().map(|row| row["@odata.type"].as_str().unwrap().rsplit('.').next().unwrap().to_owned()).collect();
+    let kinds: Vec<_> = answer.json["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["@odata.type"].as_str().unwrap().rsplit('.').next().unwrap().to_owned())
+        .collect();
     assert_eq!(kinds, ["account", "contact", "opportunity"]);
     let lead = world.state.get("lead", id(1)).unwrap();
     assert_eq!((&lead["statecode"], &lead["statuscode"]), (&json!(1), &json!(3)));
     let row = |column: &str, table: &str| world.state.get(table, lead[column].as_str().unwrap().parse().unwrap()).unwrap();
-    let (account, contact, opportunity) = (row("_parentaccountid_value", "account"), row("_parentcontactid_value", "contact"), row("_qualifyingopportunityid_value", "opportunity"));
-    assert_eq!((&account["name"], &contact["fullname"], &opportunity["name"]), (&json!("Fabrikam"), &json!("Nina Roth"), &json!("Printers")));
+    let (account, contact, opportunity) = (
+        row("_parentaccountid_value", "account"),
+        row("_parentcontactid_value", "contact"),
+        row("_qualifyingopportunityid_value", "opportunity"),
+    );
+    assert_eq!(
+        (&account["name"], &contact["fullname"], &opportunity["name"]),
+        (&json!("Fabrikam"), &json!("Nina Roth"), &json!("Printers"))
+    );
     assert_eq!(contact["_parentcustomerid_value"], account["accountid"]);
     assert_eq!(contact["_accountid_value"], account["accountid"]);
     assert_eq!(opportunity["estimatedvalue"], json!(100.0));
@@ -52,8 +64,12 @@ fn a_merge_moves_the_children_and_deactivates_the_loser() {
     assert_eq!((cell(&world, "contact", 2, "merged"), cell(&world, "contact", 2, "_masterid_value")), (json!(true), json!(id(1))));
     assert_eq!((cell(&world, "contact", 2, "statecode"), cell(&world, "contact", 2, "statuscode")), (json!(1), json!(2)));
     assert_eq!(cell(&world, "contact", 1, "jobtitle"), "CTO");
-    assert_eq!((cell(&world, "opportunity", 3, "_parentcontactid_value"), cell(&world, "opportunity", 3, "_contactid_value")), (json!(id(1)), json!(id(1))));
-    let ends: Vec<_> = world.state.rows("connection").map(|(_, row)| (row["_record1id_value"].clone(), row["_record2id_value"].clone())).collect();
+    assert_eq!(
+        (cell(&world, "opportunity", 3, "_parentcontactid_value"), cell(&world, "opportunity", 3, "_contactid_value")),
+        (json!(id(1)), json!(id(1)))
+    );
+    let ends: Vec<_> =
+        world.state.rows("connection").map(|(_, row)| (row["_record1id_value"].clone(), row["_record2id_value"].clone())).collect();
     assert!(ends.contains(&(json!(id(3)), json!(id(1)))) && ends.contains(&(json!(id(1)), json!(id(3)))), "{ends:?}");
     let feed = world.get(&link).ids("contactid");
     assert!(feed.contains(&id(1).to_string()) && feed.contains(&id(2).to_string()), "both as updates");
@@ -89,7 +105,10 @@ fn opportunities_are_won_and_lost() {
     let close = |number: u128| json!({"opportunityid@odata.bind": format!("/opportunities({})", id(number)), "subject": "Closed"});
     assert_eq!(world.post("WinOpportunity", json!({"Status": 3, "OpportunityClose": close(1)})).status, 204);
     assert_eq!(world.post("LoseOpportunity", json!({"Status": 5, "OpportunityClose": close(2)})).status, 204);
-    assert_eq!((cell(&world, "opportunity", 1, "statecode"), cell(&world, "opportunity", 1, "actualclosedate")), (json!(1), json!("2026-03-02")));
+    assert_eq!(
+        (cell(&world, "opportunity", 1, "statecode"), cell(&world, "opportunity", 1, "actualclosedate")),
+        (json!(1), json!("2026-03-02"))
+    );
     assert_eq!((cell(&world, "opportunity", 2, "statecode"), cell(&world, "opportunity", 2, "statuscode")), (json!(2), json!(5)));
     assert_eq!(world.state.count("opportunityclose"), 2);
     assert_eq!(world.patch(&format!("opportunities({})", id(1)), json!({"name": "y"})).status, 400);

@@ -53,7 +53,9 @@ fn counters_tell_what_is_left_and_limits_can_be_off() {
 #[test]
 fn the_wait_comes_in_every_form() {
     let mut world = World::new();
-    for (form, expected) in [(RetryAfter::Seconds, Some("30")), (RetryAfter::Date, Some("Mon, 02 Mar 2026 09:00:30 GMT")), (RetryAfter::Absent, None)] {
+    for (form, expected) in
+        [(RetryAfter::Seconds, Some("30")), (RetryAfter::Date, Some("Mon, 02 Mar 2026 09:00:30 GMT")), (RetryAfter::Absent, None)]
+    {
         world.state.options_mut().retry_after = form;
         let refusal = world.state.refusal("429", None, world.now);
         assert_eq!((refusal.status, refusal.headers.get("retry-after").map(|value| value.to_str().unwrap())), (429, expected));

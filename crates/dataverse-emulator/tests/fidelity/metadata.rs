@@ -37,10 +37,14 @@ fn tables() {
 #[test]
 fn attributes_and_their_casts() {
     let mut world = World::new();
-    let answer = world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.StringAttributeMetadata?$select=LogicalName,DisplayName,MaxLength,FormatName"));
+    let answer = world.get(&format!(
+        "{LEAD}/Attributes/Microsoft.Dynamics.CRM.StringAttributeMetadata?$select=LogicalName,DisplayName,MaxLength,FormatName"
+    ));
     assert_eq!(
         answer.json["@odata.context"],
-        format!("{BASE}/$metadata#EntityDefinitions('lead')/Attributes/Microsoft.Dynamics.CRM.StringAttributeMetadata(LogicalName,DisplayName,MaxLength,FormatName)")
+        format!(
+            "{BASE}/$metadata#EntityDefinitions('lead')/Attributes/Microsoft.Dynamics.CRM.StringAttributeMetadata(LogicalName,DisplayName,MaxLength,FormatName)"
+        )
     );
     let find = |answer: &Value, name: &str| answer["value"].as_array().unwrap().iter().find(|row| row["LogicalName"] == name).cloned();
     let msi = find(&answer.json, "mkt_lastinterestingmomenttype").unwrap();
@@ -50,7 +54,8 @@ fn attributes_and_their_casts() {
     assert_eq!(msi["DisplayName"]["UserLocalizedLabel"], *label);
     assert!(msi["MetadataId"].is_string() && msi.get("@odata.type").is_none());
 
-    let all = world.get(&format!("{LEAD}/Attributes?$select=LogicalName,DisplayName,AttributeType,RequiredLevel,IsValidForUpdate,AttributeOf"));
+    let all =
+        world.get(&format!("{LEAD}/Attributes?$select=LogicalName,DisplayName,AttributeType,RequiredLevel,IsValidForUpdate,AttributeOf"));
     let name = find(&all.json, "leadsourcecodename").unwrap();
     assert_eq!((&name["AttributeOf"], &name["DisplayName"]["UserLocalizedLabel"]), (&json!("leadsourcecode"), &Value::Null));
     assert_eq!(find(&all.json, "subject").unwrap()["RequiredLevel"]["Value"], "ApplicationRequired");
@@ -75,14 +80,19 @@ fn attributes_and_their_casts() {
 fn option_sets_are_expanded() {
     let mut world = World::new();
     let options = "?$select=LogicalName&$expand=OptionSet($select=Options),GlobalOptionSet($select=Options)";
-    let answer = world.get(&format!("{LEAD}/Attributes(LogicalName='leadsourcecode')/Microsoft.Dynamics.CRM.PicklistAttributeMetadata{options}"));
+    let answer =
+        world.get(&format!("{LEAD}/Attributes(LogicalName='leadsourcecode')/Microsoft.Dynamics.CRM.PicklistAttributeMetadata{options}"));
     let web = &answer.json["OptionSet"]["Options"][7];
     assert_eq!((&web["Value"], &web["Label"]["UserLocalizedLabel"]["Label"]), (&json!(8), &json!("Web")));
     assert_eq!(answer.json["GlobalOptionSet"], Value::Null);
-    let answer = world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.StateAttributeMetadata?$select=LogicalName&$expand=OptionSet($select=Options)"));
+    let answer = world.get(&format!(
+        "{LEAD}/Attributes/Microsoft.Dynamics.CRM.StateAttributeMetadata?$select=LogicalName&$expand=OptionSet($select=Options)"
+    ));
     let qualified = &answer.json["value"][0]["OptionSet"]["Options"][1];
     assert_eq!((&qualified["DefaultStatus"], &qualified["InvariantName"]), (&json!(3), &json!("Qualified")));
-    let answer = world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.StatusAttributeMetadata?$select=LogicalName&$expand=OptionSet($select=Options)"));
+    let answer = world.get(&format!(
+        "{LEAD}/Attributes/Microsoft.Dynamics.CRM.StatusAttributeMetadata?$select=LogicalName&$expand=OptionSet($select=Options)"
+    ));
     assert_eq!(answer.json["value"][0]["OptionSet"]["Options"][3]["State"], 2);
     assert_eq!(world.get(&format!("{LEAD}/Attributes/Microsoft.Dynamics.CRM.StringAttributeMetadata?$expand=Nothing")).status, 400);
 }
@@ -105,9 +115,17 @@ fn metadata_filters_are_limited() {
 fn keys_and_relationships() {
     let mut world = World::new();
     let answer = world.get("EntityDefinitions(LogicalName='account')/Keys?$select=LogicalName,KeyAttributes,EntityKeyIndexStatus");
-    assert_eq!((&answer.json["value"][0]["KeyAttributes"], &answer.json["value"][0]["EntityKeyIndexStatus"]), (&json!(["accountnumber"]), &json!("Active")));
+    assert_eq!(
+        (&answer.json["value"][0]["KeyAttributes"], &answer.json["value"][0]["EntityKeyIndexStatus"]),
+        (&json!(["accountnumber"]), &json!("Active"))
+    );
     let answer = world.get("EntityDefinitions(LogicalName='connection')/ManyToOneRelationships?$select=ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName");
-    let to_contact = answer.json["value"].as_array().unwrap().iter().find(|row| row["ReferencingAttribute"] == "record2id" && row["ReferencedEntity"] == "contact").unwrap();
+    let to_contact = answer.json["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["ReferencingAttribute"] == "record2id" && row["ReferencedEntity"] == "contact")
+        .unwrap();
     assert_eq!(to_contact["ReferencingEntityNavigationPropertyName"], "record2id_contact");
     let answer = world.get("EntityDefinitions(LogicalName='account')/OneToManyRelationships?$select=SchemaName,ReferencingEntity");
     assert!(answer.ids("SchemaName").contains(&"contact_customer_accounts".to_owned()));
@@ -118,7 +136,9 @@ fn attributes_can_be_expanded_for_all_tables_at_once() {
     let mut world = World::new();
     let answer = world.get("EntityDefinitions?$select=LogicalName,EntitySetName,PrimaryIdAttribute,CanChangeTrackingBeEnabled,ChangeTrackingEnabled&$expand=Attributes($select=LogicalName,AttributeType)");
     let lead = answer.json["value"].as_array().unwrap().iter().find(|table| table["LogicalName"] == "lead").unwrap().clone();
-    assert!(lead["Attributes"].as_array().unwrap().iter().any(|row| row["LogicalName"] == "modifiedon" && row["AttributeType"] == "DateTime"));
+    assert!(
+        lead["Attributes"].as_array().unwrap().iter().any(|row| row["LogicalName"] == "modifiedon" && row["AttributeType"] == "DateTime")
+    );
 }
 
 #[test]
@@ -127,9 +147,20 @@ fn the_schema_can_change_and_metadata_may_lag() {
     let wanted = |world: &mut World, headers: &[(&str, &str)]| {
         world.call("GET", &format!("{LEAD}/Attributes(LogicalName='new_score')?$select=LogicalName"), headers, "").status
     };
-    assert_eq!(world.get(&format!("{LEAD}/Attributes(LogicalName='new_priority')?$select=DisplayName")).json["DisplayName"]["UserLocalizedLabel"]["Label"], "Engagement");
+    assert_eq!(
+        world.get(&format!("{LEAD}/Attributes(LogicalName='new_priority')?$select=DisplayName")).json["DisplayName"]["UserLocalizedLabel"]
+            ["Label"],
+        "Engagement"
+    );
     assert_eq!(world.get(&format!("{LEAD}/Attributes(LogicalName='mkt_priority')")).status, 404);
-    let column = NewColumn { name: "new_score".into(), schema: None, label: Some("Score".into()), kind: Kind::Integer(0, 10), options: Vec::new(), targets: Vec::new() };
+    let column = NewColumn {
+        name: "new_score".into(),
+        schema: None,
+        label: Some("Score".into()),
+        kind: Kind::Integer(0, 10),
+        options: Vec::new(),
+        targets: Vec::new(),
+    };
     world.state.add_column("lead", column, world.now).unwrap();
     assert_eq!(wanted(&mut world, &[]), 404);
     assert_eq!(wanted(&mut world, &[("consistency", "Strong")]), 200);
@@ -154,9 +185,56 @@ fn the_documents_list_the_sets() {
     assert!(answer.json["value"].as_array().unwrap().contains(&json!({"name": "accounts", "kind": "EntitySet", "url": "accounts"})));
     let answer = world.get("$metadata");
     assert_eq!(answer.header("content-type"), Some("application/xml"));
-    for piece in ["<EntityType Name=\"lead\"", "Name=\"customerid_account\"", "<EntitySet Name=\"connections\"", "Property Name=\"_ownerid_value\" Type=\"Edm.Guid\"", "ChangeTracking"] {
+    for piece in [
+        "<EntityType Name=\"lead\"",
+        "Name=\"customerid_account\"",
+        "<EntitySet Name=\"connections\"",
+        "Property Name=\"_ownerid_value\" Type=\"Edm.Guid\"",
+        "ChangeTracking",
+    ] {
         assert!(answer.text().contains(piece), "{piece}");
     }
-    assert_eq!(world.get("solutions?$select=uniquename&$filter=uniquename eq 'MarketoSalesInsight'").json["value"][0]["uniquename"], "MarketoSalesInsight");
+    assert_eq!(
+        world.get("solutions?$select=uniquename&$filter=uniquename eq 'MarketoSalesInsight'").json["value"][0]["uniquename"],
+        "MarketoSalesInsight"
+    );
     assert_eq!(ClosedRows::Refuse, world.state.options().closed_leads);
+}
+
+#[test]
+fn tables_are_made_and_removed_as_microsofts_python_client_does() {
+    let mut world = World::new();
+    let label = |text: &str| json!({"LocalizedLabels": [{"Label": text, "LanguageCode": 1033}]});
+    let column = |kind: &str, name: &str, primary: bool| json!({"@odata.type": format!("Microsoft.Dynamics.CRM.{kind}"), "SchemaName": name, "DisplayName": label(name), "IsPrimaryName": primary, "MaxLength": 50});
+    let entity = |columns: Value| json!({"Entities": [{"SchemaName": "new_Product", "DisplayName": label("Product"), "DisplayCollectionName": label("Products"), "Attributes": columns}]});
+    let unknown =
+        json!([column("ComplexStringAttributeMetadata", "new_Name", true), column("ComplexFileAttributeMetadata", "new_File", false)]);
+    assert_eq!(world.post("CreateEntities", entity(unknown)).status, 501);
+    assert_eq!(world.get("EntityDefinitions(LogicalName='new_product')").status, 404, "all or nothing");
+    let known =
+        json!([column("ComplexStringAttributeMetadata", "new_Name", true), column("ComplexDecimalAttributeMetadata", "new_Price", false)]);
+    assert_eq!(world.post("CreateEntities", entity(known)).status, 200);
+    assert_eq!(world.post("new_products", json!({"new_name": "A", "new_price": 1.5})).status, 204);
+    let id = world.get("EntityDefinitions(LogicalName='new_product')?$select=PrimaryNameAttribute").json["MetadataId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        world.post(&format!("EntityDefinitions({id})/Attributes"), column("StringAttributeMetadata", "new_Extra", false)).status,
+        204
+    );
+    assert_eq!(world.get("new_products?$select=new_extra").status, 200);
+    assert_eq!(world.call("DELETE", &format!("EntityDefinitions({id})"), &[], "").status, 204);
+    assert_eq!(world.get("new_products").status, 404);
+    assert_eq!(world.get("leads?$select=subject").status, 200, "other tables keep their places");
+}
+
+#[test]
+fn queries_that_are_not_emulated_say_so() {
+    let mut world = World::new();
+    for option in ["sql=SELECT%20name%20FROM%20account", "fetchXml=%3Cfetch/%3E", "$apply=aggregate(revenue%20with%20sum%20as%20total)"] {
+        assert_eq!(world.get(&format!("accounts?{option}")).status, 501, "{option}");
+    }
+    let long = format!("accounts?$filter=name eq '{}'", "x".repeat(33_000));
+    assert_eq!(world.get(&long).status, 414);
 }

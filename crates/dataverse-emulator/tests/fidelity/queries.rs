@@ -131,15 +131,26 @@ fn order_top_and_count() {
 #[test]
 fn neighbours_come_along() {
     let mut world = people();
-    let answer = world.get(&format!("contacts({})?$select=fullname&$expand=parentcustomerid_account($select=name),owninguser($select=fullname)", id(1)));
+    let answer = world
+        .get(&format!("contacts({})?$select=fullname&$expand=parentcustomerid_account($select=name),owninguser($select=fullname)", id(1)));
     assert_eq!(answer.json["parentcustomerid_account"]["name"], "Fabrikam");
     assert!(answer.json["parentcustomerid_account"]["@odata.etag"].is_string());
     assert_eq!(answer.json["owninguser"]["fullname"], "# Insight Sync");
     assert_eq!(answer.json["owninguser"]["ownerid"], answer.json["owninguser"]["systemuserid"]);
-    assert!(answer.json["@odata.context"].as_str().unwrap().ends_with("#contacts(fullname,parentcustomerid_account(name),owninguser(fullname))/$entity"));
-    let answer = world.get("accounts?$select=name&$expand=contact_customer_accounts($select=fullname;$filter=lastname eq 'Ortiz';$orderby=fullname;$top=5)");
+    assert!(
+        answer.json["@odata.context"]
+            .as_str()
+            .unwrap()
+            .ends_with("#contacts(fullname,parentcustomerid_account(name),owninguser(fullname))/$entity")
+    );
+    let answer = world.get(
+        "accounts?$select=name&$expand=contact_customer_accounts($select=fullname;$filter=lastname eq 'Ortiz';$orderby=fullname;$top=5)",
+    );
     assert_eq!(answer.json["value"][0]["contact_customer_accounts"][0]["fullname"], "Lena Ortiz");
-    let answer = world.get(&format!("contacts({})?$expand=parentcustomerid_contact($select=fullname;$expand=parentcustomerid_account($select=name))", id(3)));
+    let answer = world.get(&format!(
+        "contacts({})?$expand=parentcustomerid_contact($select=fullname;$expand=parentcustomerid_account($select=name))",
+        id(3)
+    ));
     assert_eq!(answer.json["parentcustomerid_contact"]["parentcustomerid_account"]["name"], "Fabrikam");
     let answer = world.get(&format!("contacts({})?$expand=ownerid($select=fullname)", id(1)));
     assert_eq!(answer.status, 400, "the owner expands to a principal, which has no names");

@@ -60,7 +60,14 @@ fn only_the_annotations_asked_for_come_and_none_for_null() {
     let keys: Vec<_> = answer.json.as_object().unwrap().keys().cloned().collect();
     assert_eq!(
         keys,
-        ["@odata.context", "@odata.etag", "_ownerid_value", "_ownerid_value@Microsoft.Dynamics.CRM.lookuplogicalname", "_parentaccountid_value", "leadid"]
+        [
+            "@odata.context",
+            "@odata.etag",
+            "_ownerid_value",
+            "_ownerid_value@Microsoft.Dynamics.CRM.lookuplogicalname",
+            "_parentaccountid_value",
+            "leadid"
+        ]
     );
     assert_eq!(answer.json["_parentaccountid_value"], json!(null));
 }
@@ -73,13 +80,25 @@ fn documented_refusals() {
     for (method, url, status, code, text) in [
         ("GET", format!("leads({gone})"), 404, "0x80040217", format!("Entity 'lead' With Id = {gone} Does Not Exist")),
         ("GET", "ledas".into(), 404, "0x8006088a", "Resource not found for the segment 'ledas'.".into()),
-        ("GET", "leads?$select=x".into(), 400, "0x80060888", "Could not find a property named 'x' on type 'Microsoft.Dynamics.CRM.lead'.".into()),
+        (
+            "GET",
+            "leads?$select=x".into(),
+            400,
+            "0x80060888",
+            "Could not find a property named 'x' on type 'Microsoft.Dynamics.CRM.lead'.".into(),
+        ),
         ("GET", "leads?$skip=5".into(), 400, "0x80060888", "Skip Clause".into()),
         ("PATCH", "leads".into(), 405, "", "http method".into()),
         ("DELETE", "leads".into(), 405, "", "http method".into()),
         ("DELETE", format!("leads({gone})"), 404, "0x80040217", "Does Not Exist".into()),
         ("GET", "accounts(accountnumber='none')".into(), 404, "0x80060891", "key values".into()),
-        ("GET", "accounts(name='x')".into(), 400, "0x80060888", "The key in the request URI is not valid for resource 'Microsoft.Dynamics.CRM.account'".into()),
+        (
+            "GET",
+            "accounts(name='x')".into(),
+            400,
+            "0x80060888",
+            "The key in the request URI is not valid for resource 'Microsoft.Dynamics.CRM.account'".into(),
+        ),
         ("GET", format!("systemusers(systemuserid={one})"), 400, "0x80060888", "The key in the request URI is not valid".into()),
         ("GET", format!("leads({one})/nothing"), 404, "0x8006088a", "'nothing'".into()),
     ] {
@@ -145,7 +164,8 @@ fn a_secured_column_is_null_and_says_so_in_metadata() {
     let answer = world.get(&format!("contacts({})?$select=mobilephone", id(1)));
     assert_eq!(answer.json["mobilephone"], json!(null));
     assert_eq!(world.get("contacts?$filter=mobilephone eq '123'").json["value"], json!([]));
-    let answer = world.get("EntityDefinitions(LogicalName='contact')/Attributes(LogicalName='mobilephone')?$select=IsSecured,CanBeSecuredForRead");
+    let answer =
+        world.get("EntityDefinitions(LogicalName='contact')/Attributes(LogicalName='mobilephone')?$select=IsSecured,CanBeSecuredForRead");
     assert_eq!((answer.json["IsSecured"].as_bool(), answer.json["CanBeSecuredForRead"].as_bool()), (Some(true), Some(true)));
     let answer = world.patch(&format!("contacts({})", id(1)), json!({"mobilephone": "1"}));
     assert_eq!(answer.status, 403);

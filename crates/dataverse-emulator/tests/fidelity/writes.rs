@@ -13,7 +13,8 @@ fn a_create_answers_with_its_address_or_its_row() {
     assert_eq!((answer.status, answer.text().as_str()), (204, ""));
     let address = answer.header("odata-entityid").unwrap().to_owned();
     assert_eq!(answer.header("location"), Some(address.as_str()));
-    let row = world.get(&format!("{address}?$select=fullname,_ownerid_value,_owninguser_value,_owningteam_value,statecode,statuscode,createdon"));
+    let row =
+        world.get(&format!("{address}?$select=fullname,_ownerid_value,_owninguser_value,_owningteam_value,statecode,statuscode,createdon"));
     assert_eq!(row.json["fullname"], "Roth");
     assert_eq!(row.json["_owninguser_value"], user.to_string());
     assert_eq!((row.json["statecode"].as_i64(), row.json["statuscode"].as_i64()), (Some(0), Some(1)));
@@ -107,16 +108,32 @@ fn lookups_are_written_through_their_navigation_names() {
     let columns = "_customerid_value,_accountid_value,_contactid_value";
     world.patch(&url, json!({"customerid_account@odata.bind": format!("{BASE}/accounts({account})")}));
     let row = world.get(&format!("{url}?$select={columns}"));
-    assert_eq!((&row.json["_customerid_value"], &row.json["_accountid_value"], &row.json["_contactid_value"]), (&json!(account), &json!(account), &Value::Null));
+    assert_eq!(
+        (&row.json["_customerid_value"], &row.json["_accountid_value"], &row.json["_contactid_value"]),
+        (&json!(account), &json!(account), &Value::Null)
+    );
     world.patch(&url, json!({"customerid_contact@odata.bind": format!("contacts({contact})")}));
     let row = world.get(&format!("{url}?$select={columns}"));
-    assert_eq!((&row.json["_customerid_value"], &row.json["_accountid_value"], &row.json["_contactid_value"]), (&json!(contact), &Value::Null, &json!(contact)));
+    assert_eq!(
+        (&row.json["_customerid_value"], &row.json["_accountid_value"], &row.json["_contactid_value"]),
+        (&json!(contact), &Value::Null, &json!(contact))
+    );
     for clear in [json!({"parentaccountid@odata.bind": null}), json!({"parentaccountid": null})] {
         world.patch(&url, json!({"parentaccountid@odata.bind": format!("/accounts({account})")}));
         assert_eq!(world.patch(&url, clear).status, 204);
         assert_eq!(world.get(&format!("{url}?$select=_parentaccountid_value")).json["_parentaccountid_value"], Value::Null);
     }
-    assert_eq!(world.call("PUT", &format!("{url}/parentaccountid/$ref"), &[], &json!({"@odata.id": format!("{BASE}/accounts({account})")}).to_string()).status, 204);
+    assert_eq!(
+        world
+            .call(
+                "PUT",
+                &format!("{url}/parentaccountid/$ref"),
+                &[],
+                &json!({"@odata.id": format!("{BASE}/accounts({account})")}).to_string()
+            )
+            .status,
+        204
+    );
     assert_eq!(world.get(&format!("{url}/parentaccountid?$select=name")).json["name"], "Fabrikam");
     assert_eq!(world.call("DELETE", &format!("{url}/parentaccountid/$ref"), &[], "").status, 204);
     assert_eq!(world.get(&format!("{url}/parentaccountid")).status, 204);
@@ -133,7 +150,12 @@ fn payloads_that_are_refused() {
     world.leads(1);
     let ghost = id(77);
     for (body, status, code, text) in [
-        (json!({"subject": "x".repeat(301)}), 400, "0x80044331", "The length of the 'subject' attribute of the 'lead' entity exceeded the maximum allowed length of '300'."),
+        (
+            json!({"subject": "x".repeat(301)}),
+            400,
+            "0x80044331",
+            "The length of the 'subject' attribute of the 'lead' entity exceeded the maximum allowed length of '300'.",
+        ),
         (json!({"mobilephone": "123456789012345678901"}), 400, "0x80044331", "'20'"),
         (json!({"lastname": "😀".repeat(26)}), 400, "0x80044331", "'50'"),
         (json!({"leadqualitycode": 9}), 400, "0x8004431a", "outside the valid range"),
@@ -145,7 +167,12 @@ fn payloads_that_are_refused() {
         (json!({"estimatedclosedate": "2026-13-01"}), 400, "0x80048d19", "Edm.Date"),
         (json!({"nothing": 1}), 400, "0x80048d19", "Invalid property 'nothing'"),
         (json!({"_parentaccountid_value": id(1)}), 400, "0x80048d19", "Use Navigation properties instead"),
-        (json!({"ParentAccountId@odata.bind": format!("/accounts({ghost})")}), 400, "0x80048d19", "An undeclared property 'ParentAccountId'"),
+        (
+            json!({"ParentAccountId@odata.bind": format!("/accounts({ghost})")}),
+            400,
+            "0x80048d19",
+            "An undeclared property 'ParentAccountId'",
+        ),
         (json!({"parentaccountid@odata.bind": format!("/accounts({ghost})")}), 404, "0x80040217", "Entity 'account'"),
         (json!({"parentaccountid@odata.bind": format!("/contacts({ghost})")}), 404, "0x80040217", "Entity 'contact'"),
         (json!({"statecode": 1, "statuscode": 4}), 400, "0x80048408", "not a valid status code"),
@@ -169,8 +196,16 @@ fn values_are_stored_as_the_service_keeps_them() {
         (json!({"lastname": "😀".repeat(25)}), "lastname", json!("😀".repeat(25))),
         (json!({"address1_latitude": 52.123_456_7}), "address1_latitude", json!(52.12346)),
         (json!({"revenue": 1.5}), "revenue_base", json!(1.5)),
-        (json!({"mkt_lastinterestingmomentdate": "2026-03-01T10:00:00.987"}), "mkt_lastinterestingmomentdate", json!("2026-03-01T10:00:00Z")),
-        (json!({"mkt_lastinterestingmomentdate": "2026-03-01T10:00:00+02:00"}), "mkt_lastinterestingmomentdate", json!("2026-03-01T08:00:00Z")),
+        (
+            json!({"mkt_lastinterestingmomentdate": "2026-03-01T10:00:00.987"}),
+            "mkt_lastinterestingmomentdate",
+            json!("2026-03-01T10:00:00Z"),
+        ),
+        (
+            json!({"mkt_lastinterestingmomentdate": "2026-03-01T10:00:00+02:00"}),
+            "mkt_lastinterestingmomentdate",
+            json!("2026-03-01T08:00:00Z"),
+        ),
         (json!({"estimatedclosedate": "2026-06-30"}), "estimatedclosedate", json!("2026-06-30")),
         (json!({"firstname": "Nina", "lastname": "Roth"}), "fullname", json!("Nina Roth")),
         (json!({"fullname": "ignored"}), "fullname", json!("Nina Roth")),
