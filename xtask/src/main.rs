@@ -1,2 +1,81 @@
-//! The build's own program.
-fn main() {}
+//! The build's own program. `cargo xtask test` is exactly what continuous integration runs.
+
+mod tidy;
+
+use std::{
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "cargo xtask test     format, lints, tests: all that must be good
+cargo xtask tidy     only our own rules (they are tests too)";
+
+fn main() -> ExitCode {
+    let outcome = match std::env::args().nth(1).as_deref() {
+        Some("test") => test(),
+        Some("tidy") => tidy_only(),
+        Some(_) | None => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tidy_only() -> Result<()> {
+    let complaints = tidy::complaints();
+    complaints.iter().for_each(|complaint| println!("{complaint}"));
+    if complaints.is_empty() { Ok(()) } else { bail!("{} complaints", complaints.len()) }
+}
+
+/// Everything that must be good, in the order in which a mistake is found soonest.
+fn test() -> Result<()> {
+    needed()?;
+    step("format", &["fmt", "--all", "--check"])?;
+    step("our own rules", &["run", "--quiet", "--package", "xtask", "--", "tidy"])?;
+    step("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    step("tests", &["test", "--workspace", "--no-fail-fast"])
+}
+
+/// What is needed beyond Rust: the components of its own distribution, and the C compiler that Rust links with.
+fn needed() -> Result<()> {
+    for (component, probe) in [("rustfmt", ["fmt", "--version"]), ("clippy", ["clippy", "--version"])] {
+        if cargo(&probe).output().is_ok_and(|output| output.status.success()) {
+            continue;
+        }
+        eprintln!("{component} is missing; installing it");
+        let added = Command::new("rustup").args(["component", "add", component]).status().is_ok_and(|status| status.success());
+        if !added {
+            bail!("{component} is missing and could not be installed; run: rustup component add {component}");
+        }
+    }
+    if Command::new("cc").arg("--version").output().is_err() {
+        bail!("a C compiler is missing (SQLite and the TLS library need one); on Debian run: apt-get install gcc libc6-dev");
+    }
+    Ok(())
+}
+
+fn step(name: &str, arguments: &[&str]) -> Result<()> {
+    println!("── {name}");
+    let begun = Instant::now();
+    let status = cargo(arguments).status().with_context(|| format!("cargo {} could not be run", arguments.join(" ")))?;
+    if !status.success() {
+        bail!("{name} failed; run it alone with: cargo {}", arguments.join(" "));
+    }
+    println!("── {name}: good ({:.0} s)", begun.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(tidy::root());
+    command
+}

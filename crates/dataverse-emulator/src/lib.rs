@@ -4,7 +4,7 @@
 //! methods to seed and change rows and the schema from the outside. It knows no client of ours and does no I/O; time comes in as an argument.
 //!
 //! Reading order: [`options`], [`schema`], `value`, `row`, `store` for what is kept; `rules` for what a write means; then the HTTP surface from
-//! `serve` on.
+//! `web` on.
 
 pub mod options;
 pub mod schema;

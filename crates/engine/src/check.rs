@@ -55,7 +55,9 @@ pub async fn check(dynamics: dataverse::Client, marketo: ::marketo::Client, opti
                 let plan = prepared.tables.get(&table);
                 findings.push(match plan.map(|plan| plan.table.tracked) {
                     Some(true) => good(&format!("table {table}"), "change tracking is on".into()),
-                    Some(false) => good(&format!("table {table}"), "readable, without change tracking: slower, works by modification date".into()),
+                    Some(false) => {
+                        good(&format!("table {table}"), "readable, without change tracking: slower, works by modification date".into())
+                    }
                     None => Finding {
                         what: format!("table {table}"),
                         good: false,

@@ -5,9 +5,11 @@
 
 mod flight;
 mod gate;
+mod alias;
 mod object;
 mod outcome;
 mod person;
+mod person_answers;
 mod person_calls;
 mod role;
 mod spelling;

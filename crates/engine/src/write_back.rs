@@ -59,16 +59,21 @@ pub async fn write_back(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sync
     }
     poll_activities(bridge).await?;
     let total = bridge.store.count(MsiDue::FAMILY, &[]).await?;
-    let mut after: Option<Vec<u8>> = None;
-    let mut waiting: BTreeMap<Table, Vec<Write>> = BTreeMap::new();
-    let (mut read, mut written) = (0, 0);
     let rows = usize::try_from(bridge.options.write_back.rows_per_message).unwrap_or(1).max(1);
-    loop {
-        let due = bridge.store.list::<MsiDue>(&[], after.as_deref(), PEOPLE_PER_CALL).await?;
-        let Some(last) = due.last() else { break };
-        after = Some(last.key());
-        read += due.len() as u64;
-        for write in look(bridge, prepared, &due).await? {
+    let mut after: Option<Vec<u8>> = None;
+    let mut people: BTreeMap<i64, Link> = BTreeMap::new();
+    let mut waiting: BTreeMap<Table, Vec<Write>> = BTreeMap::new();
+    let (mut looked, mut written, mut exhausted) = (0, 0, false);
+    while !exhausted || !people.is_empty() {
+        // Reads are full: who can't be written to costs no part of a call.
+        while !exhausted && people.len() < PEOPLE_PER_CALL {
+            let due = bridge.store.list::<MsiDue>(&[], after.as_deref(), PEOPLE_PER_CALL - people.len()).await?;
+            exhausted = due.is_empty();
+            after = due.last().map(Record::key).or(after);
+            looked += due.len() as u64;
+            people.extend(writable(bridge, &due).await?);
+        }
+        for write in compare(bridge, prepared, std::mem::take(&mut people)).await? {
             waiting.entry(write.link.record.table).or_default().push(write);
         }
         for (table, writes) in &mut waiting {
@@ -77,14 +82,14 @@ pub async fn write_back(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sync
                 written += save_rows(bridge, prepared, *table, batch).await?;
             }
         }
-        bridge.progress.tell(Step::WrittenBack { read, written, total });
+        bridge.progress.tell(Step::WrittenBack { read: looked, written, total });
     }
     for (table, writes) in waiting {
         for batch in writes.chunks(rows) {
             written += save_rows(bridge, prepared, table, batch.to_vec()).await?;
         }
     }
-    bridge.progress.tell(Step::WrittenBack { read, written, total });
+    bridge.progress.tell(Step::WrittenBack { read: looked, written, total });
     Ok(())
 }
 
@@ -143,27 +148,28 @@ async fn restart(bridge: &Bridge, before: Option<&Cursor>, types: &[i64]) -> Res
     save_position(bridge, before, &Position { token, types: types.to_vec() }, Batch::new()).await.map(drop)
 }
 
-/// Reads people's MSI fields and compares; those whose rows are right leave the list.
-async fn look(bridge: &Bridge, prepared: &Prepared, due: &[MsiDue]) -> Result<Vec<Write>, SyncError> {
+/// Those of the list whose rows can be written, by Marketo's id; the others leave the list.
+async fn writable(bridge: &Bridge, due: &[MsiDue]) -> Result<BTreeMap<i64, Link>, SyncError> {
     let ids: BTreeSet<RecordId> = due.iter().map(|due| due.record).collect();
     let links = load_links(bridge, &ids).await?;
     let mut batch = Batch::new();
-    let mut by_person: BTreeMap<i64, Link> = BTreeMap::new();
+    let mut people = BTreeMap::new();
     for due in due {
         let link = links.get(&due.record);
         match link.and_then(|link| link.marketo_id.map(|id| (id, link))) {
-            Some((id, link)) if may_write(bridge, link) => drop(by_person.insert(id, link.clone())),
-            Some((_, link)) if link.flags.has(LinkFlags::GONE) => batch.remove::<MsiDue>(due.key()),
-            Some(_) => {
-                bridge.count(|summary| summary.written_back.not_writable += 1);
+            Some((id, link)) if may_write(bridge, link) => {
+                people.insert(id, link.clone());
+            }
+            Some((_, link)) => {
+                let closed = !link.flags.has(LinkFlags::GONE);
+                bridge.count(|summary| summary.written_back.not_writable += u64::from(closed));
                 batch.remove::<MsiDue>(due.key());
             }
             None => batch.remove::<MsiDue>(due.key()),
         }
     }
-    let writes = if by_person.is_empty() { Vec::new() } else { compare(bridge, prepared, by_person, &mut batch).await? };
     bridge.commit(batch).await?;
-    Ok(writes)
+    Ok(people)
 }
 
 fn may_write(bridge: &Bridge, link: &Link) -> bool {
@@ -172,7 +178,12 @@ fn may_write(bridge: &Bridge, link: &Link) -> bool {
     !link.flags.has(LinkFlags::GONE) && (!closed || try_closed)
 }
 
-async fn compare(bridge: &Bridge, prepared: &Prepared, by_person: BTreeMap<i64, Link>, batch: &mut Batch) -> Result<Vec<Write>, SyncError> {
+/// Reads people's MSI fields and compares; those whose rows are right leave the list.
+async fn compare(bridge: &Bridge, prepared: &Prepared, by_person: BTreeMap<i64, Link>) -> Result<Vec<Write>, SyncError> {
+    if by_person.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut batch = Batch::new();
     let mut fields = BTreeSet::from(["id".to_owned()]);
     for plan in prepared.tables.values() {
         fields.extend(plan.msi.targets.iter().map(|(_, name, _)| name.clone()));
@@ -195,6 +206,7 @@ async fn compare(bridge: &Bridge, prepared: &Prepared, by_person: BTreeMap<i64, 
         }
     }
     bridge.count(|summary| summary.written_back.unchanged += unchanged);
+    bridge.commit(batch).await?;
     Ok(writes)
 }
 

@@ -1,3 +1,5 @@
+//! Tests of [`super`]: the module beside this file.
+
 use super::*;
 use crate::form::test::answer;
 

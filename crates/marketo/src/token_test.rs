@@ -1,3 +1,5 @@
+//! Tests of [`super`]: the module beside this file.
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},

@@ -2,6 +2,7 @@
 
 pub mod fit;
 pub mod like;
+pub mod literal;
 pub mod query;
 pub mod syntax;
 pub mod test;

@@ -131,7 +131,7 @@ fn details(column: &Column) -> Map<String, Json> {
     let targets: Vec<&str> = column.targets.iter().map(|to| to.table.as_str()).collect();
     object(match column.kind {
         Kind::Text(max) => {
-            json!({"MaxLength": max, "Format": column.format, "FormatName": {"Value": column.format}, "DatabaseLength": max * 2, "IsLocalizable": false, "FormulaDefinition": "", "YomiOf": null})
+            json!({"MaxLength": max, "Format": column.format, "FormatName": {"Value": column.format}, "DatabaseLength": max.saturating_mul(2), "IsLocalizable": false, "FormulaDefinition": "", "YomiOf": null})
         }
         Kind::Memo(max) => json!({"MaxLength": max, "Format": "TextArea", "FormatName": {"Value": "TextArea"}, "IsLocalizable": false}),
         Kind::Integer(min, max) => json!({"MinValue": min, "MaxValue": max, "Format": "None", "FormulaDefinition": ""}),

@@ -10,6 +10,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod metadata;
+mod nonsense;
 mod paging;
 mod queries;
 mod rows;

@@ -20,6 +20,9 @@ const VALUES_MAX: usize = 300;
 pub(super) struct Spellings {
     /// Those that Marketo was found to use. The canonical one, 0, is always asked for.
     others: BTreeSet<usize>,
+    /// Whether any key of the sample was stored in another spelling, however it is found.
+    #[serde(default)]
+    stored: bool,
 }
 
 impl Spellings {
@@ -40,25 +43,35 @@ impl Spellings {
             .query(object, key_field, values, &[key_field])
             .await
             .map_err(|error| SyncError::of_call(Side::Marketo, error))?;
-        let mut spellings = Self::default();
+        let mut stored: BTreeMap<Guid, String> = BTreeMap::new();
         for text in found.iter().filter_map(|record| text_of(record, key_field)) {
-            if let Some(index) = text.parse::<Guid>().ok().and_then(|id| id.spellings().iter().position(|spelling| *spelling == text)) {
-                spellings.others.insert(index);
+            if let Ok(id) = text.parse::<Guid>()
+                && id.to_string() != text
+            {
+                stored.insert(id, text);
             }
         }
-        spellings.others.remove(&0);
+        let mut spellings = Self::default();
+        if !stored.is_empty() {
+            // Where Marketo compares without case, the canonical spelling finds them too, and nothing else needs to be asked.
+            let plain = stored.keys().map(Guid::to_string).collect();
+            let met = bridge
+                .marketo
+                .query(object, key_field, plain, &[key_field])
+                .await
+                .map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+            let met: BTreeSet<String> = met.iter().filter_map(|record| text_of(record, key_field)).collect();
+            let unmet = stored.iter().filter(|(_, text)| !met.contains(*text));
+            spellings.others = unmet.filter_map(|(id, text)| id.spellings().iter().position(|spelling| spelling == text)).collect();
+            spellings.stored = !stored.is_empty();
+        }
         let mut batch = Batch::new();
         batch.put(&Fact { name: fact_name(object), value: serde_json::to_value(&spellings).unwrap_or_default() });
         bridge.commit(batch).await?;
-        if !spellings.others.is_empty() {
+        if spellings.stored {
             tracing::warn!(object = object.name(), "Marketo holds keys in another spelling; all are looked up so");
         }
         Ok(spellings)
-    }
-
-    /// Whether only the canonical spelling is used.
-    pub(super) fn is_canonical(&self) -> bool {
-        self.others.is_empty()
     }
 
     /// How a key may be stored, the canonical spelling first.
@@ -78,7 +91,7 @@ impl Spellings {
         ids: &[Guid],
     ) -> Result<BTreeMap<Guid, String>, SyncError> {
         let mut stored = BTreeMap::new();
-        if self.is_canonical() {
+        if !self.stored {
             return Ok(stored);
         }
         for chunk in ids.chunks(VALUES_MAX / (1 + self.others.len())) {

@@ -1,0 +1,274 @@
+//! What answers mean for people: who somebody is, what was confirmed, what goes on to another stage.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{Guid, Object, RecordId, Table};
+use planner::{
+    Fingerprints,
+    diff::{Known, change, change_with_fill},
+    identity::{Identity, Person, by_email, by_external_id},
+};
+use serde_json::Value;
+use store::{
+    Batch, Record,
+    record::{LinkFlags, MsiDue, Outbox, PersonIndex, record_key},
+};
+
+use crate::{
+    error::SyncError,
+    push::{
+        gate::{Links, hold},
+        person::{Candidate, Pusher, Write, email_of, fields_of, size},
+        person_calls::{Answer, Call, Fate, Kind, is_plain},
+    },
+};
+
+/// How often a record goes back to the first stage in one cycle.
+const TRIES_MAX: u8 = 3;
+
+impl Pusher<'_> {
+    /// Takes in an answer: records are confirmed or held, or go on to their next stage. Gives the error after which nothing can be sent.
+    pub(super) async fn absorb(&mut self, answer: Answer) -> Result<Option<SyncError>, SyncError> {
+        let mut batch = Batch::new();
+        let mut stop = None;
+        match answer {
+            Answer::Lookup(candidates, found) => self.after_lookup(candidates, &found, &mut batch).await?,
+            Answer::ByEmail(candidates, found, crowded) => self.after_email(candidates, &found, &crowded, &mut batch).await?,
+            Answer::Read(candidates, found) => self.after_read(candidates, found, &mut batch).await?,
+            Answer::Written(kind, fates, error) => {
+                for (write, fate) in fates {
+                    self.after_write(kind, write, fate, &mut batch);
+                }
+                stop = error;
+            }
+            Answer::Stopped(error) => stop = Some(error),
+        }
+        self.bridge.commit(batch).await?;
+        Ok(stop)
+    }
+
+    async fn after_lookup(&mut self, candidates: Vec<Candidate>, found: &[Person], batch: &mut Batch) -> Result<(), SyncError> {
+        let links = self.links_of(&candidates).await?;
+        let mut by_id: BTreeMap<Guid, Vec<&Person>> = BTreeMap::new();
+        for person in found {
+            if let Some(id) = person.text(&self.key_field).and_then(|text| text.parse().ok()) {
+                by_id.entry(id).or_default().push(person);
+            }
+        }
+        for candidate in candidates {
+            let own = candidate.entry.record.id;
+            let ids = std::iter::once(own).chain(candidate.aliases.iter().copied());
+            let persons: Vec<Person> = ids.filter_map(|id| by_id.get(&id)).flatten().map(|person| (*person).clone()).collect();
+            let identity = by_external_id(own, &candidate.aliases, &persons, &self.key_field);
+            if identity == Identity::Absent {
+                self.queue_create(candidate, &links);
+            } else {
+                self.identified(candidate, identity, &persons, &links, batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn after_email(
+        &mut self,
+        candidates: Vec<Candidate>,
+        found: &[Person],
+        crowded: &BTreeSet<String>,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        let links = self.links_of(&candidates).await?;
+        let mut by_address: BTreeMap<String, Vec<&Person>> = BTreeMap::new();
+        for person in found {
+            if let Some(email) = person.text("email") {
+                by_address.entry(email.to_lowercase()).or_default().push(person);
+            }
+        }
+        for candidate in candidates {
+            let Some(email) = email_of(&candidate).map(str::to_lowercase) else {
+                self.queue_external(candidate, &links, batch).await?;
+                continue;
+            };
+            if !is_plain(&email) {
+                let reason = "Marketo has a person with this e-mail, which can't be looked up because of its commas or other characters; correct the e-mail";
+                batch.put(&hold(&candidate.entry, "email-not-searchable", reason, self.bridge.clock.now()));
+                self.done += 1;
+                continue;
+            }
+            let persons: Vec<Person> = by_address
+                .get(&email)
+                .into_iter()
+                .flatten()
+                .filter(|person| !self.claimed.contains(&person.id))
+                .map(|person| (*person).clone())
+                .collect();
+            let claimed_by_others = by_address.get(&email).is_some_and(|all| all.len() > persons.len());
+            let last_name = candidate.desired.fields.get("lastName").and_then(Value::as_str);
+            let own = candidate.entry.record.id;
+            let policy = self.bridge.options.policy.ambiguous;
+            let identity = match crowded.contains(&email) {
+                true => Identity::Ambiguous,
+                false => by_email(own, &candidate.aliases, last_name, &persons, &self.key_field, policy),
+            };
+            if identity == Identity::Taken || identity == Identity::Absent && claimed_by_others {
+                self.queue_external(candidate, &links, batch).await?;
+            } else if identity == Identity::Absent {
+                // It exists, says Marketo, and can't be found yet: it is looked at again in the next cycle.
+                self.done += 1;
+            } else {
+                self.identified(candidate, identity, &persons, &links, batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn identified(
+        &mut self,
+        mut candidate: Candidate,
+        identity: Identity<'_>,
+        persons: &[Person],
+        links: &Links,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        let now = self.bridge.clock.now();
+        let ids = || persons.iter().map(|person| person.id.to_string()).collect::<Vec<_>>().join(", ");
+        let (person, adopted) = match identity {
+            Identity::Linked(person) => (person, false),
+            Identity::Alias(person, alias) => {
+                self.retire_alias(alias, batch);
+                (person, false)
+            }
+            Identity::Adoptable(person) => (person, true),
+            Identity::Ambiguous => {
+                let reason =
+                    format!("several Marketo persons could be this record: {}; merge them in Marketo, or set policy.ambiguous", ids());
+                batch.put(&hold(&candidate.entry, "ambiguous", reason, now));
+                self.done += 1;
+                return Ok(());
+            }
+            Identity::Split => {
+                let reason = format!(
+                    "Marketo has this person more than once, under the ids of records that are now one: {}; merge them in Marketo",
+                    ids()
+                );
+                batch.put(&hold(&candidate.entry, "two-persons", reason, now));
+                self.done += 1;
+                return Ok(());
+            }
+            Identity::Taken | Identity::Absent => return Ok(()),
+        };
+        self.claimed.insert(person.id);
+        candidate.link.marketo_id = Some(person.id);
+        let map = self.prepared.map(candidate.entry.record.table)?;
+        let change = change(map, &candidate.desired, &Fingerprints::default(), self.prepared.key, Known::Current(&person.record));
+        let own = candidate.entry.record.id;
+        let mut record = fields_of(&change, links);
+        record.extend(self.keys(own).filter(|(field, value)| person.record.get(field) != Some(value)));
+        if record.is_empty() {
+            self.confirm(Write { candidate, change, record, adopted }, None, batch);
+            return Ok(());
+        }
+        record.insert("id".into(), person.id.into());
+        let bytes = size(&record);
+        if let Some(writes) = self.update.push(Write { candidate, change, record, adopted }, bytes) {
+            self.full.push_back(Call::Update(writes));
+        }
+        Ok(())
+    }
+
+    /// The person under an alias's id is now the survivor's: the alias's own link must not lead to it any more.
+    fn retire_alias(&self, alias: Guid, batch: &mut Batch) {
+        for table in [Table::Lead, Table::Contact] {
+            batch.remove::<MsiDue>(record_key(RecordId::new(table, alias)));
+        }
+    }
+
+    async fn after_read(&mut self, candidates: Vec<Candidate>, found: Vec<Person>, batch: &mut Batch) -> Result<(), SyncError> {
+        let links = self.links_of(&candidates).await?;
+        let by_id: BTreeMap<i64, Person> = found.into_iter().map(|person| (person.id, person)).collect();
+        for candidate in candidates {
+            match candidate.link.marketo_id.and_then(|id| by_id.get(&id)) {
+                Some(person) => {
+                    let map = self.prepared.map(candidate.entry.record.table)?;
+                    let confirmed = Fingerprints::read(&candidate.link.confirmed);
+                    let change = change_with_fill(map, &candidate.desired, &confirmed, self.prepared.key, &person.record);
+                    self.queue_update(candidate, change, &links, false, batch);
+                }
+                None => self.lost(candidate, batch),
+            }
+        }
+        Ok(())
+    }
+
+    /// The person that we knew is gone: merged or deleted behind our back. It is looked for again.
+    fn lost(&mut self, mut candidate: Candidate, batch: &mut Batch) {
+        tracing::info!(record = %candidate.entry.record, "its Marketo person is gone; it is looked for again");
+        candidate.link.marketo_id = None;
+        candidate.link.confirmed = Vec::new();
+        candidate.link.flags = candidate.link.flags.with(LinkFlags::CONFIRMED, false);
+        batch.put(&candidate.link);
+        self.again(candidate);
+    }
+
+    /// Back to the first stage, unless it has been there too often; then it goes on in the next cycle.
+    fn again(&mut self, mut candidate: Candidate) {
+        candidate.tries += 1;
+        if candidate.tries < TRIES_MAX {
+            self.queue_lookup(candidate);
+        } else {
+            self.done += 1;
+        }
+    }
+
+    fn after_write(&mut self, kind: Kind, write: Write, fate: Fate, batch: &mut Batch) {
+        if kind == Kind::Create
+            && let Some(email) = email_of(&write.candidate)
+        {
+            self.creating.remove(&email.to_lowercase());
+        }
+        let now = self.bridge.clock.now();
+        match fate {
+            Fate::Confirmed { id, created } => self.confirm(write, Some((id, created)), batch),
+            Fate::Unknown => self.again(write.candidate),
+            Fate::Refused { code, message } => match (kind, code.as_str()) {
+                (Kind::Create, "1005" | "1007" | "1017") => {
+                    self.email.push(write.candidate);
+                    self.fill_email();
+                }
+                (Kind::CreateExternal, "1005" | "1017") => self.again(write.candidate),
+                (Kind::Update, "1004") => self.lost(write.candidate, batch),
+                (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read, _) => {
+                    batch.put(&hold(&write.candidate.entry, code, message, now));
+                    self.done += 1;
+                }
+            },
+        }
+    }
+
+    /// Marketo has it: only now do fingerprints move.
+    pub(super) fn confirm(&mut self, write: Write, answered: Option<(Option<i64>, bool)>, batch: &mut Batch) {
+        let Write { candidate, change, record, adopted } = write;
+        let Candidate { entry, mut link, .. } = candidate;
+        let was_linked = link.is_confirmed();
+        link.marketo_id = answered.and_then(|(id, _)| id).or(link.marketo_id);
+        link.confirmed = change.confirmed.write();
+        link.flags = link.flags.with(LinkFlags::CONFIRMED, true);
+        batch.put(&link);
+        batch.remove::<Outbox>(entry.key());
+        if let Some(marketo_id) = link.marketo_id.filter(|_| !was_linked) {
+            batch.put(&PersonIndex { marketo_id, record: link.record });
+            batch.put(&MsiDue { record: link.record });
+        }
+        self.done += 1;
+        self.bridge.count(|summary| {
+            let line = summary.pushed(Object::Lead);
+            match answered {
+                Some((_, true)) => line.created += 1,
+                Some((_, false)) => line.updated += 1,
+                None if was_linked => {}
+                None => line.linked += 1,
+            }
+            line.adopted += u64::from(adopted);
+            line.fields += if record.is_empty() { 0 } else { change.len() as u64 };
+        });
+    }
+}
