@@ -3,7 +3,11 @@
 //! Unknown keys are errors. Secrets are never in the file, only where they are to be had. Parsing gives final types, so that nothing is
 //! checked later but what only the two sides can tell.
 
-use std::{collections::BTreeSet, path::{Path, PathBuf}, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use base::Secret;
 use engine::options::{Brake, Fields, Keys, Msi, Policy, WriteBack};
@@ -198,7 +202,11 @@ impl Config {
 
     fn check(&self) -> Result<(), Failure> {
         let wrong = |text: String| Err(Failure::Configuration(miette!(code = "configuration", "{text}")));
-        for (key, url) in [("marketo.base_url", &self.marketo.base_url), ("dynamics.url", &self.dynamics.url), ("dynamics.authority", &self.dynamics.authority)] {
+        for (key, url) in [
+            ("marketo.base_url", &self.marketo.base_url),
+            ("dynamics.url", &self.dynamics.url),
+            ("dynamics.authority", &self.dynamics.authority),
+        ] {
             if url.trim().to_lowercase().starts_with("http://") && !is_loopback(url) {
                 return wrong(format!("{key}: plain http is only allowed to this machine, because secrets go over it; write https://"));
             }
@@ -206,7 +214,8 @@ impl Config {
         if self.marketo.calls_per_20s == 0 && !is_loopback(&self.marketo.base_url) {
             return wrong("marketo.calls_per_20s: 0 means no pacing, which is only allowed for an emulator on this machine; Marketo refuses more than 100".into());
         }
-        if self.marketo.calls_per_20s > 100 || self.marketo.max_in_flight > 10 {
+        let too_fast = self.marketo.calls_per_20s > 100 || self.marketo.max_in_flight > 10;
+        if too_fast && !is_loopback(&self.marketo.base_url) {
             return wrong("marketo.calls_per_20s may be 100 at most and marketo.max_in_flight 10: Marketo refuses more".into());
         }
         if self.marketo.max_in_flight == 0 {
@@ -234,7 +243,11 @@ impl Config {
 
     /// How failed calls are tried again.
     pub(crate) fn retry(&self) -> wire::RetryOptions {
-        wire::RetryOptions { budget: Duration::from_secs(self.retry.budget_s), tries_max: self.retry.tries.max(1), ..wire::RetryOptions::default() }
+        wire::RetryOptions {
+            budget: Duration::from_secs(self.retry.budget_s),
+            tries_max: self.retry.tries.max(1),
+            ..wire::RetryOptions::default()
+        }
     }
 
     /// Marketo's secret.
@@ -244,7 +257,9 @@ impl Config {
 
     /// How the application proves who it is to Dynamics.
     pub(crate) fn credential(&self) -> Result<dataverse::Credential, Failure> {
-        let needed = |key: &str| Failure::Configuration(miette!(code = "configuration", "dynamics.{key} is missing; this kind of credential needs it"));
+        let needed = |key: &str| {
+            Failure::Configuration(miette!(code = "configuration", "dynamics.{key} is missing; this kind of credential needs it"))
+        };
         let client_id = || self.dynamics.client_id.clone().ok_or_else(|| needed("client_id"));
         Ok(match self.dynamics.credential {
             CredentialKind::Secret => {

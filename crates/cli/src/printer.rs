@@ -15,7 +15,10 @@ pub(crate) fn start_log(verbose: u8) {
         _ => "debug,hyper=info,reqwest=info,hyper_util=info,sqlx=info,azure_core=info,azure_identity=info",
     };
     let filter = EnvFilter::try_from_env("INSIGHT_BRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     // A second start, in a test, changes nothing.
     let _ = log.try_init();
 }

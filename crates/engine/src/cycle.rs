@@ -46,6 +46,7 @@ async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     let prepared = prepare(bridge).await?;
     capture(bridge, &prepared).await?;
     push(bridge, &prepared).await?;
+    prepared.keep_policy(bridge).await?;
     write_back(bridge, &prepared).await
 }
 

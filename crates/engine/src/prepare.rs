@@ -46,6 +46,8 @@ pub struct Prepared {
     pub key: FingerprintKey,
     /// Whether held records are tried again now: on request, or because the map or a policy changed.
     pub retry_held: bool,
+    /// Changes when a decision or a map does.
+    policy: String,
     /// Where persons keep the GUID besides the look-up field.
     pub second_person_key: Option<String>,
 }
@@ -101,6 +103,18 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// Keeps which decisions held records were last tried under. Only after a push, so that a cycle that stops before tries again.
+    ///
+    /// # Errors
+    /// When the state can't be written.
+    pub async fn keep_policy(&self, bridge: &Bridge) -> Result<(), SyncError> {
+        let mut batch = Batch::new();
+        batch.put(&Fact { name: POLICY_FACT.into(), value: self.policy.clone().into() });
+        bridge.commit(batch).await
+    }
+}
+
 /// Reads both sides' metadata and compiles the maps.
 ///
 /// # Errors
@@ -111,8 +125,9 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     bridge.dynamics.greet().await.map_err(dynamics)?;
     let (objects, mut batch) = describes(bridge).await?;
     let mut tables = BTreeMap::new();
-    for table in Table::ALL {
-        match bridge.dynamics.table(table).await {
+    let described = futures::future::join_all(Table::ALL.map(|table| bridge.dynamics.table(table))).await;
+    for (table, described) in Table::ALL.into_iter().zip(described) {
+        match described {
             Ok(described) => {
                 tables.insert(table, described);
             }
@@ -130,10 +145,9 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     let policy = policy_hash(&bridge.options, &compiled);
     let before = bridge.store.read_one::<Fact>(POLICY_FACT.into()).await?.map(|fact| fact.value);
     let changed = before.as_ref().is_some_and(|before| before.as_str() != Some(&policy));
-    batch.put(&Fact { name: POLICY_FACT.into(), value: policy.into() });
     bridge.commit(batch).await?;
     let second_person_key = second_key(&bridge.options, &objects);
-    Ok(Prepared { tables: compiled, objects, key, retry_held: bridge.run.retry_held || changed, second_person_key })
+    Ok(Prepared { tables: compiled, objects, key, retry_held: bridge.run.retry_held || changed, policy, second_person_key })
 }
 
 impl Bridge {

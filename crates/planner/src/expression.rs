@@ -81,10 +81,11 @@ impl Expression {
     pub fn value(&self, row: Row<'_>, columns: &Columns) -> Result<Value, String> {
         let mut context = Context::with_env(self.env.clone());
         for (name, column, choice) in &self.variables {
-            let value = match (row.value(column), columns.get(column)) {
-                (Some(value), Some(column)) => to_cel(&canonical(column, value, *choice)),
-                (_, _) => Cel::Null,
-            };
+            let value = columns.get(column).and_then(|column| {
+                let value = row.of_column(column)?;
+                Some(to_cel(&canonical(column, value, *choice)))
+            });
+            let value = value.unwrap_or(Cel::Null);
             context.add_variable_from_value(name.clone(), value);
         }
         let text = |act: fn(&str) -> String| move |text: Arc<String>| act(&text);

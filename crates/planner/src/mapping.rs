@@ -295,7 +295,7 @@ impl Build<'_> {
             self.problem(field, format!("Marketo's {object} has no field of this name{hint}"));
             return None;
         };
-        if !target.updateable {
+        if !target.updateable && !self.is_sent_all_the_same(target) {
             self.problem(field, format!("Marketo doesn't let this field of its {object} be written; remove the entry"));
             return None;
         }
@@ -312,7 +312,13 @@ impl Build<'_> {
     /// Company-type fields never go in lead records (rule R7).
     fn writable_here(&self, target: &TargetField) -> bool {
         let of_company = self.object == Object::Lead && self.context.company.field(&target.name).is_some();
-        target.updateable && !of_company && !LINK_FIELDS.contains(&target.name.as_str())
+        (target.updateable || self.is_sent_all_the_same(target)) && !of_company && !LINK_FIELDS.contains(&target.name.as_str())
+    }
+
+    /// Adobe's sample describe calls a sales person's e-mail not updateable, and its own upsert sample sends it: MSI joins on it, so that
+    /// it is always sent, and a refusal to change it is told by Marketo itself (rule R6).
+    fn is_sent_all_the_same(&self, target: &TargetField) -> bool {
+        self.object == Object::SalesPerson && target.name.eq_ignore_ascii_case("email")
     }
 
     fn column_is_usable(&mut self, field: &str, name: &str) -> bool {
@@ -419,6 +425,19 @@ mod tests {
         let expected = json!({"email": "j@x.test", "firstName": "Jacqueline", "title": "CTO", "unsubscribed": true});
         assert_eq!(json!(mapped.fields), expected);
         assert_eq!(mapped.cut, ["firstName"]);
+    }
+
+    #[test]
+    fn a_sales_persons_email_is_sent_whatever_describe_says() {
+        let email = TargetField { name: "email".into(), kind: DataKind::Email, length: Some(255), updateable: false };
+        let mut columns = columns("");
+        let mut column = columns["emailaddress1"].clone();
+        column.name = "internalemailaddress".into();
+        columns.insert(column.name.clone(), column);
+        let (target, none) = (TargetSchema::new([email]), TargetSchema::default());
+        let context = MapContext { columns: &columns, readable_secured: &BTreeSet::new(), target: &target, company: &none };
+        let compiled = FieldMap::compile(Table::SystemUser, Object::SalesPerson, &BTreeMap::new(), context, &mut Slots::default());
+        assert_eq!(compiled.unwrap().map.rules.len(), 1);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use base::{Guid, Table};
 use serde_json::{Map, Value};
 
+use crate::schema::{Column, ColumnKind};
+
 /// One row: column name to value, with OData annotations beside.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a>(pub &'a Map<String, Value>);
@@ -12,6 +14,24 @@ impl<'a> Row<'a> {
     #[must_use]
     pub fn value(self, column: &str) -> Option<&'a Value> {
         self.0.get(column).filter(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
+    /// A column's value; a lookup's is the id it holds.
+    #[must_use]
+    pub fn of_column(self, column: &Column) -> Option<&'a Value> {
+        match column.kind {
+            ColumnKind::Lookup => self.value(&format!("_{}_value", column.name)),
+            ColumnKind::Text
+            | ColumnKind::Integer
+            | ColumnKind::Decimal
+            | ColumnKind::Boolean
+            | ColumnKind::Choice
+            | ColumnKind::Choices
+            | ColumnKind::Date
+            | ColumnKind::DateTime
+            | ColumnKind::Id
+            | ColumnKind::Other => self.value(&column.name),
+        }
     }
 
     /// A text column.

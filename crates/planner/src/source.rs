@@ -69,9 +69,9 @@ impl Source {
     /// # Errors
     /// When an expression fails for this row.
     pub fn value(&self, row: Row<'_>, columns: &Columns) -> Result<Value, String> {
-        let read = |name: &str, choice| match (row.value(name), columns.get(name)) {
-            (Some(value), Some(column)) => canonical(column, value, choice),
-            (_, _) => Value::Null,
+        let read = |name: &str, choice| match columns.get(name) {
+            Some(column) => row.of_column(column).map_or(Value::Null, |value| canonical(column, value, choice)),
+            None => Value::Null,
         };
         Ok(match self {
             Self::Column(column) => read(column, ChoiceAs::Number),

@@ -26,6 +26,8 @@ pub struct RetryOptions {
     pub wait_max: Duration,
     /// Tries in all.
     pub tries_max: usize,
+    /// Tries that are made whatever the budget: a call that hangs until its time limit may use the budget up alone.
+    pub tries_min: usize,
     /// After this much time no new try begins.
     pub budget: Duration,
     /// The same for refusals as too fast, which say nothing about the service's health.
@@ -38,6 +40,7 @@ impl Default for RetryOptions {
             first_wait: Duration::from_millis(500),
             wait_max: Duration::from_secs(20),
             tries_max: 8,
+            tries_min: 3,
             budget: Duration::from_secs(60),
             throttle_budget: Duration::from_secs(600),
         }
@@ -80,15 +83,18 @@ where
         let (options, inner) = (self.options.clone(), self.inner.clone());
         async move {
             let begun = Instant::now();
+            let mut tries = 0;
             let mut waits = options.waits().build();
             loop {
                 let error = match inner.clone().oneshot(request.clone()).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,
                 };
+                tries += 1;
+                let left = |budget: Duration| if tries < options.tries_min { Duration::MAX } else { budget };
                 let wait = match error.advice(request.replay) {
-                    Advice::Retry { wait } => within(waits.next().map(|own| wait.unwrap_or(own)), begun, options.budget),
-                    Advice::SlowDown { wait } => within(Some(wait.unwrap_or(options.first_wait)), begun, options.throttle_budget),
+                    Advice::Retry { wait } => within(waits.next().map(|own| wait.unwrap_or(own)), begun, left(options.budget)),
+                    Advice::SlowDown { wait } => within(Some(wait.unwrap_or(options.first_wait)), begun, left(options.throttle_budget)),
                     Advice::RenewToken | Advice::ReadBack | Advice::Split | Advice::StopForQuota | Advice::GiveUp => None,
                 };
                 let Some(wait) = wait else { return Err(error) };

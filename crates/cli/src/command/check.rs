@@ -4,7 +4,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{args::Check, config::Config, connect, exit::{CONFIGURATION, Failure, IN_STEP}, printer};
+use crate::{
+    args::Check,
+    config::Config,
+    connect,
+    exit::{CONFIGURATION, Failure, IN_STEP},
+    printer,
+};
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -38,7 +44,9 @@ pub(crate) async fn run(config: &Path, args: Check) -> Result<u8, Failure> {
             printer::data(&format!("{mark} {}: {}", finding.what, finding.text));
         }
     }
-    let side = findings.iter().any(|finding| !finding.good && finding.code.as_deref().is_some_and(|code| code.starts_with("marketo-") || code.starts_with("dynamics-")));
+    let side = findings.iter().any(|finding| {
+        !finding.good && finding.code.as_deref().is_some_and(|code| code.starts_with("marketo-") || code.starts_with("dynamics-"))
+    });
     Ok(match (good, side) {
         (true, _) => IN_STEP,
         (false, true) => 5,

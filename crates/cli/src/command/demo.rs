@@ -131,7 +131,10 @@ fn make_changes(world: &Sandbox, seed: u64) -> Result<(), Failure> {
         let mut dynamics = world.dataverse.state();
         changed.insert("people edited", edits::edit_people(&mut dynamics, seed, 1.0, now).map_err(failed)?.len());
         changed.insert("records with a new owner", edits::edit_owners(&mut dynamics, seed + 1, 5, now).map_err(failed)?.len());
-        changed.insert("connections added, removed or given another role", edits::edit_roles(&mut dynamics, seed + 2, 9, now).map_err(failed)?.len());
+        changed.insert(
+            "connections added, removed or given another role",
+            edits::edit_roles(&mut dynamics, seed + 2, 9, now).map_err(failed)?.len(),
+        );
     }
     changed.insert("interesting moments and score changes", activity::moments(&mut world.marketo.state(), seed + 3, 40, now).len());
     for (what, count) in changed {

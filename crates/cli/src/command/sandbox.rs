@@ -3,11 +3,22 @@
 use base::Clock;
 use sandbox::Options;
 
-use crate::{args::Sandbox, command::sync::asked_to_stop, exit::{Failure, IN_STEP}, printer};
+use crate::{
+    args::Sandbox,
+    command::sync::asked_to_stop,
+    exit::{Failure, IN_STEP},
+    printer,
+};
 
 /// Runs it.
 pub(crate) async fn run(args: Sandbox) -> Result<u8, Failure> {
-    let options = Options { people: args.people, seed: args.seed, enforce_limits: args.enforce_limits, latency_ms: args.latency_ms, ..Options::default() };
+    let options = Options {
+        people: args.people,
+        seed: args.seed,
+        enforce_limits: args.enforce_limits,
+        latency_ms: args.latency_ms,
+        ..Options::default()
+    };
     let sandbox = sandbox::Sandbox::new(options, Clock::system()).map_err(anyhow::Error::from)?;
     let running = sandbox::start(&sandbox, args.marketo_port, args.dataverse_port, asked_to_stop())
         .await

@@ -4,7 +4,13 @@ use std::path::Path;
 
 use base::{Object, Timestamp};
 
-use crate::{args::Status, config::Config, connect, exit::{Failure, IN_STEP}, printer};
+use crate::{
+    args::Status,
+    config::Config,
+    connect,
+    exit::{Failure, IN_STEP},
+    printer,
+};
 
 /// Runs it.
 pub(crate) async fn run(config: &Path, args: Status) -> Result<u8, Failure> {

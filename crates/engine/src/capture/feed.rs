@@ -54,7 +54,7 @@ pub(super) async fn read(context: &mut Context<'_>, table: Table) -> Result<(), 
             }
             Err(error) => Err(error),
         },
-        Some(Position { watermark: Some(mark), .. }) => walk.since(context, &mark).await,
+        Some(Position { watermark: Some(mark), .. }) if plan.table.columns.contains_key("modifiedon") => walk.since(context, &mark).await,
         Some(_) | None => walk.everything(context, before.is_some()).await,
     }
 }

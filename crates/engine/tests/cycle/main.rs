@@ -1,0 +1,8 @@
+//! Whole cycles over both emulators, in this process and in virtual time: one module for each rule of the data.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test that can't go on has failed")]
+
+mod recorder;
+mod world;
+
+mod first_sync;

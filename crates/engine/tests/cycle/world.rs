@@ -1,0 +1,369 @@
+//! Both emulators, the state, and cycles over them. Each cycle is a process of its own: new clients, new tokens, the same state.
+
+use std::{sync::Arc, time::Duration};
+
+use base::{Clock, Guid, Object, Timestamp};
+use emulator::{Effect, Fault, When};
+use engine::{Bridge, Options, Progress, Summary, SyncError, bridge::Parts, cycle, options::RunOptions};
+use marketo_emulator::Object as Theirs;
+use sandbox::{Agreement, Sandbox};
+use serde_json::{Map, Value, json};
+use store::MemoryStore;
+use tokio::time::Instant;
+use wire::{PaceOptions, RetryOptions, transport::in_process};
+
+use crate::recorder::Recorder;
+
+pub const ANN: u64 = 0x01;
+pub const BEN: u64 = 0x02;
+pub const FIRM: u64 = 0x21;
+
+/// Both sides and the bridge's state.
+pub struct World {
+    pub sandbox: Sandbox,
+    pub store: MemoryStore,
+    pub options: Options,
+    /// Held records are tried again in the next cycle.
+    pub retry_held: bool,
+    /// What the brake lets through in the next cycle.
+    pub allow: Vec<&'static str>,
+    /// What was written to Marketo.
+    pub to_marketo: Recorder,
+    /// What was written to Dynamics.
+    pub to_dynamics: Recorder,
+    pub retry: RetryOptions,
+    pub page_rows: u32,
+    pub daily_calls: u64,
+    clock: Clock,
+}
+
+/// What a cycle came to.
+#[derive(Debug)]
+pub struct Ran {
+    pub summary: Summary,
+    pub error: Option<SyncError>,
+}
+
+/// The GUID of a number.
+pub fn id(n: u64) -> Guid {
+    Guid::from_u128(u128::from(n) << 96 | 0xabcd_0000_4000_8000_0000_0000_0000)
+}
+
+/// A JSON object as a map.
+pub fn map(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+/// A Dynamics row: an array `["table", number]` is a lookup.
+pub fn row(value: Value) -> Map<String, Value> {
+    let mut row = Map::new();
+    for (name, value) in map(value) {
+        let Some(target) = value.as_array() else {
+            row.insert(name, value);
+            continue;
+        };
+        row.insert(format!("_{name}_value"), json!(id(target[1].as_u64().unwrap())));
+        row.insert(format!("_{name}_value@Microsoft.Dynamics.CRM.lookuplogicalname"), target[0].clone());
+    }
+    row
+}
+
+impl World {
+    /// Both sides empty.
+    pub fn empty() -> Self {
+        Self::with(0, 1, |_| ())
+    }
+
+    /// Ann and Ben, who sell, and Ann's account.
+    pub fn small() -> Self {
+        Self::small_with(|_| ())
+    }
+
+    /// The same with other settings of the emulators.
+    pub fn small_with(change: impl FnOnce(&mut sandbox::Options)) -> Self {
+        let world = Self::with(0, 1, change);
+        world.user(ANN, "Ann");
+        world.user(BEN, "Ben");
+        world.account(FIRM, "Firm");
+        world
+    }
+
+    /// An organisation of so many people.
+    pub fn generated(people: u64, seed: u64) -> Self {
+        Self::with(people, seed, |_| ())
+    }
+
+    pub fn with(people: u64, seed: u64, change: impl FnOnce(&mut sandbox::Options)) -> Self {
+        let (start, begun): (Timestamp, Instant) = ("2026-08-03T12:00:00Z".parse().unwrap(), Instant::now());
+        let clock = Clock::from_fn(move || base::time::later(start, begun.elapsed()));
+        let mut options = sandbox::Options { people, seed, ..sandbox::Options::default() };
+        change(&mut options);
+        let sandbox = Sandbox::new(options, clock.clone()).unwrap();
+        Self {
+            sandbox,
+            store: MemoryStore::new(),
+            options: Options::default(),
+            retry_held: false,
+            allow: Vec::new(),
+            to_marketo: Recorder::default(),
+            to_dynamics: Recorder::default(),
+            retry: RetryOptions::default(),
+            page_rows: 1000,
+            daily_calls: u64::MAX,
+            clock,
+        }
+    }
+
+    /// A bridge as a process that starts now has it.
+    pub async fn bridge(&self) -> Bridge {
+        let (theirs, ours) = (self.sandbox.marketo.state().options().clone(), self.sandbox.dataverse.state().options().clone());
+        let mut options = marketo::Options::new("http://marketo.test", theirs.client_id, theirs.client_secret.into());
+        options.pace = PaceOptions { calls_max: Some(100), in_flight_max: 5, ..PaceOptions::default() };
+        options.retry = self.retry.clone();
+        let transport = self.to_marketo.over(in_process(self.sandbox.marketo_router()));
+        let marketo = marketo::Client::new(options, transport).unwrap();
+        let credential = dataverse::Credential::ClientSecret { client_id: ours.client_id, secret: ours.client_secret.into() };
+        let mut options = dataverse::Options::new("http://dynamics.test", ours.tenant_id, credential);
+        options.authority = "http://dynamics.test".into();
+        options.retry = self.retry.clone();
+        options.page_rows = self.page_rows;
+        let transport = self.to_dynamics.over(in_process(self.sandbox.dataverse_router()));
+        let dynamics = dataverse::Client::new(options, transport.clone(), transport).unwrap();
+        let parts = Parts {
+            dynamics,
+            marketo,
+            store: Arc::new(self.store.clone()),
+            clock: self.clock.clone(),
+            options: self.options.clone(),
+            run: RunOptions { retry_held: self.retry_held, allow: self.allow.iter().map(|what| (*what).to_owned()).collect() },
+            progress: Progress::silent(),
+            daily_calls: self.daily_calls,
+        };
+        Bridge::open(parts, "test").await.unwrap()
+    }
+
+    /// A cycle, whatever becomes of it. Journals and recorders start anew.
+    pub async fn try_cycle(&self) -> Ran {
+        self.to_marketo.clear();
+        self.to_dynamics.clear();
+        self.sandbox.marketo.journal().reset();
+        self.sandbox.dataverse.journal().reset();
+        let bridge = self.bridge().await;
+        let (summary, error) = cycle::run(&bridge).await;
+        bridge.close().await.unwrap();
+        Ran { summary, error }
+    }
+
+    /// A cycle that nothing stops.
+    pub async fn cycle(&self) -> Ran {
+        let ran = self.try_cycle().await;
+        assert!(ran.error.is_none(), "{}", ran.error.unwrap());
+        ran
+    }
+
+    /// A cycle that leaves nothing.
+    pub async fn clean_cycle(&self) -> Ran {
+        let ran = self.cycle().await;
+        assert_eq!(ran.summary.exit_code, 0, "{:#?}", ran.summary);
+        ran
+    }
+
+    pub fn agreement(&self) -> Agreement {
+        self.sandbox.agreement()
+    }
+
+    /// Both sides agree, and nobody is in Marketo twice.
+    #[track_caller]
+    pub fn assert_agreed(&self) {
+        let agreement = self.agreement();
+        assert!(agreement.is_full(), "{agreement}");
+        let duplicates = self.sandbox.marketo.state().duplicates();
+        assert!(duplicates.is_empty(), "{duplicates:?}");
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Lets so much time pass.
+    pub async fn pass(&self, span: Duration) {
+        tokio::time::advance(span).await;
+    }
+
+    // ── Dynamics ──
+
+    pub fn insert(&self, table: &str, value: Value) -> Guid {
+        let now = self.now();
+        self.sandbox.dataverse.state().insert(table, row(value), now).unwrap()
+    }
+
+    /// Changes a row; the modification date moves on, as it does for people, who take longer than a second.
+    pub fn update(&self, table: &str, n: u64, value: Value) {
+        let now = self.now();
+        self.sandbox.dataverse.state().update(table, id(n), row(value), now).unwrap();
+    }
+
+    pub fn delete(&self, table: &str, n: u64) {
+        let now = self.now();
+        self.sandbox.dataverse.state().delete(table, id(n), now).unwrap();
+    }
+
+    pub fn user(&self, n: u64, name: &str) {
+        let email = format!("{}@seller.example", name.to_lowercase());
+        self.insert(
+            "systemuser",
+            json!({"systemuserid": id(n), "domainname": email, "firstname": name, "lastname": "Seller", "internalemailaddress": email,
+                "isdisabled": false, "accessmode": 0}),
+        );
+    }
+
+    /// An account of Ann's.
+    pub fn account(&self, n: u64, name: &str) {
+        self.insert("account", json!({"accountid": id(n), "name": name, "ownerid": ["systemuser", ANN]}));
+    }
+
+    /// A contact of Ann's at her account, with more or other columns.
+    pub fn contact(&self, n: u64, name: &str, more: Value) {
+        let email = format!("{}@buyer.example", name.to_lowercase());
+        let mut whole = map(json!({"contactid": id(n), "firstname": name, "lastname": "Buyer", "emailaddress1": email,
+            "ownerid": ["systemuser", ANN], "parentcustomerid": ["account", FIRM]}));
+        whole.extend(map(more));
+        whole.retain(|_, value| !value.is_null());
+        self.insert("contact", whole.into());
+    }
+
+    /// A lead of Ann's without account, with more or other columns.
+    pub fn lead(&self, n: u64, name: &str, more: Value) {
+        let email = format!("{}@prospect.example", name.to_lowercase());
+        let mut whole =
+            map(json!({"leadid": id(n), "lastname": name, "subject": "s", "emailaddress1": email, "ownerid": ["systemuser", ANN]}));
+        whole.extend(map(more));
+        whole.retain(|_, value| !value.is_null());
+        self.insert("lead", whole.into());
+    }
+
+    /// An opportunity of Ann's at her account.
+    pub fn deal(&self, n: u64, more: Value) {
+        let mut whole = map(json!({"opportunityid": id(n), "name": format!("Deal {n:x}"), "ownerid": ["systemuser", ANN],
+            "customerid": ["account", FIRM], "statecode": 0, "statuscode": 1}));
+        whole.extend(map(more));
+        self.insert("opportunity", whole.into());
+    }
+
+    pub fn role_name(&self, n: u64, name: &str) {
+        self.insert("connectionrole", json!({"connectionroleid": id(n), "name": name}));
+    }
+
+    /// A connection from an opportunity to a contact.
+    pub fn connect(&self, n: u64, deal: u64, contact: u64, role: Option<u64>) {
+        let mut whole = map(json!({"connectionid": id(n), "record1id": ["opportunity", deal], "record2id": ["contact", contact],
+            "ownerid": ["systemuser", ANN]}));
+        if let Some(role) = role {
+            whole.insert("record2roleid".into(), json!(["connectionrole", role]));
+        }
+        self.insert("connection", whole.into());
+    }
+
+    /// A row of Dynamics as it is now.
+    pub fn dynamics(&self, table: &str, n: u64) -> Map<String, Value> {
+        self.sandbox.dataverse.state().get(table, id(n)).unwrap()
+    }
+
+    // ── Marketo ──
+
+    pub fn insert_person(&self, value: Value) -> i64 {
+        let now = self.now();
+        self.sandbox.marketo.state().insert_lead(map(value), now)
+    }
+
+    pub fn insert_record(&self, object: Theirs, value: Value) {
+        let now = self.now();
+        self.sandbox.marketo.state().insert(object, map(value), now).unwrap();
+    }
+
+    pub fn update_person(&self, person: i64, value: Value) {
+        let now = self.now();
+        assert!(self.sandbox.marketo.state().update_lead(person, map(value), now));
+    }
+
+    /// All Marketo persons.
+    pub fn people(&self) -> Vec<Map<String, Value>> {
+        self.sandbox.marketo.state().leads().collect()
+    }
+
+    /// The Marketo ids of a record's persons.
+    pub fn persons_of(&self, n: u64) -> Vec<i64> {
+        self.sandbox.marketo.state().leads_by_person().remove(&id(n).to_string()).unwrap_or_default()
+    }
+
+    /// The one Marketo person of a record.
+    #[track_caller]
+    pub fn person(&self, n: u64) -> Map<String, Value> {
+        let ids = self.persons_of(n);
+        assert_eq!(ids.len(), 1, "persons of {n:x}");
+        self.sandbox.marketo.state().lead(ids[0]).unwrap()
+    }
+
+    /// All records of an object.
+    pub fn records(&self, object: Theirs) -> Vec<Map<String, Value>> {
+        self.sandbox.marketo.state().rows(object).collect()
+    }
+
+    /// The roles of an opportunity: person, text, whether primary; in order.
+    pub fn roles(&self, deal: u64) -> Vec<(i64, String, bool)> {
+        let deal = json!(id(deal));
+        let of_deal = self.records(Theirs::Roles).into_iter().filter(|role| role.get("externalOpportunityId") == Some(&deal));
+        let mut roles: Vec<(i64, String, bool)> = of_deal
+            .map(|role| {
+                (role["leadId"].as_i64().unwrap(), role["role"].as_str().unwrap().to_owned(), role.get("isPrimary") == Some(&json!(true)))
+            })
+            .collect();
+        roles.sort();
+        roles
+    }
+
+    // ── Trouble ──
+
+    /// From now on this goes wrong with an operation of Marketo; without a number, until it is healed.
+    pub fn marketo_fault(&self, operation: &str, effect: Effect, times: Option<u64>) {
+        self.sandbox.marketo.faults().add(Fault { when: When::operation(operation), effect, times });
+    }
+
+    pub fn dynamics_fault(&self, operation: &str, effect: Effect, times: Option<u64>) {
+        self.sandbox.dataverse.faults().add(Fault { when: When::operation(operation), effect, times });
+    }
+
+    pub fn heal(&self) {
+        self.sandbox.marketo.faults().clear();
+        self.sandbox.dataverse.faults().clear();
+    }
+}
+
+pub fn refuse(code: &str) -> Effect {
+    Effect::Refuse { code: code.into(), wait_s: None }
+}
+
+impl Ran {
+    pub fn pushed(&self, object: Object) -> &engine::summary::Pushed {
+        &self.summary.pushed[&object]
+    }
+
+    /// Held records of an object, by code.
+    pub fn held(&self, object: Object) -> Vec<(String, u64)> {
+        self.pushed(object).held.iter().map(|(code, count)| (code.clone(), *count)).collect()
+    }
+
+    /// Fields sent of all objects.
+    pub fn fields(&self) -> u64 {
+        self.summary.pushed.values().map(|pushed| pushed.fields).sum()
+    }
+
+    /// Records created, changed or removed in Marketo.
+    pub fn written(&self) -> u64 {
+        self.summary.pushed.values().map(|pushed| pushed.created + pushed.updated + pushed.removed).sum()
+    }
+
+    pub fn marketo_calls(&self) -> u64 {
+        self.summary.marketo_calls.values().sum()
+    }
+}
