@@ -288,7 +288,22 @@ fn at_its_line(path: &Path, text: &str, error: &toml::de::Error) -> miette::Repo
     let labels = error.span().map(|span| LabeledSpan::new(Some("here".into()), span.start, span.len().max(1)));
     // The message can quote the line's value; only the line itself is shown, and secrets are never in the file.
     miette!(labels = labels.into_iter().collect::<Vec<_>>(), code = "configuration", "{}", error.message().trim())
-        .with_source_code(NamedSource::new(path.display().to_string(), text.to_owned()).with_language("toml"))
+        .with_source_code(NamedSource::new(path.display().to_string(), without_secrets(text)).with_language("toml"))
+}
+
+/// The text with what stands behind the key of a secret made unreadable, byte for byte, so that places in it stay where they are: somebody
+/// may have written the secret itself there, and the line is shown.
+fn without_secrets(text: &str) -> String {
+    let is_secret = |key: &str| ["secret", "password"].iter().any(|word| key.to_lowercase().contains(word));
+    let hide = |value: &str| -> String {
+        value.chars().map(|c| if c.is_whitespace() { c.to_string() } else { "*".repeat(c.len_utf8()) }).collect()
+    };
+    text.split_inclusive('\n')
+        .map(|line| match line.split_once('=') {
+            Some((key, value)) if is_secret(key) => format!("{key}={}", hide(value)),
+            Some(_) | None => line.to_owned(),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -340,6 +355,21 @@ mod tests {
         assert!(replaced("https://contoso.crm4.dynamics.com", "http://contoso.example").contains("plain http"));
         assert!(replaced("client_id = \"a\"", "client_id = \"a\"\ncalls_per_20s = 0").contains("no pacing"));
         assert!(replaced("client_id = \"a\"", "client_id = \"a\"\nmax_in_flight = 11").contains("10"));
+    }
+
+    #[test]
+    fn the_line_that_is_shown_hides_secrets() {
+        for (text, secret) in [
+            (GOOD.replacen("{ env = \"X\" }", "\"hunter2\"", 1), "hunter2"),
+            (
+                GOOD.replacen("client_id = \"a\"", "client_id = 7", 1).replacen("env = \"X\"", "env = \"X\", oops = \"hunter3\"", 1),
+                "hunter3",
+            ),
+        ] {
+            let error = toml::from_str::<Config>(&text).unwrap_err();
+            let shown = format!("{:?}", at_its_line(Path::new("x.toml"), &text, &error));
+            assert!(shown.contains("client_") && !shown.contains(secret), "{shown}");
+        }
     }
 
     #[test]

@@ -221,12 +221,16 @@ enum Unread {
     Broken,
 }
 
-/// The request as plain data. The origin is the absolute URI's, else the Host header's.
+/// The request as plain data. The origin is the absolute URI's, else the Host header's, with the scheme that a proxy in front says the
+/// client used: links in answers must lead back the way the client came.
 async fn received(request: http::Request<Body>) -> Result<Request, Unread> {
     let (head, body) = request.into_parts();
     let origin = match (head.uri.authority(), head.headers.get(header::HOST).and_then(|host| host.to_str().ok())) {
         (Some(authority), _) => format!("{}://{authority}", head.uri.scheme_str().unwrap_or("http")),
-        (None, Some(host)) => format!("http://{host}"),
+        (None, Some(host)) => {
+            let scheme = head.headers.get("x-forwarded-proto").and_then(|scheme| scheme.to_str().ok());
+            format!("{}://{host}", scheme.filter(|scheme| *scheme == "https").unwrap_or("http"))
+        }
         (None, None) => "http://localhost".to_owned(),
     };
     let declared = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());

@@ -15,6 +15,7 @@ use base::Table;
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
 
 pub use apply::Context;
+pub(crate) use gone::dirty_by;
 
 /// Reads all tables, then whatever has to be read again because of them.
 ///

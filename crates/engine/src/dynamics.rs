@@ -70,6 +70,8 @@ pub enum Feed<'a> {
     Changes {
         /// The link.
         link: &'a str,
+        /// Whether lookups say which table they point to, as in the listing that the link comes from.
+        annotated: bool,
     },
     /// What was modified since.
     ModifiedSince {
@@ -86,6 +88,8 @@ pub enum Feed<'a> {
         link: &'a str,
         /// Whether the first page asked for a delta link.
         track: bool,
+        /// Whether it asked for annotations.
+        annotated: bool,
     },
 }
 
@@ -193,16 +197,16 @@ impl Dynamics {
                 list.query = list.query.order_by(table.primary_id.clone());
                 self.client.call(&list).await?
             }
-            Feed::Changes { link } => self.follow(table, link, false).await?,
-            Feed::Next { link, track } => self.follow(table, link, track).await?,
+            Feed::Changes { link, annotated } => self.follow(table, link, false, annotated).await?,
+            Feed::Next { link, track, annotated } => self.follow(table, link, track, annotated).await?,
         };
         Ok(feed_page(page, table))
     }
 
-    async fn follow(&self, table: &DynamicsTable, link: &str, track_changes: bool) -> Result<Page, CallError> {
+    async fn follow(&self, table: &DynamicsTable, link: &str, track_changes: bool, annotations: bool) -> Result<Page, CallError> {
         let follow = Follow {
             link: Link::new(link),
-            annotations: true,
+            annotations,
             page_rows: self.client.page_rows(),
             track_changes,
             id_column: Some(table.primary_id.clone()),

@@ -224,15 +224,15 @@ impl Marketo {
         Ok(self.client.call(&PagingTokenSince { at }).await?.as_str().to_owned())
     }
 
-    /// The ids of activity types by name; the well-known id where the subscription doesn't list the name.
+    /// The ids of activity types by name, of those that the subscription lists; all well-known ids where it lists none of them.
     ///
     /// # Errors
     /// What became of the call.
     pub async fn activity_types(&self, wanted: &[(&str, i64)]) -> Result<Vec<i64>, CallError> {
         let types = self.client.call(&ActivityTypes).await?;
-        let id =
-            |(name, known): &(&str, i64)| types.iter().find(|kind| kind.name.eq_ignore_ascii_case(name)).map_or(*known, |kind| kind.id);
-        Ok(wanted.iter().map(id).collect())
+        let id = |(name, _): &(&str, i64)| types.iter().find(|kind| kind.name.eq_ignore_ascii_case(name)).map(|kind| kind.id);
+        let listed: Vec<i64> = wanted.iter().filter_map(id).collect();
+        Ok(if listed.is_empty() { wanted.iter().map(|(_, known)| *known).collect() } else { listed })
     }
 
     /// A page of activities of these types.

@@ -107,10 +107,10 @@ async fn poll_activities(bridge: &Bridge) -> Result<(), SyncError> {
     let mut saved = before;
     loop {
         let page = match bridge.marketo.activities(&position.token, &position.types).await {
-            // A token can't be lost for good: the feed starts anew from now, and everybody is looked at once.
-            Err(error) if error.class() == Some(wire::Class::Record) => return restart(bridge, saved.as_ref(), &position.types).await,
+            Err(error) if is_refused(&error) => return restart(bridge, saved.as_ref(), error).await,
             page => page.map_err(marketo)?,
         };
+        let same_place = page.next == position.token;
         let mut batch = Batch::new();
         let keys: Vec<_> = page.leads.iter().collect::<BTreeSet<_>>().into_iter().map(|id| PersonIndex::key_of(*id)).collect();
         for person in bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten() {
@@ -119,7 +119,7 @@ async fn poll_activities(bridge: &Bridge) -> Result<(), SyncError> {
         bridge.count(|summary| summary.written_back.activities += page.count);
         position.token = page.next;
         saved = Some(save_position(bridge, saved.as_ref(), &position, batch).await?);
-        if !page.more {
+        if !page.more || same_place {
             return Ok(());
         }
     }
@@ -133,9 +133,23 @@ async fn save_position(bridge: &Bridge, before: Option<&Cursor>, position: &Posi
     Ok(cursor)
 }
 
-async fn restart(bridge: &Bridge, before: Option<&Cursor>, types: &[i64]) -> Result<(), SyncError> {
+/// Whether the service didn't like what it was asked, rather than being out of reach or out of quota.
+fn is_refused(error: &wire::CallError) -> bool {
+    use wire::Class;
+    matches!(error.class(), Some(Class::Record | Class::Bug | Class::Missing | Class::Config))
+}
+
+/// The saved token or the saved types are no longer taken: the feed starts anew from now, and everybody is looked at once. When a fresh
+/// token is refused as well, the fault is elsewhere, and nobody is looked at.
+async fn restart(bridge: &Bridge, before: Option<&Cursor>, refusal: wire::CallError) -> Result<(), SyncError> {
+    let marketo = |error| SyncError::of_call(Side::Marketo, error);
+    let token = bridge.marketo.token_since(bridge.clock.now()).await.map_err(marketo)?;
+    let types = bridge.marketo.activity_types(&ACTIVITY_NAMES).await.map_err(marketo)?;
+    match bridge.marketo.activities(&token, &types).await {
+        Err(error) if is_refused(&error) => return Err(marketo(refusal)),
+        page => drop(page.map_err(marketo)?),
+    }
     tracing::warn!("Marketo no longer takes the activity token; everybody's MSI fields are read once");
-    let token = bridge.marketo.token_since(bridge.clock.now()).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
     let mut after: Option<Vec<u8>> = None;
     loop {
         let people = bridge.store.list::<PersonIndex>(&[], after.as_deref(), 1_000).await?;
@@ -145,7 +159,7 @@ async fn restart(bridge: &Bridge, before: Option<&Cursor>, types: &[i64]) -> Res
         people.iter().for_each(|person| batch.put(&MsiDue { record: person.record }));
         bridge.commit(batch).await?;
     }
-    save_position(bridge, before, &Position { token, types: types.to_vec() }, Batch::new()).await.map(drop)
+    save_position(bridge, before, &Position { token, types }, Batch::new()).await.map(drop)
 }
 
 /// Those of the list whose rows can be written, by Marketo's id; the others leave the list.

@@ -161,14 +161,35 @@ fn verdict(rule: &Rule, value: &Value, unchanged: bool, was_confirmed: bool, kno
             }
         }
         (Known::Confirmed, _) if unchanged => Verdict::Leave,
-        // Consent is never cleared by us.
-        (Known::Confirmed, _) if value.is_null() && matches!(rule.source, crate::source::Source::AnyTrue(_)) => Verdict::Leave,
+        // Consent is never cleared by us; but when it is given up again later, that is news.
+        (Known::Confirmed, _) if value.is_null() && matches!(rule.source, crate::source::Source::AnyTrue(_)) => Verdict::Settled,
         (Known::Confirmed, Owner::Crm) => {
             debug_assert!(!value.is_null() || was_confirmed, "nothing was never confirmed as something");
             Verdict::Send
         }
         (Known::Confirmed, Owner::Marketo | Owner::Fill) => Verdict::Settled,
     }
+}
+
+/// Fingerprints of what Marketo may hold: what was to be sent may have arrived although nobody heard of it, so that a field which is now
+/// to be something else counts as sent, and is sent again.
+#[must_use]
+pub fn doubted(map: &FieldMap, before: &Desired, now: &Desired, confirmed: &Fingerprints, key: FingerprintKey) -> Fingerprints {
+    let mut doubted = confirmed.clone();
+    let mut doubt = |slot, before: Option<u64>, now: Option<u64>| {
+        if before != now && before != confirmed.get(slot) && before.is_some() {
+            doubted.set(slot, before);
+        }
+    };
+    for rule in &map.rules {
+        if let (Some(before), Some(now)) = (before.fields.get(&rule.target.name), now.fields.get(&rule.target.name)) {
+            doubt(rule.slot, key.of(before), key.of(now));
+        }
+    }
+    let of = |id: Option<Guid>| key.of(&id.map_or(Value::Null, |id| Value::String(id.to_string())));
+    doubt(map.owner_slot, of(before.owner), of(now.owner));
+    doubt(map.company_slot, of(before.company), of(now.company));
+    doubted
 }
 
 /// Whether a confirmed record differs from `desired` in anything that may be sent.
@@ -282,6 +303,14 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_may_have_been_sent_is_taken_back_explicitly() {
+        let confirmed = confirmed(json!({"crm": "A"}));
+        let doubted = doubted(&map(), &desired(json!({"crm": "B"})), &desired(json!({"crm": "A"})), &confirmed, KEY);
+        check(json!({"crm": "A"}), &doubted, Known::Confirmed, json!({"crm": "A"}));
+        check(json!({"crm": "A"}), &confirmed, Known::Confirmed, json!({}));
+    }
+
+    #[test]
     fn a_lost_value_changes_nothing() {
         check(json!({}), &confirmed(json!({"crm": "x"})), Known::Confirmed, json!({}));
     }
@@ -291,6 +320,8 @@ mod tests {
         let before = confirmed(json!({"doNotCall": true}));
         check(json!({"doNotCall": null}), &before, Known::Confirmed, json!({}));
         check(json!({"doNotCall": true}), &Fingerprints::default(), Known::Nothing, json!({"doNotCall": true}));
+        let withdrawn = change(&map(), &desired(json!({"doNotCall": null})), &before, KEY, Known::Confirmed).confirmed;
+        check(json!({"doNotCall": true}), &withdrawn, Known::Confirmed, json!({"doNotCall": true}));
     }
 
     #[test]

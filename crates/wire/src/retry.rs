@@ -9,7 +9,7 @@ use std::{
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::{FutureExt, future::BoxFuture};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::{
@@ -26,9 +26,8 @@ pub struct RetryOptions {
     pub wait_max: Duration,
     /// Tries in all.
     pub tries_max: usize,
-    /// Tries that are made whatever the budget: a call that hangs until its time limit may use the budget up alone.
-    pub tries_min: usize,
-    /// After this much time no new try begins.
+    /// How long may be waited between tries, all together. What the tries themselves take doesn't count: one that hangs until its time
+    /// limit must not use it up alone.
     pub budget: Duration,
     /// The same for refusals as too fast, which say nothing about the service's health.
     pub throttle_budget: Duration,
@@ -40,7 +39,6 @@ impl Default for RetryOptions {
             first_wait: Duration::from_millis(500),
             wait_max: Duration::from_secs(20),
             tries_max: 8,
-            tries_min: 3,
             budget: Duration::from_secs(60),
             throttle_budget: Duration::from_secs(600),
         }
@@ -82,23 +80,21 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let (options, inner) = (self.options.clone(), self.inner.clone());
         async move {
-            let begun = Instant::now();
-            let mut tries = 0;
+            let mut waited = Duration::ZERO;
             let mut waits = options.waits().build();
             loop {
                 let error = match inner.clone().oneshot(request.clone()).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,
                 };
-                tries += 1;
-                let left = |budget: Duration| if tries < options.tries_min { Duration::MAX } else { budget };
                 let wait = match error.advice(request.replay) {
-                    Advice::Retry { wait } => within(waits.next().map(|own| wait.unwrap_or(own)), begun, left(options.budget)),
-                    Advice::SlowDown { wait } => within(Some(wait.unwrap_or(options.first_wait)), begun, left(options.throttle_budget)),
+                    Advice::Retry { wait } => within(waits.next().map(|own| wait.unwrap_or(own)), waited, options.budget),
+                    Advice::SlowDown { wait } => within(Some(wait.unwrap_or(options.first_wait)), waited, options.throttle_budget),
                     Advice::RenewToken | Advice::ReadBack | Advice::Split | Advice::StopForQuota | Advice::GiveUp => None,
                 };
                 let Some(wait) = wait else { return Err(error) };
                 tracing::debug!(call = request.name, wait_ms = wait.as_millis(), %error, "call failed, trying again");
+                waited += wait;
                 sleep(wait).await;
             }
         }
@@ -117,17 +113,73 @@ impl RetryOptions {
     }
 }
 
-/// The wait, unless it would end after the budget.
-fn within(wait: Option<Duration>, begun: Instant, budget: Duration) -> Option<Duration> {
-    wait.filter(|wait| begun.elapsed() + *wait <= budget)
+/// The wait, unless all waits together would be longer than the budget.
+fn within(wait: Option<Duration>, waited: Duration, budget: Duration) -> Option<Duration> {
+    wait.filter(|wait| waited + *wait <= budget)
 }
 
-/// Whether an error is worth telling apart as "the other side can't be reached".
-#[must_use]
-pub fn is_outage(error: &CallError) -> bool {
-    match error {
-        CallError::Unsent(_) | CallError::Unanswered(_) => true,
-        CallError::Refused(refusal) => refusal.status >= 500,
-        CallError::Garbled(_) | CallError::Unwritable(_) | CallError::OverCap { .. } | CallError::Stopped => false,
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{
+        call::Replay,
+        error::{Class, Refusal},
+        transport::{Reach, TransportError},
+    };
+
+    fn unanswered() -> CallError {
+        CallError::Unanswered(TransportError { reach: Reach::Unknown, message: "gone".into() })
+    }
+
+    fn refused(class: Class) -> CallError {
+        Refusal { status: 200, code: "606".into(), message: String::new(), class, wait: Some(Duration::from_secs(20)), request_id: None }
+            .into()
+    }
+
+    /// How many tries a call gets that fails with `error` after `each`, and how long all takes.
+    async fn tries(error: CallError, replay: Replay, each: Duration) -> (usize, Duration) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        let failing = tower::service_fn(move |_: Request| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let error = error.clone();
+            async move {
+                sleep(each).await;
+                Err::<Response, _>(error)
+            }
+        });
+        let mut request = Request::get("x", "/x");
+        request.replay = replay;
+        let begun = Instant::now();
+        let _ = RetryLayer(RetryOptions::default()).layer(failing).oneshot(request).await;
+        (count.load(Ordering::Relaxed), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_repeated_only_where_that_is_safe() {
+        let second = Duration::from_secs(1);
+        assert!(tries(unanswered(), Replay::Safe, second).await.0 > 3);
+        assert_eq!(tries(unanswered(), Replay::Unsafe, second).await.0, 1);
+        assert!(tries(refused(Class::Transient), Replay::Unsafe, second).await.0 > 1, "nothing was done, so that nothing is done twice");
+        assert_eq!(tries(refused(Class::Config), Replay::Safe, second).await.0, 1);
+        assert_eq!(tries(refused(Class::Quota), Replay::Safe, second).await.0, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_that_hangs_does_not_use_the_budget_up() {
+        assert!(tries(unanswered(), Replay::Safe, Duration::from_secs(120)).await.0 > 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn being_too_fast_has_a_budget_of_its_own() {
+        let (tries, took) = tries(refused(Class::Throttled), Replay::Safe, Duration::ZERO).await;
+        assert_eq!((tries, took), (31, Duration::from_secs(600)));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::{Guid, Object, RecordId, Table};
 use planner::{
     Desired, Fingerprints, Row,
-    diff::differs,
+    diff::{Known as KnownAs, change, differs, doubted},
     reference::{
         AliasRef, CompanyRef, OwnerRef, alias, company, is_closed_lead, is_qualified, is_sales_user, origin, owner, primary_contact,
     },
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        Alias, AliasKind, Dependent, DirtyRoles, Fact, Link, LinkFlags, Outbox, Refetch, RoleName, RoleSource, SourceKind,
+        Alias, AliasKind, Dependent, DirtyRoles, Fact, Link, LinkFlags, Outbox, OutboxState, Refetch, RoleName, RoleSource, SourceKind,
         alias::AliasOf,
         record_key,
         role::{SourceBy, SourceIndex},
@@ -24,6 +24,7 @@ use store::{
 
 use crate::{
     bridge::Bridge,
+    capture::gone::dirty_by,
     dynamics::FeedPage,
     error::SyncError,
     prepare::{Prepared, TablePlan},
@@ -52,6 +53,9 @@ struct Known {
     links: BTreeMap<Guid, Link>,
     outbox: BTreeMap<Guid, Outbox>,
     users: BTreeMap<Guid, Link>,
+    aliases: BTreeMap<RecordId, Alias>,
+    /// Leads that contacts came from.
+    origins: BTreeMap<Guid, Link>,
 }
 
 impl<'a> Context<'a> {
@@ -104,31 +108,36 @@ impl<'a> Context<'a> {
 
     /// Keeps a team's administrator; when it changes, what the team owns is mapped again (rule R6).
     pub(super) async fn set_team(&mut self, team: Guid, administrator: Option<Guid>, batch: &mut Batch) -> Result<(), SyncError> {
-        if self.teams.insert(team, administrator) == Some(administrator) {
+        if self.teams.get(&team) == Some(&administrator) {
             return Ok(());
         }
+        self.refetch_dependents(RecordId::new(Table::Team, team)).await?;
+        self.teams.insert(team, administrator);
         let value = administrator.map_or(Value::Null, |id| id.to_string().into());
         batch.put(&Fact { name: format!("{TEAM_FACT}{team}"), value });
-        self.refetch_dependents(RecordId::new(Table::Team, team), batch).await
+        Ok(())
     }
 
-    /// Has everything read again that was mapped with the help of `parent`, directly or through others. Circles end.
-    async fn refetch_dependents(&self, parent: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
+    /// Has everything read again that was mapped with the help of `parent`, directly or through others. Circles end. Saved page by page,
+    /// before the change that causes it, so that a process that dies in between does it again.
+    async fn refetch_dependents(&self, parent: RecordId) -> Result<(), SyncError> {
         let (mut todo, mut met) = (vec![parent], BTreeSet::from([parent]));
         while let Some(parent) = todo.pop() {
-            let prefix = record_key(parent);
-            let mut after: Option<Vec<u8>> = None;
+            let mut dependents = self.bridge.store.pages::<Dependent>(record_key(parent), 1_000);
             loop {
-                let dependents = self.bridge.store.list::<Dependent>(&prefix, after.as_deref(), 1_000).await?;
-                let Some(last) = dependents.last() else { break };
-                after = Some(last.key());
-                for dependent in &dependents {
+                let page = dependents.next_page().await?;
+                if page.is_empty() {
+                    break;
+                }
+                let mut batch = Batch::new();
+                for dependent in page {
                     batch.put(&Refetch { record: dependent.child });
                     // Only a contact hands on what it inherited.
                     if dependent.child.table == Table::Contact && met.insert(dependent.child) {
                         todo.push(dependent.child);
                     }
                 }
+                self.bridge.commit(batch).await?;
             }
         }
         Ok(())
@@ -139,8 +148,8 @@ impl<'a> Context<'a> {
             let Some(id) = row.guid(&plan.table.primary_id) else { continue };
             let role = RoleName { id, name: row.text("name").unwrap_or_default().to_owned() };
             if self.bridge.store.read_one::<RoleName>(role.key()).await?.as_ref() != Some(&role) {
+                dirty_by(self.bridge, SourceBy::Role, id).await?;
                 batch.put(&role);
-                self.dirty_by(SourceBy::Role, id, batch).await?;
             }
         }
         Ok(())
@@ -199,9 +208,9 @@ impl<'a> Context<'a> {
         for (id, row) in rows {
             let link = known.links.remove(&id);
             let entry = known.outbox.remove(&id);
-            self.apply_record(plan, RecordId::new(table, id), row, link, entry, &mut known.users, batch)?;
+            self.apply_record(plan, RecordId::new(table, id), row, link, entry, &mut known, batch)?;
             if hands_on {
-                self.refetch_dependents(RecordId::new(table, id), batch).await?;
+                self.refetch_dependents(RecordId::new(table, id)).await?;
             }
         }
         Ok(())
@@ -217,7 +226,14 @@ impl<'a> Context<'a> {
         let owners: BTreeSet<Guid> = rows.values().filter_map(|row| self.owner_of(*row).0).collect();
         let keys: Vec<_> = owners.iter().map(|id| record_key(RecordId::new(Table::SystemUser, *id))).collect();
         let users = store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();
-        Ok(Known { links, outbox, users })
+        let leads: BTreeSet<RecordId> =
+            rows.values().filter_map(|row| origin(table, *row)).map(|lead| RecordId::new(Table::Lead, lead)).collect();
+        let keys: Vec<_> = leads.iter().map(|lead| record_key(*lead)).collect();
+        let origins = store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();
+        let keys: Vec<_> =
+            rows.keys().map(|id| Alias::key_of(RecordId::new(table, *id))).chain(leads.iter().map(|lead| Alias::key_of(*lead))).collect();
+        let aliases = store.read::<Alias>(&keys).await?.into_iter().flatten().map(|alias| (alias.alias, alias)).collect();
+        Ok(Known { links, outbox, users, aliases, origins })
     }
 
     /// The user that owns a row, and the team through which it does.
@@ -237,20 +253,20 @@ impl<'a> Context<'a> {
         row: Row<'_>,
         link: Option<Link>,
         entry: Option<Outbox>,
-        users: &mut BTreeMap<Guid, Link>,
+        known: &mut Known,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let before = link.clone();
         let mut link = link.unwrap_or_else(|| Link::new(record));
         let table = record.table;
         self.note_flags(plan, row, &mut link);
-        self.note_alias(record, row, batch);
+        self.note_alias(record, row, known, batch);
         let (owner, team) = if table == Table::SystemUser { (None, None) } else { self.owner_of(row) };
         if let Some(team) = team {
             batch.put(&Dependent { parent: RecordId::new(Table::Team, team), child: record });
         }
         if let Some(owner) = owner {
-            self.want_user(owner, users, batch);
+            self.want_user(owner, &mut known.users, batch);
         }
         let company = match company(table, row) {
             CompanyRef::Account(account) => Some(Some(account)),
@@ -279,7 +295,7 @@ impl<'a> Context<'a> {
             }
             return Ok(());
         }
-        self.queue(record, row, &link, entry, owner, company, batch)
+        self.queue(record, row, &mut link, entry, owner, company, batch)
     }
 
     #[allow(clippy::too_many_arguments)] // as above
@@ -287,7 +303,7 @@ impl<'a> Context<'a> {
         &self,
         record: RecordId,
         row: Row<'_>,
-        link: &Link,
+        link: &mut Link,
         entry: Option<Outbox>,
         owner: Option<Guid>,
         company: Option<Guid>,
@@ -308,8 +324,25 @@ impl<'a> Context<'a> {
         let send_name = record.table == Table::Lead && self.bridge.options.policy.send_company_name;
         let company_name = row.text("companyname").filter(|_| send_name).map(str::to_owned);
         let desired = Desired::new(mapped, owner, company, company_name);
+        if link.is_confirmed()
+            && let Some(entry) = entry.as_ref().filter(|entry| entry.body.state == OutboxState::Ready)
+        {
+            let before = Fingerprints::read(&link.confirmed);
+            let after = doubted(map, &Desired::read(&entry.body.desired), &desired, &before, key);
+            if after != before {
+                link.confirmed = after.write();
+                batch.put(link);
+            }
+        }
         let unsent = !link.is_confirmed() || differs(map, &desired, &Fingerprints::read(&link.confirmed), key);
         let written = desired.write();
+        if link.is_confirmed() && !unsent {
+            let settled = change(map, &desired, &Fingerprints::read(&link.confirmed), key, KnownAs::Confirmed).confirmed.write();
+            if settled != link.confirmed {
+                link.confirmed = settled;
+                batch.put(link);
+            }
+        }
         match (unsent, entry) {
             (false, None) => {}
             (false, Some(entry)) => batch.remove::<Outbox>(entry.key()),
@@ -336,29 +369,46 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Keeps what a row says about being the same as another (rule R4).
-    fn note_alias(&self, record: RecordId, row: Row<'_>, batch: &mut Batch) {
+    /// Keeps what a row says about being the same as another (rule R4), and forgets what it no longer says.
+    fn note_alias(&self, record: RecordId, row: Row<'_>, known: &Known, batch: &mut Batch) {
         let mut note = |alias: RecordId, survivor: RecordId, kind| {
             batch.put(&Alias { alias, survivor, kind });
             batch.put(&AliasOf { survivor, alias });
         };
+        let before = known.aliases.get(&record);
         match alias(record.table, row) {
             Some(AliasRef::Merged(survivor)) => note(record, survivor, AliasKind::Merged),
             Some(AliasRef::Qualified(survivor)) => note(record, survivor, AliasKind::Qualified),
-            None => {}
+            None => {
+                if let Some(before) = before.filter(|before| before.kind != AliasKind::Origin) {
+                    batch.remove::<Alias>(before.key());
+                }
+            }
         }
-        if let Some(lead) = origin(record.table, row) {
-            note(RecordId::new(Table::Lead, lead), record, AliasKind::Origin);
+        let Some(lead) = origin(record.table, row).map(|lead| RecordId::new(Table::Lead, lead)) else { return };
+        // What the lead says of itself is worth more than what its contact says.
+        if known.aliases.get(&lead).is_none_or(|alias| alias.kind == AliasKind::Origin) {
+            batch.put(&Alias { alias: lead, survivor: record, kind: AliasKind::Origin });
+            batch.put(&AliasOf { survivor: record, alias: lead });
+        }
+        // The leads were read before the contacts: this one may have been qualified in between.
+        if known.origins.get(&lead.id).is_some_and(|link| !link.flags.has(LinkFlags::QUALIFIED)) {
+            batch.put(&Refetch { record: lead });
         }
     }
 
     /// What something in scope refers to is in scope too: a user outside the filter is sent when it owns something.
     fn want_user(&self, user: Guid, users: &mut BTreeMap<Guid, Link>, batch: &mut Batch) {
         let record = RecordId::new(Table::SystemUser, user);
-        let Some(link) = users.get_mut(&user) else { return };
-        if link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED) {
-            link.flags = link.flags.with(LinkFlags::WANTED, true);
-            batch.put(link);
+        let link = users.entry(user).or_insert_with(|| Link::new(record));
+        if link.flags.has(LinkFlags::WANTED) {
+            return;
+        }
+        // A user that isn't known yet was created after the users were read, or can't be seen.
+        let read_again = link.flags.has(LinkFlags::DORMANT) || *link == Link::new(record);
+        link.flags = link.flags.with(LinkFlags::WANTED, true);
+        batch.put(link);
+        if read_again {
             batch.put(&Refetch { record });
         }
     }

@@ -32,6 +32,9 @@ struct Position {
     /// The delta link, for a tracked table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     delta: Option<String>,
+    /// Whether the delta link is one of a listing without annotations, because the service leaves the link out with them.
+    #[serde(default)]
+    plain: bool,
     /// The latest modification date, for a table without change tracking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     watermark: Option<String>,
@@ -44,9 +47,9 @@ pub(super) async fn read(context: &mut Context<'_>, table: Table) -> Result<(), 
     let before = context.bridge.store.read_one::<Cursor>(table.name().into()).await?;
     let position = before.as_ref().and_then(|cursor| serde_json::from_value::<Position>(cursor.position.clone()).ok());
     let position = position.filter(|position| position.hash == plan.hash);
-    let mut walk = Walk { table, plan, before: before.clone(), mode: CaptureMode::Full, latest: None };
+    let mut walk = Walk { table, plan, before: before.clone(), mode: CaptureMode::Full, latest: None, plain: false };
     match position {
-        Some(Position { delta: Some(link), .. }) => match walk.changes(context, link).await {
+        Some(Position { delta: Some(link), plain, .. }) => match walk.changes(context, link, plain).await {
             Ok(()) => Ok(()),
             Err(SyncError::Side { error, .. }) if dataverse::is_expired_delta(&error) => {
                 tracing::warn!(table = table.name(), "the delta token has expired; everything is read anew, and only differences are sent");
@@ -67,6 +70,8 @@ struct Walk<'a> {
     mode: CaptureMode,
     /// The latest modification date met.
     latest: Option<String>,
+    /// Whether pages are asked for without annotations.
+    plain: bool,
 }
 
 impl Walk<'_> {
@@ -91,37 +96,41 @@ impl Walk<'_> {
         }
         let delta = match self.pages(context, first, find_gone).await? {
             Some(delta) => delta,
-            None => self.without_annotations(context).await?,
+            None => self.without_annotations(context, find_gone).await?,
         };
         // The token is stamped when the last page is made: a row changed after its own page was read may be in no delta.
         let hole = earlier(begun, OVERLAP);
-        self.modified_since(context, &whole_seconds(hole)).await?;
+        let plain = std::mem::take(&mut self.plain);
+        self.modified_since(context, &whole_seconds(hole), find_gone).await?;
+        self.plain = plain;
         if find_gone {
             gone::handle_unseen(context, self.table).await?;
         }
-        self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), watermark: None }).await
+        self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain: self.plain, watermark: None }).await
     }
 
     /// Some servers leave the delta link out when annotations are asked for: the same again without, through typed columns.
-    async fn without_annotations(&mut self, context: &mut Context<'_>) -> Result<String, SyncError> {
+    async fn without_annotations(&mut self, context: &mut Context<'_>, mark_seen: bool) -> Result<String, SyncError> {
+        self.plain = true;
         let feed = Feed::AllPlain { select: &self.select(true) };
         let first =
             context.bridge.dynamics.feed(&self.plan.table, feed).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
-        self.pages(context, first, false).await?.ok_or_else(|| {
+        self.pages(context, first, mark_seen).await?.ok_or_else(|| {
             let text = format!("the last page of {} has no delta link", self.table);
             SyncError::of_call(Side::Dynamics, wire::CallError::Garbled(text))
         })
     }
 
     /// Reads what the delta link says has changed.
-    async fn changes(&mut self, context: &mut Context<'_>, link: String) -> Result<(), SyncError> {
+    async fn changes(&mut self, context: &mut Context<'_>, link: String, plain: bool) -> Result<(), SyncError> {
         self.mode = CaptureMode::Changes;
-        let feed = Feed::Changes { link: &link };
+        self.plain = plain;
+        let feed = Feed::Changes { link: &link, annotated: !plain };
         let first =
             context.bridge.dynamics.feed(&self.plan.table, feed).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
         // Without a new link the old one stays good: the same changes come again and are found to be known.
         let delta = self.pages(context, first, false).await?.unwrap_or(link);
-        self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), watermark: None }).await
+        self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain: self.plain, watermark: None }).await
     }
 
     /// A table that turns out not to be tracked.
@@ -139,8 +148,10 @@ impl Walk<'_> {
         if find_gone {
             gone::handle_unseen(context, self.table).await?;
         }
-        let watermark = self.latest.clone().unwrap_or_else(|| whole_seconds(begun));
-        self.save(context, Position { hash: self.plan.hash.clone(), delta: None, watermark: Some(watermark) }).await
+        // Never later than the beginning: a row changed after its page was read may have an earlier date than the last page's rows.
+        let begun = whole_seconds(begun);
+        let watermark = self.latest.take().filter(|latest| *latest < begun).unwrap_or(begun);
+        self.save(context, Position { hash: self.plan.hash.clone(), delta: None, plain: false, watermark: Some(watermark) }).await
     }
 
     /// Reads what was modified since the watermark, and all ids to find what was deleted.
@@ -149,7 +160,7 @@ impl Walk<'_> {
         self.mode = CaptureMode::Watermark;
         self.latest = Some(mark.to_owned());
         let from = mark.parse::<Timestamp>().map_or_else(|_| mark.to_owned(), |mark| whole_seconds(earlier(mark, OVERLAP)));
-        self.modified_since(context, &from).await?;
+        self.modified_since(context, &from, false).await?;
         gone::forget_seen(context, self.table).await?;
         let feed = Feed::Ids;
         let first =
@@ -163,22 +174,22 @@ impl Walk<'_> {
             page = context
                 .bridge
                 .dynamics
-                .feed(&self.plan.table, Feed::Next { link: &next, track: false })
+                .feed(&self.plan.table, Feed::Next { link: &next, track: false, annotated: false })
                 .await
                 .map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
         }
         gone::handle_unseen(context, self.table).await?;
-        self.save(context, Position { hash: self.plan.hash.clone(), delta: None, watermark: self.latest.clone() }).await
+        self.save(context, Position { hash: self.plan.hash.clone(), delta: None, plain: false, watermark: self.latest.clone() }).await
     }
 
-    async fn modified_since(&mut self, context: &mut Context<'_>, from: &str) -> Result<(), SyncError> {
+    async fn modified_since(&mut self, context: &mut Context<'_>, from: &str, mark_seen: bool) -> Result<(), SyncError> {
         if !self.plan.table.columns.contains_key("modifiedon") {
             return Ok(());
         }
         let feed = Feed::ModifiedSince { select: &self.select(false), from };
         let first =
             context.bridge.dynamics.feed(&self.plan.table, feed).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
-        self.pages(context, first, false).await.map(drop)
+        self.pages(context, first, mark_seen).await.map(drop)
     }
 
     /// Applies a page and all that follow it; gives the delta link of the last one. The next page is fetched while one is applied.
@@ -195,7 +206,10 @@ impl Walk<'_> {
             }
             let ahead = async {
                 match &next {
-                    Some(link) => bridge.dynamics.feed(&self.plan.table, Feed::Next { link, track: page.tracked }).await.map(Some),
+                    Some(link) => {
+                        let feed = Feed::Next { link, track: page.tracked, annotated: !self.plain };
+                        bridge.dynamics.feed(&self.plan.table, feed).await.map(Some)
+                    }
                     None => Ok(None),
                 }
             };

@@ -11,7 +11,11 @@ use store::{
     },
 };
 
-use crate::{capture::Context, error::SyncError};
+use crate::{bridge::Bridge, capture::Context, error::SyncError};
+
+/// What people are told when a record that Marketo has was deleted in Dynamics.
+const STAYS: &str = "records were deleted in Dynamics; their sales persons, companies, people and opportunities stay in Marketo, because this \
+                     version removes only roles there";
 
 /// Records read from the state at a time.
 const PAGE: usize = 1_000;
@@ -84,7 +88,7 @@ impl Context<'_> {
             Table::ConnectionRole => {
                 for id in ids {
                     batch.remove::<RoleName>(id.to_bytes().to_vec());
-                    self.dirty_by(SourceBy::Role, *id, &mut batch).await?;
+                    dirty_by(self.bridge, SourceBy::Role, *id).await?;
                 }
             }
             Table::Team => {
@@ -93,10 +97,16 @@ impl Context<'_> {
                 }
             }
             Table::SystemUser | Table::Account | Table::Lead | Table::Contact | Table::Opportunity => {
+                if table == Table::Opportunity {
+                    self.remove_sources(ids, &mut batch).await?;
+                }
                 let keys: Vec<_> = ids.iter().map(|id| record_key(RecordId::new(table, *id))).collect();
                 for mut link in self.bridge.store.read::<Link>(&keys).await?.into_iter().flatten() {
                     if let Some(object) = table.object() {
                         batch.remove::<Outbox>(Outbox::key_of(object, link.record.id, ""));
+                    }
+                    if link.is_confirmed() && !link.flags.has(LinkFlags::GONE) {
+                        self.bridge.count(|summary| summary.warn(STAYS.into()));
                     }
                     link.flags = link.flags.with(LinkFlags::GONE, true);
                     batch.put(&link);
@@ -122,19 +132,21 @@ impl Context<'_> {
         }
         batch.put(&DirtyRoles { opportunity: source.opportunity });
     }
+}
 
-    /// Has the roles of all opportunities derived again whose sources name `of`.
-    pub(super) async fn dirty_by(&self, by: SourceBy, of: Guid, batch: &mut Batch) -> Result<(), SyncError> {
-        let prefix = SourceIndex::prefix(by, of);
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let entries = self.bridge.store.list::<SourceIndex>(&prefix, after.as_deref(), PAGE).await?;
-            let Some(last) = entries.last() else { return Ok(()) };
-            after = Some(last.key());
-            let keys: Vec<_> = entries.iter().map(|entry| RoleSource::key_of(entry.source)).collect();
-            for source in self.bridge.store.read::<RoleSource>(&keys).await?.into_iter().flatten() {
-                batch.put(&DirtyRoles { opportunity: source.opportunity });
-            }
+/// Has the roles of all opportunities derived again whose sources name `of`. Saved page by page, before the change that causes it.
+pub(crate) async fn dirty_by(bridge: &Bridge, by: SourceBy, of: Guid) -> Result<(), SyncError> {
+    let mut entries = bridge.store.pages::<SourceIndex>(SourceIndex::prefix(by, of), PAGE);
+    loop {
+        let page = entries.next_page().await?;
+        if page.is_empty() {
+            return Ok(());
         }
+        let keys: Vec<_> = page.iter().map(|entry| RoleSource::key_of(entry.source)).collect();
+        let mut batch = Batch::new();
+        for source in bridge.store.read::<RoleSource>(&keys).await?.into_iter().flatten() {
+            batch.put(&DirtyRoles { opportunity: source.opportunity });
+        }
+        bridge.commit(batch).await?;
     }
 }

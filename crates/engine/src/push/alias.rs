@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Guid, RecordId, Table};
-use planner::pack::RECORDS_MAX;
+use base::{Guid, RecordId};
 use store::{
     StoreExt,
     record::{Alias, AliasKind, LinkFlags, alias::AliasOf, record_key},
@@ -15,46 +14,65 @@ use crate::{
     push::gate::{Links, load_links},
 };
 
-/// Which of these records stand for another: they are never created.
-pub(super) async fn aliased(bridge: &Bridge, ids: &[RecordId], links: &Links) -> Result<BTreeSet<RecordId>, SyncError> {
-    let keys: Vec<_> = ids.iter().map(|id| Alias::key_of(*id)).collect();
-    let aliases = bridge.store.read::<Alias>(&keys).await?;
-    let counts =
-        |alias: &Alias| alias.kind != AliasKind::Origin || links.get(&alias.alias).is_some_and(|link| link.flags.has(LinkFlags::QUALIFIED));
-    Ok(aliases.into_iter().flatten().filter(counts).map(|alias| alias.alias).collect())
+/// How many records may stand for each other in a chain.
+const HOPS_MAX: usize = 5;
+
+/// Aliases of one record that are looked at.
+const ALIASES_MAX: usize = 100;
+
+/// What a record's alias means for sending it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It stands for another record, and is never created.
+    Alias,
+    /// A lead from which a contact was made, and which is open again: a person has to decide.
+    Reopened,
 }
 
-/// The aliases of each of these records. The records are in the order of their ids.
+/// Which of these records stand for another.
+pub(super) async fn standings(bridge: &Bridge, ids: &[RecordId], links: &Links) -> Result<BTreeMap<RecordId, Standing>, SyncError> {
+    let keys: Vec<_> = ids.iter().map(|id| Alias::key_of(*id)).collect();
+    let aliases = bridge.store.read::<Alias>(&keys).await?;
+    let standing = |alias: &Alias| match is_qualified(alias, links) || alias.kind != AliasKind::Origin {
+        true => Standing::Alias,
+        false => Standing::Reopened,
+    };
+    Ok(aliases.into_iter().flatten().map(|alias| (alias.alias, standing(&alias))).collect())
+}
+
+/// The records that stand for each of these, directly or through others.
 pub(super) async fn aliases_of(bridge: &Bridge, ids: &[RecordId]) -> Result<BTreeMap<RecordId, Vec<Guid>>, SyncError> {
-    let mut entries = Vec::new();
-    for table in [Table::Lead, Table::Contact] {
-        let of_table = || ids.iter().filter(|record| record.table == table);
-        let (Some(first), Some(last)) = (of_table().min(), of_table().max()) else { continue };
-        // The index is ordered like the page, so that one range holds all that matters.
-        let mut after = base::Guid::from_u128(first.id.as_u128().saturating_sub(1));
-        loop {
-            let mut key = record_key(RecordId::new(table, after));
-            key.extend([0xff; 17]);
-            let page = bridge.store.list::<AliasOf>(&[table.code()], Some(&key), RECORDS_MAX).await?;
-            let more = page.len() == RECORDS_MAX && page.last().is_some_and(|entry| entry.survivor.id <= last.id);
-            entries.extend(page.iter().filter(|entry| entry.survivor.id <= last.id).copied());
-            match page.last() {
-                Some(entry) if more => after = entry.survivor.id,
-                Some(_) | None => break,
+    let mut found: BTreeMap<RecordId, Vec<Guid>> = BTreeMap::new();
+    for id in ids {
+        let (mut level, mut met) = (vec![*id], BTreeSet::from([*id]));
+        for _ in 0..HOPS_MAX {
+            let mut next = Vec::new();
+            for survivor in level {
+                next.extend(direct(bridge, survivor).await?.into_iter().filter(|alias| met.insert(*alias)));
             }
+            if next.is_empty() {
+                break;
+            }
+            found.entry(*id).or_default().extend(next.iter().map(|alias| alias.id));
+            level = next;
         }
     }
-    let wanted: BTreeSet<RecordId> = ids.iter().copied().collect();
-    entries.retain(|entry| wanted.contains(&entry.survivor));
+    Ok(found)
+}
+
+async fn direct(bridge: &Bridge, survivor: RecordId) -> Result<Vec<RecordId>, SyncError> {
+    let entries = bridge.store.list::<AliasOf>(&record_key(survivor), None, ALIASES_MAX).await?;
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
     let keys: Vec<_> = entries.iter().map(|entry| Alias::key_of(entry.alias)).collect();
-    let aliases: Vec<Alias> = bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().collect();
+    let aliases: Vec<Alias> =
+        bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().filter(|alias| alias.survivor == survivor).collect();
     let links = load_links(bridge, &aliases.iter().map(|alias| alias.alias).collect()).await?;
-    let mut by_survivor: BTreeMap<RecordId, Vec<Guid>> = BTreeMap::new();
-    for alias in aliases {
-        let qualified = || links.get(&alias.alias).is_some_and(|link| link.flags.has(LinkFlags::QUALIFIED));
-        if alias.kind != AliasKind::Origin || qualified() {
-            by_survivor.entry(alias.survivor).or_default().push(alias.alias.id);
-        }
-    }
-    Ok(by_survivor)
+    let counts = |alias: &&Alias| alias.kind != AliasKind::Origin || is_qualified(alias, &links);
+    Ok(aliases.iter().filter(counts).map(|alias| alias.alias).collect())
+}
+
+fn is_qualified(alias: &Alias, links: &Links) -> bool {
+    links.get(&alias.alias).is_some_and(|link| link.flags.has(LinkFlags::QUALIFIED))
 }

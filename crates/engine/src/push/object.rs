@@ -60,7 +60,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, object: Object) -
         object,
         table: object.tables().first().copied().unwrap_or(Table::Account),
         gate: Gate::new(bridge, prepared.retry_held),
-        spellings: Spellings::load(bridge, object).await?,
+        spellings: Spellings::load(bridge, object, key_field(object)).await?,
         packer: Packer::new(RECORDS_MAX),
         done: 0,
         total,
@@ -273,6 +273,15 @@ impl Pusher<'_> {
 
     fn settle_one(&self, (mut sent, outcome): Outcome, now: Timestamp, batch: &mut Batch) {
         match outcome {
+            Ok(verdict) if verdict.confirmed && verdict.created && sent.link.is_confirmed() => {
+                // It was deleted behind our back, and now holds only what changed: the next cycle sends everything.
+                tracing::info!(record = %sent.entry.record, "it was gone from Marketo; it is sent anew");
+                sent.link.confirmed = Vec::new();
+                sent.link.marketo_id = verdict.id;
+                sent.link.flags = sent.link.flags.with(LinkFlags::CONFIRMED, false);
+                batch.put(&sent.link);
+                self.bridge.count(|summary| summary.pushed(self.object).created += 1);
+            }
             Ok(verdict) if verdict.confirmed => {
                 self.bridge.count(|summary| {
                     let line = summary.pushed(self.object);

@@ -4,6 +4,9 @@ use wire::{CallError, Class};
 
 use crate::error::{Side, SyncError};
 
+/// Marketo's server-side time-out (Adobe, "Error codes").
+const TIMED_OUT: &str = "604";
+
 /// What to do with a batch whose call failed.
 #[derive(Debug)]
 pub(super) enum Whole {
@@ -24,11 +27,8 @@ pub(super) fn judge(error: CallError, replayable: bool) -> Whole {
         Some(Class::Record | Class::Split | Class::Missing) => Whole::Halve,
         Some(Class::Bug) => Whole::Halve,
         Some(Class::Doubtful) if error.refusal().is_some_and(|refusal| refusal.status < 400) => {
-            if replayable {
-                Whole::Halve
-            } else {
-                Whole::LookAgain
-            }
+            // After a time-out a creating call may still be at work; after any other it is over, and what it did answers 1005 next time.
+            if replayable || error.code() != TIMED_OUT { Whole::Halve } else { Whole::LookAgain }
         }
         Some(Class::Doubtful) | None if !replayable && may_have_acted(&error) => Whole::LookAgain,
         Some(Class::Auth | Class::Transient | Class::Doubtful | Class::Throttled | Class::Quota | Class::Config) | None => {

@@ -24,7 +24,7 @@ use crate::{
     prepare::Prepared,
     progress::Step,
     push::{
-        alias::{aliased, aliases_of},
+        alias::{Standing, aliases_of, standings},
         flight::Flight,
         gate::{Gate, Links, hold, load_links, next_page, reference},
         person_calls::{Call, Kind},
@@ -65,7 +65,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
         prepared,
         key_field: bridge.options.keys.person.clone(),
         gate: Gate::new(bridge, prepared.retry_held),
-        spellings: Spellings::load(bridge, Object::Lead).await?,
+        spellings: Spellings::load(bridge, Object::Lead, &bridge.options.keys.person).await?,
         external_lookup: None,
         lookup: Vec::new(),
         lookup_values: 0,
@@ -211,15 +211,27 @@ impl Pusher<'_> {
             .collect();
         let links = self.gate.links(&entries).await?;
         let ids: Vec<RecordId> = entries.iter().map(|(entry, _)| entry.record).collect();
-        let dropped = aliased(self.bridge, &ids, &links).await?;
-        let aliases = aliases_of(self.bridge, &ids).await?;
+        let standings = standings(self.bridge, &ids, &links).await?;
+        let is_unknown = |id: &RecordId| links.get(id).is_none_or(|link| !link.is_confirmed());
+        let unknown: Vec<RecordId> = ids.into_iter().filter(is_unknown).collect();
+        let aliases = aliases_of(self.bridge, &unknown).await?;
         let mut batch = Batch::new();
-        let mut unknown = Vec::new();
+        let mut strangers = Vec::new();
         for (entry, desired) in entries {
-            if dropped.contains(&entry.record) {
-                batch.remove::<Outbox>(entry.key());
-                self.done += 1;
-                continue;
+            match standings.get(&entry.record) {
+                Some(Standing::Alias) => {
+                    batch.remove::<Outbox>(entry.key());
+                    self.done += 1;
+                    continue;
+                }
+                Some(Standing::Reopened) => {
+                    let reason =
+                        "this lead was qualified into a contact and opened again; close it, or remove the contact's originating lead";
+                    batch.put(&hold(&entry, "reopened-lead", reason, now));
+                    self.done += 1;
+                    continue;
+                }
+                None => {}
             }
             if let Some(parent) = Gate::missing_parent(&desired, &links) {
                 self.gate.wait(&entry, parent, now, &mut batch);
@@ -237,15 +249,15 @@ impl Pusher<'_> {
             if candidate.link.is_confirmed() && candidate.link.marketo_id.is_some() {
                 self.update_known(candidate, &links, &mut batch)?;
             } else {
-                unknown.push(candidate);
+                strangers.push(candidate);
             }
         }
         self.bridge.commit(batch).await?;
-        if self.spellings.is_none() && !unknown.is_empty() {
-            let ids: Vec<Guid> = unknown.iter().map(|candidate| candidate.entry.record.id).collect();
+        if self.spellings.is_none() && !strangers.is_empty() {
+            let ids: Vec<Guid> = strangers.iter().map(|candidate| candidate.entry.record.id).collect();
             self.spellings = Some(Spellings::sample(self.bridge, Object::Lead, &self.key_field, &ids).await?);
         }
-        for candidate in unknown {
+        for candidate in strangers {
             self.queue_lookup(candidate);
         }
         Ok(())

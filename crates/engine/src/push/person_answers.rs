@@ -10,14 +10,15 @@ use planner::{
 };
 use serde_json::Value;
 use store::{
-    Batch, Record,
-    record::{LinkFlags, MsiDue, Outbox, PersonIndex, record_key},
+    Batch, Record, StoreExt,
+    record::{LinkFlags, MsiDue, Outbox, PersonIndex, record_key, role::SourceBy},
 };
 
 use crate::{
+    capture::dirty_by,
     error::SyncError,
     push::{
-        gate::{Links, hold},
+        gate::{Links, hold, load_links},
         person::{Candidate, Pusher, Write, email_of, fields_of, size},
         person_calls::{Answer, Call, Fate, Kind, is_plain},
     },
@@ -25,6 +26,9 @@ use crate::{
 
 /// How often a record goes back to the first stage in one cycle.
 const TRIES_MAX: u8 = 3;
+
+/// In how many cycles a record's answers may not fit together before it is held.
+const CYCLES_MAX: u32 = 3;
 
 impl Pusher<'_> {
     /// Takes in an answer: records are confirmed or held, or go on to their next stage. Gives the error after which nothing can be sent.
@@ -37,7 +41,7 @@ impl Pusher<'_> {
             Answer::Read(candidates, found) => self.after_read(candidates, found, &mut batch).await?,
             Answer::Written(kind, fates, error) => {
                 for (write, fate) in fates {
-                    self.after_write(kind, write, fate, &mut batch);
+                    self.after_write(kind, write, fate, &mut batch).await?;
                 }
                 stop = error;
             }
@@ -77,6 +81,7 @@ impl Pusher<'_> {
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let links = self.links_of(&candidates).await?;
+        let owned = self.owned(found).await?;
         let mut by_address: BTreeMap<String, Vec<&Person>> = BTreeMap::new();
         for person in found {
             if let Some(email) = person.text("email") {
@@ -99,6 +104,10 @@ impl Pusher<'_> {
                 .into_iter()
                 .flatten()
                 .filter(|person| !self.claimed.contains(&person.id))
+                .filter(|person| {
+                    let owner = owned.get(&person.id);
+                    owner.is_none_or(|owner| *owner == candidate.entry.record || candidate.aliases.contains(&owner.id))
+                })
                 .map(|person| (*person).clone())
                 .collect();
             let claimed_by_others = by_address.get(&email).is_some_and(|all| all.len() > persons.len());
@@ -112,13 +121,23 @@ impl Pusher<'_> {
             if identity == Identity::Taken || identity == Identity::Absent && claimed_by_others {
                 self.queue_external(candidate, &links, batch).await?;
             } else if identity == Identity::Absent {
-                // It exists, says Marketo, and can't be found yet: it is looked at again in the next cycle.
-                self.done += 1;
+                self.put_off(candidate, batch);
             } else {
                 self.identified(candidate, identity, &persons, &links, batch)?;
             }
         }
         Ok(())
+    }
+
+    /// Which of these persons are other records' already, whatever their external id says: it may have been blanked in Marketo.
+    async fn owned(&self, found: &[Person]) -> Result<BTreeMap<i64, RecordId>, SyncError> {
+        let keys: Vec<_> = found.iter().map(|person| PersonIndex::key_of(person.id)).collect();
+        let entries: Vec<PersonIndex> = self.bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten().collect();
+        let links = load_links(self.bridge, &entries.iter().map(|entry| entry.record).collect()).await?;
+        let holds = |entry: &PersonIndex| {
+            links.get(&entry.record).is_some_and(|link| link.is_confirmed() && link.marketo_id == Some(entry.marketo_id))
+        };
+        Ok(entries.into_iter().filter(holds).map(|entry| (entry.marketo_id, entry.record)).collect())
     }
 
     fn identified(
@@ -193,33 +212,50 @@ impl Pusher<'_> {
                     let change = change_with_fill(map, &candidate.desired, &confirmed, self.prepared.key, &person.record);
                     self.queue_update(candidate, change, &links, false, batch);
                 }
-                None => self.lost(candidate, batch),
+                None => self.lost(candidate, batch).await?,
             }
         }
         Ok(())
     }
 
     /// The person that we knew is gone: merged or deleted behind our back. It is looked for again.
-    fn lost(&mut self, mut candidate: Candidate, batch: &mut Batch) {
+    async fn lost(&mut self, mut candidate: Candidate, batch: &mut Batch) -> Result<(), SyncError> {
         tracing::info!(record = %candidate.entry.record, "its Marketo person is gone; it is looked for again");
         candidate.link.marketo_id = None;
         candidate.link.confirmed = Vec::new();
         candidate.link.flags = candidate.link.flags.with(LinkFlags::CONFIRMED, false);
         batch.put(&candidate.link);
-        self.again(candidate);
+        // Its roles are gone with it.
+        dirty_by(self.bridge, SourceBy::Contact, candidate.entry.record.id).await?;
+        self.again(candidate, batch);
+        Ok(())
     }
 
-    /// Back to the first stage, unless it has been there too often; then it goes on in the next cycle.
-    fn again(&mut self, mut candidate: Candidate) {
+    /// Back to the first stage, unless it has been there too often.
+    fn again(&mut self, mut candidate: Candidate, batch: &mut Batch) {
         candidate.tries += 1;
         if candidate.tries < TRIES_MAX {
             self.queue_lookup(candidate);
         } else {
-            self.done += 1;
+            self.put_off(candidate, batch);
         }
     }
 
-    fn after_write(&mut self, kind: Kind, write: Write, fate: Fate, batch: &mut Batch) {
+    /// Marketo's answers don't fit together: it is looked at again in the next cycle, and after a few of them a person has to.
+    fn put_off(&mut self, candidate: Candidate, batch: &mut Batch) {
+        let mut entry = candidate.entry;
+        entry.body.attempts += 1;
+        if entry.body.attempts < CYCLES_MAX {
+            batch.put(&entry);
+        } else {
+            let reason = "Marketo says that this person exists and doesn't show it, or never says what became of it; it may be in a \
+                          partition or workspace that the API user can't read";
+            batch.put(&hold(&entry, "hidden-person", reason, self.bridge.clock.now()));
+        }
+        self.done += 1;
+    }
+
+    async fn after_write(&mut self, kind: Kind, write: Write, fate: Fate, batch: &mut Batch) -> Result<(), SyncError> {
         if kind == Kind::Create
             && let Some(email) = email_of(&write.candidate)
         {
@@ -228,20 +264,21 @@ impl Pusher<'_> {
         let now = self.bridge.clock.now();
         match fate {
             Fate::Confirmed { id, created } => self.confirm(write, Some((id, created)), batch),
-            Fate::Unknown => self.again(write.candidate),
+            Fate::Unknown => self.again(write.candidate, batch),
             Fate::Refused { code, message } => match (kind, code.as_str()) {
                 (Kind::Create, "1005" | "1007" | "1017") => {
                     self.email.push(write.candidate);
                     self.fill_email();
                 }
-                (Kind::CreateExternal, "1005" | "1017") => self.again(write.candidate),
-                (Kind::Update, "1004") => self.lost(write.candidate, batch),
+                (Kind::CreateExternal, "1005" | "1017") => self.again(write.candidate, batch),
+                (Kind::Update, "1004") => self.lost(write.candidate, batch).await?,
                 (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read, _) => {
                     batch.put(&hold(&write.candidate.entry, code, message, now));
                     self.done += 1;
                 }
             },
         }
+        Ok(())
     }
 
     /// Marketo has it: only now do fingerprints move.

@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// The fact that holds whether people can be created by external id.
-const EXTERNAL_LOOKUP_FACT: &str = "external_id_lookup";
+/// The fact that holds whether people can be created by a field.
+const EXTERNAL_LOOKUP_FACT: &str = "external_id_lookup/";
 
 /// Kinds of calls, in the order in which they feed each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -195,7 +195,8 @@ fn write<'a>(bridge: &'a Bridge, mode: SyncMode, lookup: &'a str, mut writes: Ve
 impl Bridge {
     /// Whether people can be created by `key_field`: asked once with an update of nobody, which changes nothing.
     pub(super) async fn probe_external_lookup(&self, key_field: &str) -> Result<bool, SyncError> {
-        if let Some(fact) = self.store.read_one::<Fact>(EXTERNAL_LOOKUP_FACT.into()).await?
+        let name = format!("{EXTERNAL_LOOKUP_FACT}{key_field}");
+        if let Some(fact) = self.store.read_one::<Fact>(name.clone().into()).await?
             && let Some(can) = fact.value.as_bool()
         {
             return Ok(can);
@@ -208,8 +209,12 @@ impl Bridge {
             Err(error) => return Err(SyncError::of_call(Side::Marketo, error)),
         };
         let can = code == "1004";
+        if !can && !matches!(code.as_str(), "1006" | "1011") {
+            // An answer that says neither is asked for again in the next cycle.
+            return Ok(false);
+        }
         let mut batch = Batch::new();
-        batch.put(&Fact { name: EXTERNAL_LOOKUP_FACT.into(), value: can.into() });
+        batch.put(&Fact { name, value: can.into() });
         self.commit(batch).await?;
         Ok(can)
     }

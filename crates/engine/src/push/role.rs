@@ -20,6 +20,7 @@ use store::{
 
 use crate::{
     bridge::Bridge,
+    capture::dirty_by,
     error::SyncError,
     marketo::{SyncMode, Verdict},
     prepare::Prepared,
@@ -165,8 +166,24 @@ async fn derive_one(bridge: &Bridge, opportunity: Guid, texts: &RoleTexts, now: 
     }
     for entry in before.values() {
         batch.remove::<Outbox>(entry.key());
+        if let Some((part, wish)) = take_back(bridge, entry, &known).await? {
+            batch.put(&Outbox::ready(Object::Role, record, part, serde_json::to_value(&wish).unwrap_or_default(), now));
+        }
     }
     Ok(())
+}
+
+/// A role that was to be created and is no longer wanted may be there although nobody heard of it: it is removed, and "not found" is as
+/// good.
+async fn take_back(bridge: &Bridge, entry: &Outbox, known: &[Role]) -> Result<Option<(String, Wish)>, SyncError> {
+    let (OutboxState::Ready, Some(Wish::Keep { contact, name, .. })) = (&entry.body.state, read_wish(entry)) else { return Ok(None) };
+    let person = RecordId::new(Table::Contact, contact);
+    let links = load_links(bridge, &BTreeSet::from([person])).await?;
+    let Some(lead) = links.get(&person).and_then(|link| link.marketo_id) else { return Ok(None) };
+    if known.iter().any(|role| role.lead_id == lead && role.name.to_lowercase() == name.to_lowercase()) {
+        return Ok(None);
+    }
+    Ok(Some((format!("- {lead} {}", name.to_lowercase()), Wish::Remove { contact, lead, name })))
 }
 
 fn source_of(source: &RoleSource) -> Source {
@@ -377,6 +394,9 @@ impl Pusher<'_> {
             link.marketo_id = link.marketo_id.filter(|_| parent.table != Table::Contact);
             batch.put::<Link>(&link);
             batch.put(&Refetch { record: parent });
+            if parent.table == Table::Contact {
+                dirty_by(self.bridge, SourceBy::Contact, parent.id).await?;
+            }
         }
         let mut entry = sent.entry.clone();
         entry.body.attempts += 1;

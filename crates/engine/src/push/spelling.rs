@@ -27,8 +27,8 @@ pub(super) struct Spellings {
 
 impl Spellings {
     /// Reads what was learnt about an object; none when it was never asked.
-    pub(super) async fn load(bridge: &Bridge, object: Object) -> Result<Option<Self>, SyncError> {
-        let fact = bridge.store.read_one::<Fact>(fact_name(object).into()).await?;
+    pub(super) async fn load(bridge: &Bridge, object: Object, key_field: &str) -> Result<Option<Self>, SyncError> {
+        let fact = bridge.store.read_one::<Fact>(fact_name(object, key_field).into()).await?;
         Ok(fact.and_then(|fact| serde_json::from_value(fact.value).ok()))
     }
 
@@ -66,7 +66,7 @@ impl Spellings {
             spellings.stored = !stored.is_empty();
         }
         let mut batch = Batch::new();
-        batch.put(&Fact { name: fact_name(object), value: serde_json::to_value(&spellings).unwrap_or_default() });
+        batch.put(&Fact { name: fact_name(object, key_field), value: serde_json::to_value(&spellings).unwrap_or_default() });
         bridge.commit(batch).await?;
         if spellings.stored {
             tracing::warn!(object = object.name(), "Marketo holds keys in another spelling; all are looked up so");
@@ -113,8 +113,8 @@ impl Spellings {
     }
 }
 
-fn fact_name(object: Object) -> String {
-    format!("spellings/{}", object.code())
+fn fact_name(object: Object, key_field: &str) -> String {
+    format!("spellings/{}/{key_field}", object.code())
 }
 
 /// A field's text; vendor samples show ids with blanks around.

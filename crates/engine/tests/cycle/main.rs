@@ -6,3 +6,10 @@ mod recorder;
 mod world;
 
 mod first_sync;
+mod order;
+mod spellings;
+mod identity;
+mod fields;
+mod owners;
+mod companies;
+mod roles;

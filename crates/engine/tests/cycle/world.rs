@@ -46,7 +46,7 @@ pub struct Ran {
 
 /// The GUID of a number.
 pub fn id(n: u64) -> Guid {
-    Guid::from_u128(u128::from(n) << 96 | 0xabcd_0000_4000_8000_0000_0000_0000)
+    Guid::from_u128(u128::from(n) << 96 | 0xabcd_4000_8000_0000_0000_0000)
 }
 
 /// A JSON object as a map.
