@@ -207,8 +207,11 @@ impl Config {
             ("dynamics.url", &self.dynamics.url),
             ("dynamics.authority", &self.dynamics.authority),
         ] {
-            if url.trim().to_lowercase().starts_with("http://") && !is_loopback(url) {
-                return wrong(format!("{key}: plain http is only allowed to this machine, because secrets go over it; write https://"));
+            // Marketo shows its address also as a bare host.
+            let bare_host = key == "marketo.base_url" && !url.contains("://") && url.contains('.');
+            let complete = if bare_host { format!("https://{}", url.trim()) } else { url.clone() };
+            if let Some(mistake) = mistake_in_address(&complete) {
+                return wrong(format!("{key}: {mistake}"));
             }
         }
         if self.marketo.calls_per_20s == 0 && !is_loopback(&self.marketo.base_url) {
@@ -273,6 +276,24 @@ impl Config {
                 token_file: self.dynamics.token_file.clone().ok_or_else(|| needed("token_file"))?,
             },
         })
+    }
+}
+
+/// What is wrong with an address, without showing it: it may hold a password.
+fn mistake_in_address(url: &str) -> Option<&'static str> {
+    let uri: http::Uri = match url.trim().parse() {
+        Ok(uri) => uri,
+        Err(_) => return Some("this is not a valid URL; write it as https://host"),
+    };
+    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Some("an address must not hold a user or a password; remove everything before the @");
+    }
+    match uri.scheme_str() {
+        Some("https") if has_host => None,
+        Some("http") if has_host && is_loopback(url) => None,
+        Some("http") => Some("plain http is only allowed to this machine, because secrets go over it; write https://"),
+        Some(_) | None => Some("it must be written as https://host"),
     }
 }
 

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wire::{CallError, Class, Pace};
 
+/// Marketo's refusal where a native CRM sync is on (Adobe, "Error codes").
+const NATIVE_SYNC: &str = "1018";
+
 /// An object as Marketo describes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ObjectSchema {
@@ -195,7 +198,7 @@ impl Marketo {
         records: Vec<Map<String, Value>>,
     ) -> Result<Vec<Verdict>, CallError> {
         let sync = SyncLeads { action: action(mode), lookup_field: lookup_field.to_owned(), records, partition: None };
-        Ok(self.client.call(&sync).await?.into_iter().map(verdict).collect())
+        verdicts(self.client.call(&sync).await?)
     }
 
     /// Writes records of another object by their own key.
@@ -204,7 +207,7 @@ impl Marketo {
     /// What became of the call as a whole.
     pub async fn sync(&self, object: Object, mode: SyncMode, records: Vec<Map<String, Value>>) -> Result<Vec<Verdict>, CallError> {
         let sync = SyncObjects { object, action: action(mode), dedupe_by: KeyBy::DedupeFields, records };
-        Ok(self.client.call(&sync).await?.into_iter().map(verdict).collect())
+        verdicts(self.client.call(&sync).await?)
     }
 
     /// Removes records by their own key.
@@ -213,7 +216,7 @@ impl Marketo {
     /// What became of the call as a whole.
     pub async fn remove(&self, object: Object, keys: Vec<Map<String, Value>>) -> Result<Vec<Verdict>, CallError> {
         let delete = DeleteObjects { object, by: KeyBy::DedupeFields, keys };
-        Ok(self.client.call(&delete).await?.into_iter().map(verdict).collect())
+        verdicts(self.client.call(&delete).await?)
     }
 
     /// A token from which activities can be read.
@@ -259,12 +262,23 @@ fn action(mode: SyncMode) -> Action {
     }
 }
 
+/// The verdicts; a native CRM sync (1018) excludes this one as a whole, wherever Marketo says so.
+fn verdicts(answered: Vec<::marketo::Verdict>) -> Result<Vec<Verdict>, CallError> {
+    if let Some(native) = answered.iter().find(|verdict| verdict.code() == NATIVE_SYNC) {
+        let (code, message) = (NATIVE_SYNC.to_owned(), native.message().to_owned());
+        return Err(wire::Refusal { status: 200, code, message, class: Class::Config, wait: None, request_id: None }.into());
+    }
+    Ok(answered.into_iter().map(verdict).collect())
+}
+
 fn verdict(verdict: ::marketo::Verdict) -> Verdict {
+    // A refusal must have a name under which people find it.
+    let code = if verdict.code().is_empty() { "refused" } else { verdict.code() };
     Verdict {
         confirmed: verdict.is_confirmed(),
         created: verdict.status == ::marketo::Status::Created,
         id: verdict.id,
-        code: verdict.code().to_owned(),
+        code: code.to_owned(),
         message: verdict.message().to_owned(),
     }
 }

@@ -163,6 +163,7 @@ async fn describes(bridge: &Bridge) -> Result<(BTreeMap<Object, ObjectSchema>, B
         && let Ok(saved) = serde_json::from_value::<SavedDescribes>(fact.value)
         && since(saved.at, now) < DESCRIBE_MAX_AGE
     {
+        check_keys(&bridge.options, &saved.objects)?;
         return Ok((saved.objects, batch));
     }
     let mut objects = BTreeMap::new();

@@ -58,6 +58,10 @@ pub async fn write_back(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sync
         return Ok(());
     }
     poll_activities(bridge).await?;
+    if prepared.tables.values().all(|plan| plan.msi.targets.is_empty()) {
+        // Who is on the list stays there until there is a column to write to.
+        return Ok(());
+    }
     let total = bridge.store.count(MsiDue::FAMILY, &[]).await?;
     let rows = usize::try_from(bridge.options.write_back.rows_per_message).unwrap_or(1).max(1);
     let mut after: Option<Vec<u8>> = None;
@@ -172,7 +176,9 @@ async fn writable(bridge: &Bridge, due: &[MsiDue]) -> Result<BTreeMap<i64, Link>
         let link = links.get(&due.record);
         match link.and_then(|link| link.marketo_id.map(|id| (id, link))) {
             Some((id, link)) if may_write(bridge, link) => {
-                people.insert(id, link.clone());
+                if let Some(other) = people.insert(id, link.clone()) {
+                    batch.remove::<MsiDue>(MsiDue { record: other.record }.key());
+                }
             }
             Some((_, link)) => {
                 let closed = !link.flags.has(LinkFlags::GONE);
@@ -243,7 +249,9 @@ async fn save_rows(bridge: &Bridge, prepared: &Prepared, table: Table, writes: V
             RowFate::Gone => batch.remove::<MsiDue>(due.key()),
             RowFate::Refused { code, message } => {
                 let closed = write.link.flags.has(LinkFlags::CLOSED);
-                tracing::info!(record = %write.link.record, code, message, "Dynamics refused MSI fields");
+                // The message may quote the value.
+                tracing::info!(record = %write.link.record, code, "Dynamics refused MSI fields");
+                tracing::debug!(record = %write.link.record, message);
                 bridge.count(|summary| match closed {
                     true => summary.written_back.not_writable += 1,
                     false => *summary.written_back.refused.entry(code).or_default() += 1,

@@ -177,7 +177,7 @@ fn verdict(rule: &Rule, value: &Value, unchanged: bool, was_confirmed: bool, kno
 pub fn doubted(map: &FieldMap, before: &Desired, now: &Desired, confirmed: &Fingerprints, key: FingerprintKey) -> Fingerprints {
     let mut doubted = confirmed.clone();
     let mut doubt = |slot, before: Option<u64>, now: Option<u64>| {
-        if before != now && before != confirmed.get(slot) && before.is_some() {
+        if before != now && before != confirmed.get(slot) {
             doubted.set(slot, before);
         }
     };
@@ -188,7 +188,10 @@ pub fn doubted(map: &FieldMap, before: &Desired, now: &Desired, confirmed: &Fing
     }
     let of = |id: Option<Guid>| key.of(&id.map_or(Value::Null, |id| Value::String(id.to_string())));
     doubt(map.owner_slot, of(before.owner), of(now.owner));
-    doubt(map.company_slot, of(before.company), of(now.company));
+    // A company is never taken away, so that none was never sent.
+    if before.company.is_some() {
+        doubt(map.company_slot, of(before.company), of(now.company));
+    }
     doubted
 }
 
@@ -308,6 +311,8 @@ mod tests {
         let doubted = doubted(&map(), &desired(json!({"crm": "B"})), &desired(json!({"crm": "A"})), &confirmed, KEY);
         check(json!({"crm": "A"}), &doubted, Known::Confirmed, json!({"crm": "A"}));
         check(json!({"crm": "A"}), &confirmed, Known::Confirmed, json!({}));
+        let blanked = super::doubted(&map(), &desired(json!({"crm": null})), &desired(json!({"crm": "A"})), &confirmed, KEY);
+        check(json!({"crm": "A"}), &blanked, Known::Confirmed, json!({"crm": "A"}));
     }
 
     #[test]

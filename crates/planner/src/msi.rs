@@ -205,7 +205,12 @@ impl MsiMap {
         for (field, name, column) in &self.targets {
             // A field that the answer lacks is unknown, not empty.
             let Some(value) = person.get(name) else { continue };
+            let is_blank = value.is_null() || value.as_str() == Some("");
             let value = for_column(value, column);
+            if value.is_null() && !is_blank {
+                // It doesn't fit into the column, which is no reason to blank it.
+                continue;
+            }
             let print = key.of(&value);
             if print != there.get(field.slot()) {
                 changes.insert(column.name.clone(), value);

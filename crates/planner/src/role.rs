@@ -104,6 +104,7 @@ impl RoleTexts {
     /// The text of a role; `default_role` when there is none or it has no name.
     #[must_use]
     pub fn text<'a>(&'a self, role: Option<Guid>, default_role: &'a str) -> &'a str {
+        let default_role = cut_chars(default_role, ROLE_MAX_CHARS).unwrap_or(default_role);
         role.and_then(|role| self.0.get(&role)).map(String::as_str).filter(|text| !text.trim().is_empty()).unwrap_or(default_role)
     }
 }

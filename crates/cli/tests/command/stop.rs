@@ -99,7 +99,8 @@ fn only_one_process_works_on_a_bridge() {
     let world = slow(60);
     let child = world.start(&["sync"]);
     assert!(world.tap.wait_for(5));
-    let busy = world.end(world.command(&["sync"]).spawn().unwrap()).expect(1).tells(&["busy", "another process", "wait until it has ended"]);
+    let busy =
+        world.end(world.command(&["sync"]).spawn().unwrap()).expect(1).tells(&["busy", "another process", "wait until it has ended"]);
     assert_eq!(busy.stdout, "");
     // Reading needs no lease.
     let status = world.end(world.command(&["status"]).spawn().unwrap()).expect(0);

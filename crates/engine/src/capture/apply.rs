@@ -15,7 +15,8 @@ use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        Alias, AliasKind, Dependent, DirtyRoles, Fact, Link, LinkFlags, Outbox, OutboxState, Refetch, RoleName, RoleSource, SourceKind,
+        Alias, AliasKind, Dependent, DirtyRoles, Fact, Link, LinkFlags, MsiDue, Outbox, OutboxState, Refetch, RoleName, RoleSource,
+        SourceKind,
         alias::AliasOf,
         record_key,
         role::{SourceBy, SourceIndex},
@@ -28,6 +29,7 @@ use crate::{
     dynamics::FeedPage,
     error::SyncError,
     prepare::{Prepared, TablePlan},
+    push::PARENT_MISSING,
 };
 
 /// Facts that hold the administrator of a team.
@@ -260,6 +262,12 @@ impl<'a> Context<'a> {
         let mut link = link.unwrap_or_else(|| Link::new(record));
         let table = record.table;
         self.note_flags(plan, row, &mut link);
+        if link.marketo_id.is_some()
+            && before.as_ref().is_some_and(|before| before.flags.has(LinkFlags::CLOSED))
+            && !link.flags.has(LinkFlags::CLOSED)
+        {
+            batch.put(&MsiDue { record });
+        }
         self.note_alias(record, row, known, batch);
         let (owner, team) = if table == Table::SystemUser { (None, None) } else { self.owner_of(row) };
         if let Some(team) = team {
@@ -348,7 +356,15 @@ impl<'a> Context<'a> {
             (false, Some(entry)) => batch.remove::<Outbox>(entry.key()),
             // The same again changes nothing: what is held stays held, what waits goes on waiting.
             (true, Some(entry)) if entry.body.desired == written => {}
-            (true, _) => batch.put(&Outbox::ready(map.object, record, String::new(), written, self.bridge.clock.now())),
+            (true, entry) => {
+                let mut fresh = Outbox::ready(map.object, record, String::new(), written, self.bridge.clock.now());
+                // How long something waits isn't counted anew when its row changes.
+                if let Some(entry) = entry.filter(|entry| waits(&entry.body.state)) {
+                    fresh.body.state = entry.body.state;
+                    fresh.body.since = entry.body.since;
+                }
+                batch.put(&fresh);
+            }
         }
         Ok(())
     }
@@ -380,7 +396,8 @@ impl<'a> Context<'a> {
             Some(AliasRef::Merged(survivor)) => note(record, survivor, AliasKind::Merged),
             Some(AliasRef::Qualified(survivor)) => note(record, survivor, AliasKind::Qualified),
             None => {
-                if let Some(before) = before.filter(|before| before.kind != AliasKind::Origin) {
+                // A reopened lead keeps its alias: it is held, because its person is the contact's now.
+                if let Some(before) = before.filter(|before| before.kind == AliasKind::Merged) {
                     batch.remove::<Alias>(before.key());
                 }
             }
@@ -428,5 +445,13 @@ impl<'a> Context<'a> {
             self.change_source(known, source, batch);
         }
         Ok(())
+    }
+}
+
+fn waits(state: &OutboxState) -> bool {
+    match state {
+        OutboxState::Waiting { .. } => true,
+        OutboxState::Held { code, .. } => code == PARENT_MISSING,
+        OutboxState::Ready => false,
     }
 }

@@ -79,6 +79,7 @@ impl Walk<'_> {
     async fn everything(&mut self, context: &mut Context<'_>, find_gone: bool) -> Result<(), SyncError> {
         let begun = context.bridge.clock.now();
         self.mode = CaptureMode::Full;
+        self.plain = false;
         if find_gone {
             gone::forget_seen(context, self.table).await?;
         }

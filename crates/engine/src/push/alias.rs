@@ -33,7 +33,7 @@ pub(super) enum Standing {
 pub(super) async fn standings(bridge: &Bridge, ids: &[RecordId], links: &Links) -> Result<BTreeMap<RecordId, Standing>, SyncError> {
     let keys: Vec<_> = ids.iter().map(|id| Alias::key_of(*id)).collect();
     let aliases = bridge.store.read::<Alias>(&keys).await?;
-    let standing = |alias: &Alias| match is_qualified(alias, links) || alias.kind != AliasKind::Origin {
+    let standing = |alias: &Alias| match is_qualified(alias, links) || alias.kind == AliasKind::Merged {
         true => Standing::Alias,
         false => Standing::Reopened,
     };
@@ -69,7 +69,7 @@ async fn direct(bridge: &Bridge, survivor: RecordId) -> Result<Vec<RecordId>, Sy
     let aliases: Vec<Alias> =
         bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().filter(|alias| alias.survivor == survivor).collect();
     let links = load_links(bridge, &aliases.iter().map(|alias| alias.alias).collect()).await?;
-    let counts = |alias: &&Alias| alias.kind != AliasKind::Origin || is_qualified(alias, &links);
+    let counts = |alias: &&Alias| alias.kind == AliasKind::Merged || is_qualified(alias, &links);
     Ok(aliases.iter().filter(counts).map(|alias| alias.alias).collect())
 }
 

@@ -12,7 +12,7 @@ use base::{
 use planner::Desired;
 use store::{
     Batch, StoreExt,
-    record::{Link, Outbox, OutboxState, record_key},
+    record::{Link, LinkFlags, Outbox, OutboxState, Refetch, record_key},
 };
 
 use crate::{bridge::Bridge, error::SyncError};
@@ -27,7 +27,7 @@ const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 const RETRIES_MAX: usize = 300;
 
 /// The code of a record that has waited too long; it costs no call to look again, so that it is looked at in every cycle.
-const PARENT_MISSING: &str = "parent-missing";
+pub(crate) const PARENT_MISSING: &str = "parent-missing";
 
 /// Decides, page by page, what is sent.
 #[derive(Debug)]
@@ -78,8 +78,9 @@ impl<'a> Gate<'a> {
     pub(super) fn wait(&self, entry: &Outbox, on: RecordId, now: Timestamp, batch: &mut Batch) {
         let mut entry = entry.clone();
         let waiting_since = match &entry.body.state {
-            OutboxState::Waiting { .. } | OutboxState::Held { .. } => entry.body.since,
-            OutboxState::Ready => now,
+            OutboxState::Waiting { .. } => entry.body.since,
+            OutboxState::Held { code, .. } if code == PARENT_MISSING => entry.body.since,
+            OutboxState::Ready | OutboxState::Held { .. } => now,
         };
         let state = if since(waiting_since, now) >= WAIT_MAX {
             let reason =
@@ -103,10 +104,41 @@ pub(crate) async fn load_links(bridge: &Bridge, ids: &BTreeSet<RecordId>) -> Res
     Ok(links.into_iter().flatten().map(|link| (link.record, link)).collect())
 }
 
-fn parents(desired: &Desired) -> impl Iterator<Item = RecordId> {
+pub(super) fn parents(desired: &Desired) -> impl Iterator<Item = RecordId> {
     let owner = desired.owner.map(|id| RecordId::new(Table::SystemUser, id));
     let company = desired.company.map(|id| RecordId::new(Table::Account, id));
     owner.into_iter().chain(company)
+}
+
+/// Marketo doesn't know something that a record refers to, although it had confirmed it: what the record refers to is read and sent again,
+/// and the record waits for it. Gives the record as it is to be saved.
+pub(super) async fn parents_gone(
+    bridge: &Bridge,
+    entry: &Outbox,
+    desired: &Desired,
+    now: Timestamp,
+    batch: &mut Batch,
+) -> Result<Outbox, SyncError> {
+    let mut entry = entry.clone();
+    entry.body.attempts += 1;
+    for parent in parents(desired) {
+        forget_confirmed(bridge, parent, batch).await?;
+        entry.body.state = OutboxState::Waiting { on: parent };
+        entry.body.since = now;
+    }
+    Ok(entry)
+}
+
+/// A record that Marketo no longer has: it counts as unsent, and is read and sent again in the next cycle.
+pub(super) async fn forget_confirmed(bridge: &Bridge, record: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
+    if let Some(mut link) = load_links(bridge, &BTreeSet::from([record])).await?.remove(&record) {
+        link.flags = link.flags.with(LinkFlags::CONFIRMED, false);
+        link.confirmed = Vec::new();
+        link.marketo_id = link.marketo_id.filter(|_| !matches!(record.table, Table::Contact | Table::Lead));
+        batch.put(&link);
+        batch.put(&Refetch { record });
+    }
+    Ok(())
 }
 
 /// A record put aside until a person changes something.

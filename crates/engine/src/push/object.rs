@@ -24,11 +24,15 @@ use crate::{
     progress::Step,
     push::{
         flight::Flight,
-        gate::{Gate, Links, hold, next_page, reference},
+        gate::{Gate, Links, hold, next_page, parents, parents_gone, reference},
         outcome::{Whole, judge},
+        role::forget_roles,
         spelling::Spellings,
     },
 };
+
+/// In how many cycles what a record refers to is sent again, before the record is held.
+const PARENT_TRIES_MAX: u32 = 3;
 
 /// One record on its way.
 #[derive(Debug, Clone)]
@@ -264,22 +268,24 @@ impl Pusher<'_> {
         let mut batch = Batch::new();
         self.done += outcomes.len() as u64;
         for outcome in outcomes {
-            self.settle_one(outcome, now, &mut batch);
+            self.settle_one(outcome, now, &mut batch).await?;
         }
         self.bridge.commit(batch).await?;
         self.tell();
         Ok(())
     }
 
-    fn settle_one(&self, (mut sent, outcome): Outcome, now: Timestamp, batch: &mut Batch) {
+    async fn settle_one(&self, (mut sent, outcome): Outcome, now: Timestamp, batch: &mut Batch) -> Result<(), SyncError> {
         match outcome {
             Ok(verdict) if verdict.confirmed && verdict.created && sent.link.is_confirmed() => {
-                // It was deleted behind our back, and now holds only what changed: the next cycle sends everything.
+                // It was deleted behind our back, and now holds only what changed: the next cycle sends everything, its roles as well.
                 tracing::info!(record = %sent.entry.record, "it was gone from Marketo; it is sent anew");
                 sent.link.confirmed = Vec::new();
                 sent.link.marketo_id = verdict.id;
-                sent.link.flags = sent.link.flags.with(LinkFlags::CONFIRMED, false);
                 batch.put(&sent.link);
+                if self.object == Object::Opportunity {
+                    forget_roles(self.bridge, sent.entry.record.id, batch).await?;
+                }
                 self.bridge.count(|summary| summary.pushed(self.object).created += 1);
             }
             Ok(verdict) if verdict.confirmed => {
@@ -298,9 +304,23 @@ impl Pusher<'_> {
                 batch.put(&sent.link);
                 batch.remove::<Outbox>(sent.entry.key());
             }
-            Ok(verdict) => batch.put(&hold(&sent.entry, verdict.code, verdict.message, now)),
-            Err((code, message)) => batch.put(&hold(&sent.entry, code, message, now)),
+            Ok(verdict) => self.refused(&sent.entry, verdict.code, verdict.message, now, batch).await?,
+            Err((code, message)) => self.refused(&sent.entry, code, message, now, batch).await?,
         }
+        Ok(())
+    }
+
+    /// What it refers to is no longer in Marketo: that is sent again, and the record waits. Anything else is held.
+    async fn refused(&self, entry: &Outbox, code: String, message: String, now: Timestamp, batch: &mut Batch) -> Result<(), SyncError> {
+        let desired = Desired::read(&entry.body.desired);
+        let is_parent = matches!(code.as_str(), "1013" | "718") && parents(&desired).next().is_some();
+        if is_parent && entry.body.attempts < PARENT_TRIES_MAX {
+            let entry = parents_gone(self.bridge, entry, &desired, now, batch).await?;
+            batch.put(&entry);
+        } else {
+            batch.put(&hold(entry, code, message, now));
+        }
+        Ok(())
     }
 
     fn tell(&self) {

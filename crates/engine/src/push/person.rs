@@ -141,7 +141,7 @@ impl Pusher<'_> {
             if let Some(count) = self.under_way.get_mut(&kind) {
                 *count -= 1;
             }
-            if let Some(error) = self.absorb(answer).await? {
+            if let Some(error) = self.absorb(answer).await.unwrap_or_else(Some) {
                 stop.get_or_insert(error);
             }
             bridge.progress.tell(Step::Pushed { object: Object::Lead, done: self.done.min(self.total), total: self.total });
@@ -174,7 +174,13 @@ impl Pusher<'_> {
             if !idle(&[Kind::Create]) {
                 return Ok(None);
             }
-            self.email.append(&mut self.same_email);
+            if !self.same_email.is_empty() {
+                // Their e-mail is free again, or somebody has it: Marketo's answer tells.
+                let candidates = std::mem::take(&mut self.same_email);
+                let links = self.links_of(&candidates).await?;
+                candidates.into_iter().for_each(|candidate| self.queue_create(candidate, &links));
+                continue;
+            }
             if !self.email.is_empty() {
                 let rest = self.email.split_off(self.email.len().min(RECORDS_MAX));
                 return Ok(Some(Call::ByEmail(std::mem::replace(&mut self.email, rest))));

@@ -18,7 +18,7 @@ use crate::{
     capture::dirty_by,
     error::SyncError,
     push::{
-        gate::{Links, hold, load_links},
+        gate::{Links, hold, load_links, parents, parents_gone},
         person::{Candidate, Pusher, Write, email_of, fields_of, size},
         person_calls::{Answer, Call, Fate, Kind, is_plain},
     },
@@ -67,7 +67,7 @@ impl Pusher<'_> {
             if identity == Identity::Absent {
                 self.queue_create(candidate, &links);
             } else {
-                self.identified(candidate, identity, &persons, &links, batch)?;
+                self.identified(candidate, identity, &persons, &links, batch).await?;
             }
         }
         Ok(())
@@ -123,7 +123,7 @@ impl Pusher<'_> {
             } else if identity == Identity::Absent {
                 self.put_off(candidate, batch);
             } else {
-                self.identified(candidate, identity, &persons, &links, batch)?;
+                self.identified(candidate, identity, &persons, &links, batch).await?;
             }
         }
         Ok(())
@@ -140,7 +140,7 @@ impl Pusher<'_> {
         Ok(entries.into_iter().filter(holds).map(|entry| (entry.marketo_id, entry.record)).collect())
     }
 
-    fn identified(
+    async fn identified(
         &mut self,
         mut candidate: Candidate,
         identity: Identity<'_>,
@@ -153,7 +153,7 @@ impl Pusher<'_> {
         let (person, adopted) = match identity {
             Identity::Linked(person) => (person, false),
             Identity::Alias(person, alias) => {
-                self.retire_alias(alias, batch);
+                self.retire_alias(alias, batch).await?;
                 (person, false)
             }
             Identity::Adoptable(person) => (person, true),
@@ -175,7 +175,9 @@ impl Pusher<'_> {
             }
             Identity::Taken | Identity::Absent => return Ok(()),
         };
-        self.claimed.insert(person.id);
+        if adopted {
+            self.claimed.insert(person.id);
+        }
         candidate.link.marketo_id = Some(person.id);
         let map = self.prepared.map(candidate.entry.record.table)?;
         let change = change(map, &candidate.desired, &Fingerprints::default(), self.prepared.key, Known::Current(&person.record));
@@ -195,10 +197,16 @@ impl Pusher<'_> {
     }
 
     /// The person under an alias's id is now the survivor's: the alias's own link must not lead to it any more.
-    fn retire_alias(&self, alias: Guid, batch: &mut Batch) {
-        for table in [Table::Lead, Table::Contact] {
-            batch.remove::<MsiDue>(record_key(RecordId::new(table, alias)));
+    async fn retire_alias(&self, alias: Guid, batch: &mut Batch) -> Result<(), SyncError> {
+        let records = [Table::Lead, Table::Contact].map(|table| RecordId::new(table, alias));
+        for (record, mut link) in load_links(self.bridge, &records.into()).await? {
+            batch.remove::<MsiDue>(record_key(record));
+            link.marketo_id = None;
+            link.confirmed = Vec::new();
+            link.flags = link.flags.with(LinkFlags::CONFIRMED, false);
+            batch.put(&link);
         }
+        Ok(())
     }
 
     async fn after_read(&mut self, candidates: Vec<Candidate>, found: Vec<Person>, batch: &mut Batch) -> Result<(), SyncError> {
@@ -272,6 +280,11 @@ impl Pusher<'_> {
                 }
                 (Kind::CreateExternal, "1005" | "1017") => self.again(write.candidate, batch),
                 (Kind::Update, "1004") => self.lost(write.candidate, batch).await?,
+                (_, "1013") if parents(&write.candidate.desired).next().is_some() && write.candidate.entry.body.attempts < CYCLES_MAX => {
+                    let entry = parents_gone(self.bridge, &write.candidate.entry, &write.candidate.desired, now, batch).await?;
+                    batch.put(&entry);
+                    self.done += 1;
+                }
                 (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read, _) => {
                     batch.put(&hold(&write.candidate.entry, code, message, now));
                     self.done += 1;

@@ -134,7 +134,7 @@ fn stopped(error: wire::CallError) -> Answer {
 
 /// An address that can be a filter value: a comma would split it.
 pub(super) fn is_plain(email: &str) -> bool {
-    email.is_ascii() && !email.contains([',', ' '])
+    !email.contains([',', ' '])
 }
 
 /// What look-ups ask for: what decides about identity, and every mapped field, so that only what differs is sent.

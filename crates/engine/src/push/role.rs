@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        DirtyRoles, Link, LinkFlags, Outbox, OutboxState, Refetch, Role, RoleName, RoleSource, SourceKind,
+        DirtyRoles, Outbox, OutboxState, Role, RoleName, RoleSource, SourceKind,
         role::{SourceBy, SourceIndex},
     },
 };
@@ -27,7 +27,7 @@ use crate::{
     progress::Step,
     push::{
         flight::Flight,
-        gate::{Gate, Links, hold, load_links, next_page, reference},
+        gate::{Gate, Links, forget_confirmed, hold, load_links, next_page, reference},
         outcome::{Whole, judge},
     },
 };
@@ -201,11 +201,11 @@ fn difference(wanted: &[RoleWanted], known: &[Role], links: &Links) -> BTreeMap<
     let mut kept: BTreeSet<Vec<u8>> = BTreeSet::new();
     for role in wanted {
         let lead = links.get(&RecordId::new(Table::Contact, role.contact)).and_then(|link| link.marketo_id);
-        let same = known.iter().find(|known| {
-            known.contact == role.contact && Some(known.lead_id) == lead && known.name.to_lowercase() == role.name.to_lowercase()
-        });
+        // To Marketo a role is opportunity, lead and text, whichever contact the lead is.
+        let text = role.name.to_lowercase();
+        let same = known.iter().find(|known| Some(known.lead_id) == lead && known.name.to_lowercase() == text);
         kept.extend(same.map(Record::key));
-        if same.is_none_or(|known| known.is_primary != role.is_primary) {
+        if same.is_none_or(|known| known.is_primary != role.is_primary || known.contact != role.contact) {
             let name = same.map_or_else(|| role.name.clone(), |known| known.name.clone());
             let part = format!("{} {}", role.contact, name.to_lowercase());
             wishes.insert(part, Wish::Keep { contact: role.contact, name, primary: role.is_primary });
@@ -388,15 +388,11 @@ impl Pusher<'_> {
             batch.put(&hold(&sent.entry, code, message, now));
             return Ok(());
         }
-        if let Some(mut link) = load_links(self.bridge, &BTreeSet::from([parent])).await?.remove(&parent) {
-            link.flags = link.flags.with(LinkFlags::CONFIRMED, false);
-            link.confirmed = Vec::new();
-            link.marketo_id = link.marketo_id.filter(|_| parent.table != Table::Contact);
-            batch.put::<Link>(&link);
-            batch.put(&Refetch { record: parent });
-            if parent.table == Table::Contact {
-                dirty_by(self.bridge, SourceBy::Contact, parent.id).await?;
-            }
+        forget_confirmed(self.bridge, parent, batch).await?;
+        if parent.table == Table::Contact {
+            dirty_by(self.bridge, SourceBy::Contact, parent.id).await?;
+        } else {
+            forget_roles(self.bridge, parent.id, batch).await?;
         }
         let mut entry = sent.entry.clone();
         entry.body.attempts += 1;
@@ -405,6 +401,15 @@ impl Pusher<'_> {
         batch.put(&entry);
         Ok(())
     }
+}
+
+/// An opportunity that was gone from Marketo has lost its roles there: they are derived and sent again.
+pub(super) async fn forget_roles(bridge: &Bridge, opportunity: Guid, batch: &mut Batch) -> Result<(), SyncError> {
+    for role in bridge.store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await? {
+        batch.remove::<Role>(role.key());
+    }
+    batch.put(&DirtyRoles { opportunity });
+    Ok(())
 }
 
 enum Place {

@@ -13,3 +13,8 @@ mod fields;
 mod owners;
 mod companies;
 mod roles;
+mod deaths;
+mod faults;
+mod held;
+mod outages;
+mod write_back;
