@@ -52,7 +52,7 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
             printer::say(&format!("{report:?}"));
             CONFIGURATION
         }
-        Failure::Sync(SyncError::Store(error @ StoreError::Address { .. })) => {
+        Failure::Sync(SyncError::Store(error @ (StoreError::Address { .. } | StoreError::NoFolder { .. }))) => {
             printer::error("state", &error.to_string());
             CONFIGURATION
         }

@@ -42,6 +42,12 @@ pub enum StoreError {
         /// What it said.
         why: String,
     },
+    /// The folder of the state's file isn't there.
+    #[error("there is no folder {folder} for the state; make it first, or correct state.url")]
+    NoFolder {
+        /// The folder.
+        folder: String,
+    },
     /// The address of the state names no database that we know.
     #[error("state.url {url:?} {why}; write for example sqlite:insight-bridge.db")]
     Address {

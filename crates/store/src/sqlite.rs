@@ -72,7 +72,7 @@ impl SqliteStore {
         let failed = |why: String| StoreError::Database { place: place.clone(), why };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
-            return Err(failed(format!("there is no folder {}; make it first", folder.display())));
+            return Err(StoreError::NoFolder { folder: folder.display().to_string() });
         }
         lock::private().truncate(false).open(path).map_err(|e| failed(e.to_string()))?;
         let path = path.canonicalize().map_err(|e| failed(e.to_string()))?;

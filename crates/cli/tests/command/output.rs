@@ -102,7 +102,10 @@ fn the_status_says_what_the_state_says_and_calls_nobody() {
     let empty = json(&world.run(&["status", "--json"]).expect(0).stdout);
     assert!(empty["last_run"].is_null(), "{empty:#}");
     let code = world.run(&["sync"]).code();
-    let calls = world.sandbox.marketo.journal().total - world.sandbox.marketo.journal().count("identity.token");
+    let calls = {
+        let journal = world.sandbox.marketo.journal();
+        journal.total - journal.count("identity.token")
+    };
     let status = world.run(&["status"]).expect(0);
     assert!(status.stdout.contains("last run: ") && status.stdout.contains(&format!("exit code {}", code.unwrap())), "{}", status.stdout);
     assert!(status.stdout.contains(&format!("US Central): {calls} of")), "{calls} calls: {}", status.stdout);

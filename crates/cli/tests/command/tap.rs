@@ -48,6 +48,8 @@ struct Notes {
     requests: u64,
     answered: u64,
     writes: usize,
+    /// The request that was this run's first write to Marketo.
+    first_write: Option<u64>,
     death: Option<Death>,
     sent: Vec<Sent>,
     write_objects: Vec<(u32, usize, String)>,
@@ -81,12 +83,18 @@ impl Tap {
     pub(crate) fn begin(&self, death: Option<Death>) {
         let mut notes = locked(&self.notes);
         notes.run += 1;
-        (notes.requests, notes.answered, notes.writes, notes.death) = (0, 0, 0, death);
+        (notes.requests, notes.answered, notes.writes, notes.first_write, notes.death) = (0, 0, 0, None, death);
     }
 
     /// Requests of this run until now.
     pub(crate) fn requests(&self) -> u64 {
         locked(&self.notes).requests
+    }
+
+    /// From the first write to Marketo on, so many requests were there before the end of this run.
+    pub(crate) fn from_first_write(&self) -> u64 {
+        let notes = locked(&self.notes);
+        notes.first_write.map_or(0, |first| notes.requests - first + 1)
     }
 
     /// Requests of this run whose answer was never made, because the program had gone.
@@ -166,6 +174,7 @@ impl Tap {
             let at = notes.writes;
             let (run, object) = (notes.run, object.unwrap_or_default().to_owned());
             notes.writes += 1;
+            notes.first_write = notes.first_write.or(Some(notes.requests));
             notes.write_objects.push((run, at, object.clone()));
             (at, object)
         });

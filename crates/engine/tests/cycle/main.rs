@@ -18,3 +18,5 @@ mod faults;
 mod held;
 mod outages;
 mod write_back;
+mod capture;
+mod strangers;
