@@ -29,7 +29,8 @@ pub async fn run(bridge: &Bridge) -> (Summary, Option<SyncError>) {
     summary.dynamics_calls = counts(bridge.dynamics.pace());
     let (held, waiting) = summary.left();
     let refused: u64 = summary.written_back.refused.values().sum();
-    let clean = held + waiting + refused == 0 && summary.stopped_by_brake.is_empty();
+    let unreadable: u64 = summary.captured.values().map(|captured| captured.unreadable).sum();
+    let clean = held + waiting + refused + unreadable == 0 && summary.stopped_by_brake.is_empty();
     summary.outcome = match (&error, clean) {
         (None, true) => Outcome::InStep,
         (None, false) => Outcome::Unfinished,

@@ -16,7 +16,7 @@ use planner::{
     schema::{Columns, TargetSchema},
 };
 use serde::{Deserialize, Serialize};
-use store::{Batch, StoreExt, record::Fact};
+use store::{Batch, StoreError, StoreExt, record::Fact};
 
 use crate::{
     bridge::Bridge,
@@ -137,7 +137,8 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     }
     let key = fingerprint_key(bridge, &mut batch).await?;
     let mut slots: BTreeMap<Object, Slots> = match bridge.store.read_one::<Fact>(SLOTS_FACT.into()).await? {
-        Some(fact) => serde_json::from_value(fact.value).unwrap_or_default(),
+        Some(fact) => serde_json::from_value(fact.value)
+            .map_err(|error| StoreError::Unreadable { what: "fact", why: format!("{SLOTS_FACT}: {error}") })?,
         None => BTreeMap::new(),
     };
     let compiled = compile(bridge, tables, &objects, &mut slots)?;

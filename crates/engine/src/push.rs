@@ -17,7 +17,7 @@ mod tally;
 
 use base::Object;
 
-pub(crate) use gate::{PARENT_MISSING, load_links};
+pub(crate) use gate::{PARENT_MISSING, desired_of, load_links};
 pub use tally::{Left, left};
 
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};

@@ -78,10 +78,12 @@ impl Desired {
         Self { fields: mapped.fields, owner, company, company_name: company_name.filter(|_| company.is_none()) }
     }
 
-    /// Reads a saved one; what can't be read is as good as empty, because the next full read fills it again.
-    #[must_use]
-    pub fn read(saved: &Value) -> Self {
-        serde_json::from_value(saved.clone()).unwrap_or_default()
+    /// Reads a saved one.
+    ///
+    /// # Errors
+    /// When it isn't one; what it says then must not be guessed.
+    pub fn read(saved: &Value) -> Result<Self, serde_json::Error> {
+        Self::deserialize(saved)
     }
 
     /// For saving.

@@ -62,6 +62,7 @@ pub struct Pace {
     /// Held while waiting for the window, so that calls start in the order in which they came.
     turn: Arc<tokio::sync::Mutex<()>>,
     state: Arc<Mutex<State>>,
+    stopped: Arc<tokio::sync::Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +82,7 @@ impl Pace {
         Self {
             in_flight: Arc::new(Semaphore::new(options.in_flight_max.max(1))),
             turn: Arc::default(),
+            stopped: Arc::default(),
             state: Arc::new(Mutex::new(state)),
             options: Arc::new(options),
         }
@@ -121,6 +123,8 @@ impl Pace {
     /// From now on no call starts; those in flight go on.
     pub fn stop(&self) {
         self.with(|state| state.stopped = true);
+        // One waits for the window; the others wait for their turn behind it and find out by themselves.
+        self.stopped.notify_one();
     }
 
     /// Nobody starts a call before `wait` has passed.
@@ -154,7 +158,10 @@ impl Pace {
                 }
                 at
             };
-            sleep_until(wait_until).await;
+            tokio::select! {
+                () = sleep_until(wait_until) => {}
+                () = self.stopped.notified() => {}
+            }
         }
     }
 
@@ -313,6 +320,25 @@ mod tests {
         let begin = Instant::now();
         second.start("x").await.unwrap();
         assert!(begin.elapsed() >= Duration::from_secs(20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_wakes_who_waits() {
+        let pace = Pace::new(PaceOptions { calls_max: Some(1), ..PaceOptions::default() });
+        pace.start("x").await.unwrap();
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let pace = pace.clone();
+                tokio::spawn(async move { pace.start("x").await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let begin = Instant::now();
+        pace.stop();
+        for waiting in waiting {
+            assert!(matches!(waiting.await.unwrap(), Err(CallError::Stopped)));
+        }
+        assert!(begin.elapsed() < Duration::from_secs(1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,13 @@ use std::path::Path;
 
 use engine::{Bridge, cycle, options::RunOptions};
 
-use crate::{args::Sync, config::Config, connect, exit::Failure, printer, watch};
+use crate::{
+    args::Sync,
+    config::Config,
+    connect,
+    exit::{Failure, OTHER},
+    printer, watch,
+};
 
 /// Runs it.
 pub(crate) async fn run(config: &Path, args: Sync) -> Result<u8, Failure> {
@@ -31,11 +37,14 @@ pub(crate) async fn until_asked_to_stop(bridge: &Bridge) -> (engine::Summary, Op
     tokio::select! {
         outcome = &mut cycle => return outcome,
         () = asked_to_stop() => {
-            printer::say("stopping after the calls in flight …");
+            printer::say("stopping after the calls in flight … (once more ends it at once; nothing is lost by that)");
             bridge.stop();
         }
     }
-    cycle.await
+    tokio::select! {
+        outcome = &mut cycle => outcome,
+        () = asked_to_stop() => std::process::exit(i32::from(OTHER)),
+    }
 }
 
 /// Ends when the process is asked to stop.

@@ -13,7 +13,8 @@ use crate::{
     world::{World, options},
 };
 
-const PEOPLE: u64 = 300;
+/// Of the first syncs, and of the one that is then gone on with.
+const PEOPLE: [u64; 2] = [300, 150];
 const KILLS: u64 = 25;
 
 /// In so many incremental rounds, the rows are compared once with those of an undisturbed organisation.
@@ -98,14 +99,14 @@ fn nothing_confirmed_again(world: &World, first_run: u32, what: &str) -> usize {
 #[test]
 fn a_first_sync_killed_anywhere_ends_as_an_undisturbed_one() {
     let made = Timestamp::now();
-    let undisturbed = World::with(options(PEOPLE), made);
+    let undisturbed = World::with(options(PEOPLE[0]), made);
     undisturbed.run(&["sync"]).expect(LEFT);
     let length = Length::of(&undisturbed);
     assert_agreed("undisturbed", &undisturbed.sandbox);
     let mut dice = Dice::new(2_026);
     let mut tally = Tally::default();
     for round in 0..KILLS {
-        let world = World::with(options(PEOPLE), made);
+        let world = World::with(options(PEOPLE[0]), made);
         let in_flight = IN_FLIGHT[usize::from(round % 2 == 0)];
         world.configured("max_in_flight = 5", &format!("max_in_flight = {in_flight}"));
         let what = format!("first sync, round {round}, {in_flight} in flight");
@@ -162,7 +163,7 @@ fn edit_roles(dynamics: &mut State, seed: u64, now: Timestamp) {
 /// The same work in both organisations.
 fn work(world: &World, round: u64, now: Timestamp) {
     let mut dynamics = world.sandbox.dataverse.state();
-    edits::edit_people(&mut dynamics, round, 4.0, now).unwrap();
+    edits::edit_people(&mut dynamics, round, 8.0, now).unwrap();
     edits::edit_owners(&mut dynamics, round + 1_000, 4, now).unwrap();
     edit_roles(&mut dynamics, round + 2_000, now);
     drop(dynamics);
@@ -172,7 +173,7 @@ fn work(world: &World, round: u64, now: Timestamp) {
 #[test]
 fn an_incremental_sync_killed_anywhere_ends_as_an_undisturbed_one() {
     let made = Timestamp::now();
-    let [undisturbed, world] = [(), ()].map(|()| World::with(options(PEOPLE), made));
+    let [undisturbed, world] = [(), ()].map(|()| World::with(options(PEOPLE[1]), made));
     undisturbed.run(&["sync"]).expect(LEFT);
     world.run(&["sync"]).expect(LEFT);
     assert_same("before the first kill", &undisturbed.sandbox, &world.sandbox);

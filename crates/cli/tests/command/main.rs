@@ -1,5 +1,7 @@
 //! The real binary over loopback: what it prints, its exit codes, what it sends, and what is left when it is killed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test that can't go on has failed")]
+
 mod bad_file;
 mod bad_side;
 mod kill;

@@ -29,7 +29,7 @@ use crate::{
     dynamics::FeedPage,
     error::SyncError,
     prepare::{Prepared, TablePlan},
-    push::PARENT_MISSING,
+    push::{PARENT_MISSING, desired_of},
 };
 
 /// Facts that hold the administrator of a team.
@@ -336,7 +336,7 @@ impl<'a> Context<'a> {
             && let Some(entry) = entry.as_ref().filter(|entry| entry.body.state == OutboxState::Ready)
         {
             let before = Fingerprints::read(&link.confirmed);
-            let after = doubted(map, &Desired::read(&entry.body.desired), &desired, &before, key);
+            let after = doubted(map, &desired_of(entry)?, &desired, &before, key);
             if after != before {
                 link.confirmed = after.write();
                 batch.put(link);

@@ -11,7 +11,7 @@ use base::{
 };
 use planner::Desired;
 use store::{
-    Batch, StoreExt,
+    Batch, StoreError, StoreExt,
     record::{Link, LinkFlags, Outbox, OutboxState, Refetch, record_key},
 };
 
@@ -95,6 +95,12 @@ impl<'a> Gate<'a> {
             batch.put(&entry);
         }
     }
+}
+
+/// What an outbox record says that Marketo shall hold.
+pub(crate) fn desired_of(entry: &Outbox) -> Result<Desired, SyncError> {
+    let unreadable = |error| StoreError::Unreadable { what: "outbox", why: format!("{}: {error}", entry.record) };
+    Ok(Desired::read(&entry.body.desired).map_err(unreadable)?)
 }
 
 /// Loads links by id.

@@ -24,7 +24,7 @@ use crate::{
     progress::Step,
     push::{
         flight::Flight,
-        gate::{Gate, Links, hold, next_page, parents, parents_gone, reference},
+        gate::{Gate, Links, desired_of, hold, next_page, parents, parents_gone, reference},
         outcome::{Whole, judge},
         role::forget_roles,
         spelling::Spellings,
@@ -127,11 +127,8 @@ impl Pusher<'_> {
         let entries: Vec<(Outbox, Desired)> = page
             .into_iter()
             .filter(|entry| self.gate.may_try(entry, now))
-            .map(|entry| {
-                let desired = Desired::read(&entry.body.desired);
-                (entry, desired)
-            })
-            .collect();
+            .map(|entry| desired_of(&entry).map(|desired| (entry, desired)))
+            .collect::<Result<_, _>>()?;
         if entries.is_empty() {
             return Ok(Vec::new());
         }
@@ -312,7 +309,7 @@ impl Pusher<'_> {
 
     /// What it refers to is no longer in Marketo: that is sent again, and the record waits. Anything else is held.
     async fn refused(&self, entry: &Outbox, code: String, message: String, now: Timestamp, batch: &mut Batch) -> Result<(), SyncError> {
-        let desired = Desired::read(&entry.body.desired);
+        let desired = desired_of(entry)?;
         let is_parent = matches!(code.as_str(), "1013" | "718") && parents(&desired).next().is_some();
         if is_parent && entry.body.attempts < PARENT_TRIES_MAX {
             let entry = parents_gone(self.bridge, entry, &desired, now, batch).await?;

@@ -26,7 +26,7 @@ use crate::{
     push::{
         alias::{Standing, aliases_of, standings},
         flight::Flight,
-        gate::{Gate, Links, hold, load_links, next_page, reference},
+        gate::{Gate, Links, desired_of, hold, load_links, next_page, reference},
         person_calls::{Call, Kind},
         spelling::Spellings,
     },
@@ -210,11 +210,8 @@ impl Pusher<'_> {
         let entries: Vec<(Outbox, Desired)> = page
             .into_iter()
             .filter(|entry| self.gate.may_try(entry, now))
-            .map(|entry| {
-                let desired = Desired::read(&entry.body.desired);
-                (entry, desired)
-            })
-            .collect();
+            .map(|entry| desired_of(&entry).map(|desired| (entry, desired)))
+            .collect::<Result<_, _>>()?;
         let links = self.gate.links(&entries).await?;
         let ids: Vec<RecordId> = entries.iter().map(|(entry, _)| entry.record).collect();
         let standings = standings(self.bridge, &ids, &links).await?;

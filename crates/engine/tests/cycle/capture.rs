@@ -144,7 +144,10 @@ async fn columns_of_the_customer_s_own_are_asked_for_and_then_used() {
     let named = |table: &str, field: MsiField| {
         let key = serde_json::to_value(field).unwrap().as_str().unwrap().to_owned();
         let of_table = problems.iter().filter(|problem| problem.place.contains(table)).map(|problem| problem.message.as_str());
-        let line = of_table.flat_map(str::lines).find(|line| line.trim().starts_with(&format!("{key} = \""))).unwrap_or_else(|| panic!("{key} in {text}"));
+        let line = of_table
+            .flat_map(str::lines)
+            .find(|line| line.trim().starts_with(&format!("{key} = \"")))
+            .unwrap_or_else(|| panic!("{key} in {text}"));
         MsiSpec::Column(line.split('"').nth(1).unwrap().to_owned())
     };
     for field in MsiField::ALL {

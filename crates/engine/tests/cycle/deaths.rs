@@ -36,7 +36,9 @@ fn stir(world: &World) {
 fn end_state(world: &World) -> Vec<String> {
     const OWN: [&str; 6] = ["id", "createdAt", "updatedAt", "marketoGUID", "leadScore", "urgency"];
     let bare = |mut record: Map<String, Value>| {
-        record.retain(|name, _| !OWN.contains(&name.as_str()) && !name.starts_with("msi") && !name.starts_with("relative") && name != "priority");
+        record.retain(|name, _| {
+            !OWN.contains(&name.as_str()) && !name.starts_with("msi") && !name.starts_with("relative") && name != "priority"
+        });
         Value::Object(record).to_string()
     };
     let mut all: Vec<String> = world.people().into_iter().map(bare).collect();
