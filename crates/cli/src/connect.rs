@@ -37,8 +37,13 @@ pub(crate) fn dynamics(config: &Config) -> Result<dataverse::Client, Failure> {
     options.authority.clone_from(&config.dynamics.authority);
     options.page_rows = config.dynamics.page_rows;
     options.retry = config.retry();
-    let transport = wire::transport::network(client(&config.dynamics.url)?);
-    let login = wire::transport::network(client(&config.dynamics.authority)?);
+    let shared = client(&config.dynamics.url)?;
+    // Reading the system's certificates takes a while: one client for both, unless only one of them is on this machine.
+    let login = match is_loopback(&config.dynamics.url) == is_loopback(&config.dynamics.authority) {
+        true => shared.clone(),
+        false => client(&config.dynamics.authority)?,
+    };
+    let (transport, login) = (wire::transport::network(shared), wire::transport::network(login));
     dataverse::Client::new(options, transport, login).map_err(|error| SyncError::of_call(Side::Dynamics, error).into())
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 use tracing::Instrument;
 
@@ -67,8 +68,17 @@ impl Pipeline {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn send(&self, request: Request) -> Result<Response, CallError> {
-        let span = tracing::debug_span!("call", name = request.name);
-        self.service.clone().oneshot(request).instrument(span).await
+        let name = request.name;
+        let span = tracing::debug_span!("call", name);
+        let begun = Instant::now();
+        let answer = self.service.clone().oneshot(request).instrument(span).await;
+        // Never the address: a query may hold a secret, and a filter an e-mail.
+        let took_ms = begun.elapsed().as_millis();
+        match &answer {
+            Ok(response) => tracing::debug!(call = name, status = response.status.as_u16(), took_ms, "answered"),
+            Err(error) => tracing::debug!(call = name, took_ms, code = error.code(), "failed"),
+        }
+        answer
     }
 
     /// The limits that all calls of this pipeline share.

@@ -106,6 +106,8 @@ fn a_native_crm_sync_is_named() {
     let before = everything(&world.sandbox);
     let ran = world.run(&["sync"]).expect(5).tells(&["error[marketo-native-sync]", "1018", "native CRM sync"]);
     quiet(&ran);
+    let check = world.run(&["check"]).expect(5);
+    assert!(check.stdout.contains("FAIL") && check.stdout.contains("native CRM sync"), "{}", check.stdout);
     assert_eq!(before, everything(&world.sandbox), "something was changed");
     world.sandbox.marketo.state().options_mut().native_crm = false;
     mended(&world);

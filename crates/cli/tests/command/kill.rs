@@ -36,7 +36,7 @@ struct Length {
 
 impl Length {
     fn of(world: &World) -> Self {
-        Self { requests: world.tap.requests(), writing: world.tap.from_first_write() }
+        Self { requests: world.tap.requests(), writing: world.tap.requests_while_writing() }
     }
 }
 

@@ -92,7 +92,7 @@ impl Tap {
     }
 
     /// From the first write to Marketo on, so many requests were there before the end of this run.
-    pub(crate) fn from_first_write(&self) -> u64 {
+    pub(crate) fn requests_while_writing(&self) -> u64 {
         let notes = locked(&self.notes);
         notes.first_write.map_or(0, |first| notes.requests - first + 1)
     }
