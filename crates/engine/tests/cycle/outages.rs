@@ -49,7 +49,7 @@ async fn a_side_that_goes_down_on_the_way_loses_nothing() {
         "opportunities.sync",
         "roles.sync",
         "activities",
-        "leads.describe",
+        "leads.describe2",
     ] {
         let world = World::generated(60, 9);
         world.marketo_fault(operation, refuse("502"), None);

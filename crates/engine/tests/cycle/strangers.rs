@@ -125,6 +125,7 @@ async fn lives(name: &str, world: World) {
 
 async fn all_of<T>(changes: &[Change<T>], set: impl Fn(&mut sandbox::Options, fn(&mut T))) {
     for (seed, (name, change)) in (100..).zip(changes) {
+        eprintln!("{name} {:?}", std::time::SystemTime::now());
         lives(name, World::with(PEOPLE, seed, |options| set(options, *change))).await;
     }
 }
