@@ -81,6 +81,7 @@ where
         let (options, inner) = (self.options.clone(), self.inner.clone());
         async move {
             let mut waited = Duration::ZERO;
+            let mut slowed = 0u32;
             let mut waits = options.waits().build();
             loop {
                 let error = match inner.clone().oneshot(request.clone()).await {
@@ -89,7 +90,13 @@ where
                 };
                 let wait = match error.advice(request.replay) {
                     Advice::Retry { wait } => within(waits.next().map(|own| wait.unwrap_or(own)), waited, options.budget),
-                    Advice::SlowDown { wait } => within(Some(wait.unwrap_or(options.first_wait)), waited, options.throttle_budget),
+                    Advice::SlowDown { wait } => {
+                        // Whatever the service asks for, each time longer: a wait of nothing, or a date that is over by our clock, would
+                        // have it called again at network speed.
+                        let own = options.first_wait.saturating_mul(1 << slowed.min(16)).min(options.wait_max);
+                        slowed += 1;
+                        within(Some(wait.unwrap_or(own).max(own)), waited, options.throttle_budget)
+                    }
                     Advice::RenewToken | Advice::ReadBack | Advice::Split | Advice::StopForQuota | Advice::GiveUp => None,
                 };
                 let Some(wait) = wait else { return Err(error) };
@@ -139,8 +146,11 @@ mod tests {
     }
 
     fn refused(class: Class) -> CallError {
-        Refusal { status: 200, code: "606".into(), message: String::new(), class, wait: Some(Duration::from_secs(20)), request_id: None }
-            .into()
+        refused_for(class, Duration::from_secs(20))
+    }
+
+    fn refused_for(class: Class, wait: Duration) -> CallError {
+        Refusal { status: 200, code: "606".into(), message: String::new(), class, wait: Some(wait), request_id: None }.into()
     }
 
     /// How many tries a call gets that fails with `error` after `each`, and how long all takes.
@@ -181,5 +191,11 @@ mod tests {
     async fn being_too_fast_has_a_budget_of_its_own() {
         let (tries, took) = tries(refused(Class::Throttled), Replay::Safe, Duration::ZERO).await;
         assert_eq!((tries, took), (31, Duration::from_secs(600)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_of_nothing_is_no_reason_to_hammer() {
+        let error = refused_for(Class::Throttled, Duration::ZERO);
+        assert!(tries(error, Replay::Safe, Duration::ZERO).await.0 < 50);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::world::World;
 
-const PEOPLE: u64 = 30;
+const PEOPLE: u64 = 20;
 const SEED: u64 = 12;
 
 fn world() -> World {
@@ -104,15 +104,14 @@ async fn assert_recovers(world: &World, expected: &[String], name: &str) {
     assert_eq!(world.cycle().await.written(), 0, "{name}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_first_sync_that_dies_at_any_time_ends_the_same() {
+/// A first synchronisation dies, and so does the one that mends it.
+async fn first_sync_dies(points: u64, seed: u64) {
     let expected = undisturbed().await;
-    let mut dice = Dice::new(0x5eed_0001);
-    for point in 0..12 {
+    let mut dice = Dice::new(seed);
+    for point in 0..points {
         let mut world = world();
         let after = Duration::from_millis(20 + dice.below(3_000));
         let finished = dying(&mut world, tokio::time::sleep(after)).await;
-        // And once more, in the middle of mending.
         let again = Duration::from_millis(20 + dice.below(1_500));
         dying(&mut world, tokio::time::sleep(again)).await;
         world.cycle().await;
@@ -121,11 +120,11 @@ async fn a_first_sync_that_dies_at_any_time_ends_the_same() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_later_sync_that_dies_at_any_time_ends_the_same() {
+/// A later synchronisation, with changes to carry both ways, dies.
+async fn later_sync_dies(points: u64, seed: u64) {
     let expected = undisturbed().await;
-    let mut dice = Dice::new(0x5eed_0002);
-    for point in 0..12 {
+    let mut dice = Dice::new(seed);
+    for point in 0..points {
         let mut world = world();
         world.cycle().await;
         stir(&world);
@@ -135,22 +134,43 @@ async fn a_later_sync_that_dies_at_any_time_ends_the_same() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_sync_that_is_dropped_at_any_poll_ends_the_same() {
+/// A first synchronisation is dropped after so many polls, and so many more, until it comes to its end.
+async fn dropped_at_polls(step: usize) -> usize {
     let expected = undisturbed().await;
-    let mut polls = 3;
-    let mut points = 0;
+    let (mut polls, mut points) = (3, 0);
     loop {
         let mut world = world();
         let finished = dying_after_polls(&mut world, polls).await;
         world.cycle().await;
         stir(&world);
         assert_recovers(&world, &expected, &format!("dead after {polls} polls, finished {finished}")).await;
-        points += 1;
         if finished {
-            break;
+            return points;
         }
-        polls += 11;
+        (points, polls) = (points + 1, polls + step);
     }
-    assert!(points >= 8, "{points} points only");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_sync_that_dies_at_any_time_ends_the_same() {
+    first_sync_dies(8, 0x5eed_0001).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_sync_that_dies_at_any_time_ends_the_same() {
+    later_sync_dies(8, 0x5eed_0002).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_is_dropped_at_any_poll_ends_the_same() {
+    let points = dropped_at_polls(19).await;
+    assert!(points >= 4, "{points} points only");
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "minutes long: the same with many more points"]
+async fn many_deaths() {
+    first_sync_dies(60, 0x5eed_0003).await;
+    later_sync_dies(60, 0x5eed_0004).await;
+    dropped_at_polls(2).await;
 }

@@ -5,7 +5,7 @@ use sandbox::edits;
 
 use crate::world::{World, refuse};
 
-const PEOPLE: u64 = 60;
+const PEOPLE: u64 = 40;
 
 fn effects() -> Vec<(&'static str, Effect)> {
     vec![
@@ -49,7 +49,7 @@ async fn weather(name: &str, seed: u64, marketo: Option<&Effect>, dynamics: Opti
     if let Some(effect) = dynamics {
         world.sandbox.dataverse.faults().add(fault(effect));
     }
-    for round in 0..3 {
+    for round in 0..2 {
         world.try_cycle().await;
         let duplicates = world.sandbox.marketo.state().duplicates();
         assert!(duplicates.is_empty(), "{name}, round {round}: {duplicates:?}");

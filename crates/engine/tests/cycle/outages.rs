@@ -179,3 +179,15 @@ async fn a_native_sync_and_a_missing_permission_are_refusals_with_a_remedy() {
     world.clean_cycle().await;
     world.assert_agreed();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_over_already_is_no_reason_to_hammer() {
+    // The date that Dynamics names lies in the past by this machine's clock.
+    let world = World::with(20, 9, |options| {
+        (options.dataverse.limit_requests, options.dataverse.retry_after) = (30, dataverse_emulator::options::RetryAfter::Date);
+    });
+    world.sandbox.dataverse.faults().set_latency(Some(emulator::Latency::fixed(200.0)));
+    world.try_cycle().await;
+    let requests = world.sandbox.dataverse.journal().total;
+    assert!(requests < 400, "{requests} requests");
+}

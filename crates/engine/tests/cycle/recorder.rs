@@ -10,7 +10,6 @@ use wire::transport::Transport;
 /// One request that carried JSON.
 #[derive(Debug, Clone)]
 pub struct Sent {
-    pub method: String,
     pub path: String,
     pub body: Value,
 }
@@ -25,7 +24,7 @@ impl Recorder {
         let recorder = self.clone();
         BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
             if let Ok(body) = serde_json::from_slice(request.body()) {
-                let sent = Sent { method: request.method().to_string(), path: request.uri().path().to_owned(), body };
+                let sent = Sent { path: request.uri().path().to_owned(), body };
                 recorder.lock().push(sent);
             }
             inner.clone().oneshot(request)

@@ -1,5 +1,7 @@
 //! A stranger's Marketo and Dynamics: every behaviour that the vendors leave open, one by one, both ways.
 
+use std::time::Duration;
+
 use dataverse_emulator::{
     Options as Dynamics,
     options::{ClosedRows, DeltaStamp, MergedLead, RetryAfter},
@@ -12,7 +14,9 @@ use sandbox::edits;
 
 use crate::world::{Ran, World};
 
-const PEOPLE: u64 = 60;
+const PEOPLE: u64 = 40;
+/// More than any delay in the tables below.
+const LAG: Duration = Duration::from_secs(90);
 
 type Change<T> = (&'static str, fn(&mut T));
 
@@ -59,7 +63,6 @@ const MARKETO: &[Change<Marketo>] = &[
 
 const DYNAMICS: &[Change<Dynamics>] = &[
     ("few requests", |o| (o.limit_requests, o.limit_concurrent) = (120, 4)),
-    ("few requests, dated wait", |o| (o.limit_requests, o.retry_after) = (120, RetryAfter::Date)),
     ("few requests, no wait named", |o| (o.limit_concurrent, o.retry_after) = (2, RetryAfter::Absent)),
     ("no parallelism hint", |o| o.dop_hint = None),
     ("a hint of one", |o| o.dop_hint = Some(1)),
@@ -78,7 +81,6 @@ const DYNAMICS: &[Change<Dynamics>] = &[
     ("closed others writable", |o| o.closed_others = ClosedRows::Accept),
     ("merged leads cancelled", |o| o.merged_lead = MergedLead::Canceled),
     ("long text accepted", |o| o.reject_long_text = false),
-    ("mirrors stay", |o| o.delete_mirrors = false),
     ("cascades unseen", |o| o.cascades_move_modifiedon = false),
     ("no bulk at all", |o| o.no_bulk.extend(["contact", "lead"].map(str::to_owned))),
     ("metadata late", |o| o.metadata_lag_s = 30),
@@ -103,14 +105,11 @@ fn codes(ran: &Ran) -> Vec<String> {
 
 async fn lives(name: &str, world: World) {
     world.cycle().await;
-    for round in 0..2 {
-        stir(&world, 500 + round * 10);
-        world.pass(std::time::Duration::from_secs(90)).await;
-        world.cycle().await;
-    }
-    // What lags behind is there by now.
-    world.pass(std::time::Duration::from_secs(90)).await;
+    stir(&world, 500);
+    // What lags behind is there by then.
+    world.pass(LAG).await;
     world.cycle().await;
+    world.pass(LAG).await;
     let last = world.cycle().await;
     let unexpected: Vec<String> = codes(&last).into_iter().filter(|code| !EXPECTED_CODES.contains(&code.as_str())).collect();
     assert!(unexpected.is_empty(), "{name}: held {unexpected:?}");
@@ -125,7 +124,6 @@ async fn lives(name: &str, world: World) {
 
 async fn all_of<T>(changes: &[Change<T>], set: impl Fn(&mut sandbox::Options, fn(&mut T))) {
     for (seed, (name, change)) in (100..).zip(changes) {
-        eprintln!("{name} {:?}", std::time::SystemTime::now());
         lives(name, World::with(PEOPLE, seed, |options| set(options, *change))).await;
     }
 }

@@ -69,11 +69,6 @@ pub fn row(value: Value) -> Map<String, Value> {
 }
 
 impl World {
-    /// Both sides empty.
-    pub fn empty() -> Self {
-        Self::with(0, 1, |_| ())
-    }
-
     /// Ann and Ben, who sell, and Ann's account.
     pub fn small() -> Self {
         Self::small_with(|_| ())

@@ -161,7 +161,7 @@ async fn an_edit_of_a_column_by_hand_is_put_right_when_the_person_is_looked_at()
 
 #[tokio::test(start_paused = true)]
 async fn without_bulk_messages_rows_go_in_batches() {
-    let world = world_with(|options| drop(options.dataverse.no_bulk.extend(["contact".to_owned(), "lead".to_owned()])));
+    let world = world_with(|options| options.dataverse.no_bulk.extend(["contact".to_owned(), "lead".to_owned()]));
     world.clean_cycle().await;
     moment(&world, BO, "Web");
     moment(&world, EVE, "Email");

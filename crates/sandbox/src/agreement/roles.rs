@@ -54,7 +54,7 @@ impl Check<'_> {
             // Either direction: an emulated environment may hold one row of a pair only.
             let (opportunity, contact, role) = match (opportunities.contains(&one), opportunities.contains(&two)) {
                 (true, false) => (one, two, "record2roleid"),
-                (false, true) if lookup(&row, "relatedconnectionid").is_none() => (two, one, "record1roleid"),
+                (false, true) if !self.is_there(lookup(&row, "relatedconnectionid")) => (two, one, "record1roleid"),
                 _ => continue,
             };
             if self.dynamics.people.get(&contact).is_none_or(|person| person.is_lead) {
@@ -66,6 +66,10 @@ impl Check<'_> {
             wanted.entry(opportunity).or_default().roles.entry(contact).or_default().insert(name.to_owned());
         }
         wanted
+    }
+
+    fn is_there(&self, connection: Option<Guid>) -> bool {
+        connection.is_some_and(|id| self.dynamics.state.get("connection", id).is_some())
     }
 
     fn with_primary(&self, mut wanted: Wanted, row: &Row) -> Wanted {
