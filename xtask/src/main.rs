@@ -1,5 +1,7 @@
 //! The build's own program. `cargo xtask test` is exactly what continuous integration runs.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to whoever builds")]
+
 mod tidy;
 
 use std::{

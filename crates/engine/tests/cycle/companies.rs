@@ -152,8 +152,7 @@ async fn a_person_moves_to_another_account_and_one_that_leaves_keeps_the_last() 
 #[tokio::test(start_paused = true)]
 async fn the_custom_company_field_gets_the_same_id_besides() {
     let mut world = World::small();
-    let spec: marketo_emulator::FieldSpec =
-        serde_json::from_value(json!({"name": "crmAccountId", "dataType": "string"})).unwrap_or_else(|error| panic!("{error}"));
+    let spec = marketo_emulator::FieldSpec::new("crmAccountId", marketo_emulator::DataType::String);
     assert!(world.sandbox.marketo.state().add_field(Theirs::Companies, spec));
     world.options.keys.company = Some("crmAccountId".into());
     world.contact(BO, "Bo", json!({}));
