@@ -190,5 +190,5 @@ async fn a_wait_that_is_over_already_is_no_reason_to_hammer() {
     let begun = tokio::time::Instant::now();
     world.try_cycle().await;
     let (requests, seconds) = (world.sandbox.dataverse.journal().total, begun.elapsed().as_secs());
-    assert!(requests < 100 + 2 * seconds, "{requests} requests in {seconds} s");
+    assert!(requests < 100 + 5 * seconds, "{requests} requests in {seconds} s");
 }
