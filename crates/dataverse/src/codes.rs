@@ -56,8 +56,9 @@ pub fn is_expired_delta(error: &CallError) -> bool {
 pub fn is_not_tracked(error: &CallError) -> bool {
     let Some(refusal) = error.refusal() else { return false };
     let message = refusal.message.to_ascii_lowercase();
+    let letters: String = message.chars().filter(char::is_ascii_alphabetic).collect();
     (400..500).contains(&refusal.status)
-        && (message.contains("change tracking") || message.contains("changetracking") || message.contains("track-changes"))
+        && (letters.contains("changetracking") || letters.contains("trackchanges") || letters.contains("changesarenottracked"))
         && !message.contains("query parameter")
         && !is_expired_delta(error)
 }
@@ -70,6 +71,12 @@ pub fn is_duplicate_key(error: &CallError) -> bool {
             let message = refusal.message.to_ascii_lowercase();
             refusal.status == 412 && (message.contains("duplicate key") || message.contains("matching key values already exists"))
         })
+}
+
+/// Two requests touched the same rows at once, or the database took too long. Nothing was done; smaller requests may get through.
+#[must_use]
+pub fn is_sql_conflict(error: &CallError) -> bool {
+    matches!(code_of(error), Some(SQL_DEADLOCK | SQL_TIMEOUT))
 }
 
 /// The row was changed since the version that the write named.
@@ -114,6 +121,7 @@ mod tests {
     #[test]
     fn an_untracked_table_is_no_wrong_option() {
         assert!(is_not_tracked(&refused(400, "0x80060888", "Change tracking is not enabled for entity 'connection'.")));
+        assert!(is_not_tracked(&refused(404, "", "change-tracking is off")));
         let option = r#"The "$filter" query parameter isn't supported when Change Tracking is enabled."#;
         assert!(!is_not_tracked(&refused(400, "0x80060888", option)));
         assert!(!is_not_tracked(&refused(500, "", "change tracking")));

@@ -36,7 +36,7 @@ pub use base::Guid;
 pub use batch::{Batch, Part, PartOutcome};
 pub use bulk::{BulkAvailable, BulkMessage, CreateMultiple, UpdateMultiple, UpsertMultiple};
 pub use client::Client;
-pub use codes::{is_closed, is_duplicate_key, is_expired_delta, is_not_tracked, is_stale_version};
+pub use codes::{is_closed, is_duplicate_key, is_expired_delta, is_not_tracked, is_sql_conflict, is_stale_version};
 pub use column::{Column, ColumnKind};
 pub use filter::{Compare, Filter};
 pub use key::{Key, bind};

@@ -73,7 +73,7 @@ impl Home {
 
     fn absolute(&self, link: &str) -> Result<String, CallError> {
         let link = carriable(link);
-        if !link.contains("://") {
+        if !has_scheme(&link) {
             return Ok(if link.starts_with('/') {
                 let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
                 format!("{}://{}{port}{link}", self.scheme, self.host)
@@ -83,8 +83,13 @@ impl Home {
         }
         let uri: Uri = link.parse().map_err(|_| CallError::Unwritable("a link of the service is not a valid URI".into()))?;
         let ours =
-            uri.scheme_str() == Some(&self.scheme) && uri.port_u16() == self.port && uri.host().is_some_and(|host| self.is_ours(host));
+            uri.scheme_str() == Some(&self.scheme) && self.port_of(uri.port_u16()) == self.port_of(self.port) && uri.host().is_some_and(|host| self.is_ours(host));
         if ours { Ok(link) } else { Err(CallError::Unwritable("a link of the service leads to another host; it is not followed".into())) }
+    }
+
+    /// A port, the scheme's own where none is named.
+    fn port_of(&self, named: Option<u16>) -> u16 {
+        named.unwrap_or(if self.scheme == "http" { 80 } else { 443 })
     }
 
     /// The configured host, its `.api.` alias (which Microsoft's "Compose HTTP requests" page lets appear in links), or this machine by
@@ -102,11 +107,16 @@ impl Home {
     }
 }
 
+/// Whether a link names its scheme; one that only holds `://` further on, in its query, doesn't.
+fn has_scheme(link: &str) -> bool {
+    link.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')))
+}
+
 /// The link with the few characters encoded that no request line can carry; everything else stays as it came.
 fn carriable(link: &str) -> String {
     let mut text = String::with_capacity(link.len());
     for c in link.chars() {
-        if c.is_ascii_graphic() && !matches!(c, '<' | '>') {
+        if c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '#') {
             text.push(c);
         } else {
             let mut bytes = [0; 4];
@@ -143,6 +153,9 @@ mod tests {
         assert_eq!(resolved("http://127.0.0.1:40", COOKIE).unwrap(), format!("http://127.0.0.1:40{COOKIE}"));
         assert_eq!(resolved("http://127.0.0.1:40", "leads?$skiptoken=2").unwrap(), "http://127.0.0.1:40/api/data/v9.2/leads?$skiptoken=2");
         assert!(resolved("http://127.0.0.1:40", "http://localhost:40/api/data/v9.2/leads").is_ok());
+        let in_query = "leads?$filter=websiteurl eq 'http://x'";
+        assert!(resolved("http://127.0.0.1:40", in_query).unwrap().starts_with("http://127.0.0.1:40/api/data/v9.2/leads?"));
+        assert!(resolved("https://contoso.crm.dynamics.com", "https://contoso.crm.dynamics.com:443/api/data/v9.2/leads").is_ok());
     }
 
     #[test]
@@ -163,5 +176,6 @@ mod tests {
     #[test]
     fn what_no_request_line_carries_is_encoded() {
         assert_eq!(carriable("a?$filter=name eq 'Zoë'&<b>%253c"), "a?$filter=name%20eq%20'Zo%C3%AB'&%3Cb%3E%253c");
+        assert_eq!(carriable("a?$skiptoken=<cookie pagenumber=\"2\" />"), "a?$skiptoken=%3Ccookie%20pagenumber=%222%22%20/%3E");
     }
 }

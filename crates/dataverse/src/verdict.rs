@@ -12,9 +12,6 @@ use wire::{CallError, Class, Refusal, Request, Response};
 
 use crate::{codes, fault::Fault, fault::parse, multipart};
 
-/// How long to wait after a 429 that names no time.
-const THROTTLE_WAIT: Duration = Duration::from_secs(5);
-
 /// The longest wait that we obey; the limits' window is five minutes, so that more can't be meant.
 const WAIT_MAX: Duration = Duration::from_secs(300);
 
@@ -68,7 +65,7 @@ fn refusal(response: &Response) -> Refusal {
         message = "the address answers with a redirect, which is not followed; is it the environment's own?".into();
     }
     let class = class(status, parse(&code));
-    let wait = wait(&response.headers).or_else(|| (class == Class::Throttled).then_some(THROTTLE_WAIT));
+    let wait = wait(&response.headers);
     let request_id = ["x-ms-service-request-id", "req_id"].into_iter().find_map(|name| response.header(name)).map(str::to_owned);
     Refusal { status: status.as_u16(), code, message, class, wait, request_id }
 }
@@ -159,11 +156,11 @@ mod tests {
         let wait = |headers: &[(&'static str, &'static str)]| error(429, headers, "").refusal().unwrap().wait;
         assert_eq!(wait(&[("retry-after", "30")]), Some(Duration::from_secs(30)));
         assert_eq!(wait(&[("retry-after", "86400")]), Some(WAIT_MAX));
-        assert_eq!(wait(&[]), Some(THROTTLE_WAIT));
+        assert_eq!(wait(&[]), None);
         let date = ("date", "Sun, 01 Mar 2026 10:00:00 GMT");
         assert_eq!(wait(&[("retry-after", "Sun, 01 Mar 2026 10:00:40 GMT"), date]), Some(Duration::from_secs(40)));
         assert_eq!(wait(&[("retry-after", "Sun, 01 Mar 2026 09:00:40 GMT"), date]), Some(Duration::ZERO));
-        assert_eq!(wait(&[("retry-after", "soon")]), Some(THROTTLE_WAIT));
+        assert_eq!(wait(&[("retry-after", "soon")]), None);
         assert_eq!(error(503, &[], "").refusal().unwrap().wait, None);
     }
 

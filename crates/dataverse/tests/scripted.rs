@@ -162,7 +162,7 @@ async fn a_login_that_fails_leaves_the_call_unsent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_token_is_renewed_once() {
+async fn a_refused_token_is_renewed_and_not_for_ever() {
     let refusing = |accepted: &'static str| {
         move |request: &Sent, _| if request.headers()["authorization"] == accepted { me(request, 0) } else { answer(401, &[], "") }
     };
@@ -173,7 +173,7 @@ async fn a_refused_token_is_renewed_once() {
     let (transport, calls) = scripted(refusing("nobody"));
     let (login, logins) = scripted(good_login);
     assert_eq!(client(transport, login).call(&WhoAmI).await.unwrap_err().class(), Some(Class::Auth));
-    assert_eq!((logins.len(), calls.len()), (2, 2));
+    assert_eq!((logins.len(), calls.len()), (3, 4));
 }
 
 #[tokio::test(start_paused = true)]

@@ -68,7 +68,7 @@ impl Bridge {
     pub async fn open(parts: Parts, holder: &str) -> Result<Self, SyncError> {
         let Parts { dynamics, marketo, store, clock, options, run, progress, daily_calls } = parts;
         let fence = store.acquire(holder).await?;
-        let ledger = CallLedger::load(&*store, &clock, marketo.pace().clone(), daily_calls).await?;
+        let ledger = CallLedger::load(store.clone(), fence, &clock, marketo.pace().clone(), daily_calls).await?;
         Ok(Self {
             dynamics: Dynamics::new(dynamics),
             marketo: Marketo::new(marketo),
@@ -88,6 +88,7 @@ impl Bridge {
     /// # Errors
     /// When the state can't be written.
     pub async fn close(self) -> Result<(), SyncError> {
+        self.ledger.close().await?;
         Ok(self.store.release(self.fence).await?)
     }
 

@@ -1,6 +1,10 @@
 //! What the engine asks of Dynamics, in the engine's words. The only file that knows the Dataverse client's calls.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use base::{Guid, Table};
 use dataverse::{
@@ -15,6 +19,12 @@ const IDS_PER_CALL: usize = 50;
 
 /// Single updates in one `$batch` (Microsoft allows 1,000 and advises fewer).
 const UPDATES_PER_BATCH: usize = 100;
+
+/// Batches in a row that may get nothing done before writing stops.
+const FRUITLESS_MAX: u32 = 5;
+
+/// How long everybody waits after a part that the service was too busy for, when it doesn't say.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// A row as it came.
 pub type RowMap = Map<String, Value>;
@@ -39,8 +49,8 @@ pub struct DynamicsTable {
 pub struct FeedPage {
     /// Rows, with annotations.
     pub rows: Vec<RowMap>,
-    /// Rows that could not be read.
-    pub unreadable: u64,
+    /// Rows that could not be read, by id where that can be told.
+    pub unreadable: Vec<Option<Guid>>,
     /// Ids of deleted rows.
     pub deleted: Vec<Guid>,
     /// Where the next page is.
@@ -218,8 +228,8 @@ impl Dynamics {
     ///
     /// # Errors
     /// What became of the calls.
-    pub async fn by_ids(&self, table: &DynamicsTable, select: &[String], ids: &[Guid]) -> Result<Vec<RowMap>, CallError> {
-        let mut rows = Vec::new();
+    pub async fn by_ids(&self, table: &DynamicsTable, select: &[String], ids: &[Guid]) -> Result<FeedPage, CallError> {
+        let mut found = FeedPage::default();
         for chunk in ids.chunks(IDS_PER_CALL) {
             let list = List {
                 set: table.set.clone(),
@@ -229,15 +239,17 @@ impl Dynamics {
                 track_changes: false,
                 id_column: Some(table.primary_id.clone()),
             };
-            let mut page = self.client.call(&list).await?;
+            let mut page = feed_page(self.client.call(&list).await?, table);
             loop {
-                let feed = feed_page(std::mem::take(&mut page), table);
-                rows.extend(feed.rows);
-                let Some(next) = feed.next else { break };
-                page = self.client.call(&list.follow(Link::new(next))).await?;
+                found.rows.append(&mut page.rows);
+                found.unreadable.append(&mut page.unreadable);
+                let Some(next) = page.next.take() else { break };
+                let following = feed_page(self.client.call(&list.follow(Link::new(next.clone()))).await?, table);
+                following.comes_after(&next, table)?;
+                page = following;
             }
         }
-        Ok(rows)
+        Ok(found)
     }
 
     /// Writes rows that must exist: all in one bulk message, and where that fails each on its own, so that one bad row holds only itself.
@@ -251,55 +263,100 @@ impl Dynamics {
             targets: rows.clone(),
         };
         match self.client.call(&bulk).await {
-            Ok(()) => return (vec![RowFate::Written; count], None),
-            Err(error) if !is_about_rows(&error) => return (vec![RowFate::NotTried; count], Some(error)),
-            Err(error) => tracing::debug!(%error, table = table.table.name(), "a bulk update was refused; its rows are sent one by one"),
+            Ok(()) => (vec![RowFate::Written; count], None),
+            Err(error) if !is_about_rows(&error) => (vec![RowFate::NotTried; count], Some(error)),
+            Err(error) => {
+                tracing::debug!(%error, table = table.table.name(), "a bulk update was refused; its rows are sent one by one");
+                self.write_singly(table, &rows).await
+            }
         }
-        let mut fates = Vec::with_capacity(count);
-        for chunk in rows.chunks(UPDATES_PER_BATCH) {
-            match self.write_each(table, chunk).await {
-                Ok(some) => fates.extend(some),
-                Err(error) => {
-                    fates.resize(count, RowFate::NotTried);
-                    return (fates, Some(error));
+    }
+
+    /// Writes each row on its own, in batches. What a batch leaves undone, because the service was too busy or stopped at another row, is
+    /// sent again, as long as every few batches get something done.
+    async fn write_singly(&self, table: &DynamicsTable, rows: &[(Guid, RowMap)]) -> (Vec<RowFate>, Option<CallError>) {
+        let mut fates = vec![RowFate::NotTried; rows.len()];
+        let mut left: VecDeque<usize> = (0..rows.len()).collect();
+        let mut fruitless = 0;
+        while !left.is_empty() {
+            let chunk: Vec<usize> = left.drain(..left.len().min(UPDATES_PER_BATCH)).collect();
+            let outcomes = match self.write_each(table, chunk.iter().filter_map(|index| rows.get(*index))).await {
+                Ok(outcomes) => outcomes,
+                Err(error) => return (fates, Some(error)),
+            };
+            let (mut undone, mut trouble) = (Vec::new(), None);
+            let answers = outcomes.into_iter().chain(std::iter::repeat_with(|| PartOutcome::NotRun));
+            for (index, outcome) in chunk.iter().zip(answers) {
+                match fate(outcome) {
+                    Ok(fate) => fates[*index] = fate,
+                    Err(error) => {
+                        undone.push(*index);
+                        trouble = trouble.or(error);
+                    }
                 }
             }
+            fruitless = if undone.len() == chunk.len() { fruitless + 1 } else { 0 };
+            if fruitless >= FRUITLESS_MAX {
+                return (fates, trouble.or_else(|| Some(CallError::Garbled("a batch whose answer has no parts".into()))));
+            }
+            if let Some(refusal) = trouble.as_ref().and_then(CallError::refusal)
+                && matches!(refusal.class, Class::Throttled | Class::Transient | Class::Doubtful)
+            {
+                self.client.pace().pause(refusal.wait.unwrap_or(BUSY_WAIT));
+            }
+            undone.into_iter().rev().for_each(|index| left.push_front(index));
         }
         (fates, None)
     }
 
-    async fn write_each(&self, table: &DynamicsTable, rows: &[(Guid, RowMap)]) -> Result<Vec<RowFate>, CallError> {
+    async fn write_each(
+        &self,
+        table: &DynamicsTable,
+        rows: impl Iterator<Item = &(Guid, RowMap)>,
+    ) -> Result<Vec<PartOutcome>, CallError> {
         let update = |(id, row): &(Guid, RowMap)| Update { set: table.set.clone(), id: *id, row: row.clone(), if_match: None };
-        let parts = rows.iter().map(|row| Part::single(&update(row))).collect::<Result<_, _>>()?;
-        let outcomes = self.client.call(&Batch { parts, continue_on_error: true }).await?;
-        let mut fates: Vec<RowFate> = outcomes.into_iter().map(fate).collect();
-        fates.resize(rows.len(), RowFate::NotTried);
-        Ok(fates)
+        let parts = rows.map(|row| Part::single(&update(row))).collect::<Result<_, _>>()?;
+        self.client.call(&Batch { parts, continue_on_error: true }).await
+    }
+}
+
+impl FeedPage {
+    /// That this page, found behind `link`, doesn't lead back to it: such a listing would never end.
+    ///
+    /// # Errors
+    /// When it does.
+    pub fn comes_after(&self, link: &str, table: &DynamicsTable) -> Result<(), CallError> {
+        match self.next.as_deref() == Some(link) {
+            true => Err(CallError::Garbled(format!("the next link of {} repeats itself", table.table))),
+            false => Ok(()),
+        }
     }
 }
 
 /// Whether a bulk update failed because of its rows (or because there is no bulk update), and not because of the service.
 fn is_about_rows(error: &CallError) -> bool {
     matches!(error.class(), Some(Class::Record | Class::Missing | Class::Bug | Class::Split | Class::Config))
+        || dataverse::is_sql_conflict(error)
 }
 
-fn fate(outcome: PartOutcome) -> RowFate {
+/// What became of a row of a batch; where nothing did, why, as far as the service says.
+fn fate(outcome: PartOutcome) -> Result<RowFate, Option<CallError>> {
     match outcome {
-        PartOutcome::Single(Ok(_)) | PartOutcome::ChangeSet(Ok(_)) => RowFate::Written,
+        PartOutcome::Single(Ok(_)) | PartOutcome::ChangeSet(Ok(_)) => Ok(RowFate::Written),
         PartOutcome::Single(Err(error)) | PartOutcome::ChangeSet(Err(error)) => match (error.class(), error.refusal()) {
-            (Some(Class::Missing), _) => RowFate::Gone,
+            (Some(Class::Missing), _) => Ok(RowFate::Gone),
             (Some(Class::Record | Class::Config | Class::Bug | Class::Split), Some(refusal)) => {
-                RowFate::Refused { code: refusal.code.clone(), message: refusal.message.clone() }
+                Ok(RowFate::Refused { code: refusal.code.clone(), message: refusal.message.clone() })
             }
-            (_, _) => RowFate::NotTried,
+            (_, _) => Err(Some(error)),
         },
-        PartOutcome::NotRun => RowFate::NotTried,
+        PartOutcome::NotRun => Err(None),
     }
 }
 
 fn feed_page(page: Page, table: &DynamicsTable) -> FeedPage {
     let mut rows = Vec::with_capacity(page.rows.len());
-    let mut unreadable = 0;
+    let mut unreadable = Vec::new();
     for row in page.rows {
         match row {
             Ok(row) => rows.push(row.values),
@@ -308,9 +365,9 @@ fn feed_page(page: Page, table: &DynamicsTable) -> FeedPage {
                     table = table.table.name(),
                     id = id.map(|id| id.to_string()),
                     why,
-                    "a row could not be read and was left out"
+                    "a row could not be read; it is asked for again in every cycle"
                 );
-                unreadable += 1;
+                unreadable.push(id);
             }
         }
     }

@@ -56,17 +56,15 @@ pub struct Verdict {
 pub struct People {
     /// They.
     pub people: Vec<Person>,
-    /// Values that more people have than Marketo answers with.
+    /// Values that more people have than Marketo answers with, in lower case.
     pub crowded: BTreeSet<String>,
 }
 
 /// A page of activities.
 #[derive(Debug, Clone)]
 pub struct ActivityPage {
-    /// Marketo ids of the people they are about.
-    pub leads: Vec<i64>,
-    /// How many.
-    pub count: u64,
+    /// What each is recognised by when it comes again, and the Marketo id of the person it is about.
+    pub activities: Vec<(String, i64)>,
     /// Where to go on.
     pub next: String,
     /// Whether there is more right now.
@@ -117,8 +115,8 @@ impl Marketo {
         let described = match object {
             Object::Lead => match self.client.call(&DescribeLeads).await {
                 // Subscriptions without the newer call still have the older one.
-                Err(error) if error.class() == Some(Class::Bug) || error.class() == Some(Class::Missing) => {
-                    self.client.call(&DescribeLeadsOld).await?
+                Err(error) if matches!(error.class(), Some(Class::Bug | Class::Missing)) || status_of(&error) == Some(404) => {
+                    return Ok(searchable_by_kind(schema(self.client.call(&DescribeLeadsOld).await?)));
                 }
                 described => described?,
             },
@@ -148,7 +146,7 @@ impl Marketo {
             match self.client.leads(field, &values, fields).await {
                 Ok(rows) => Ok(People { people: rows.into_iter().filter_map(Person::read).collect(), crowded: BTreeSet::new() }),
                 Err(error) if error.class() == Some(Class::Split) && values.len() == 1 => {
-                    Ok(People { people: Vec::new(), crowded: values.into_iter().collect() })
+                    Ok(People { people: Vec::new(), crowded: values.iter().map(|value| value.to_lowercase()).collect() })
                 }
                 Err(error) if error.class() == Some(Class::Split) => {
                     let second = values.split_off(values.len() / 2);
@@ -246,12 +244,22 @@ impl Marketo {
         let token = PageToken::new(token).ok_or_else(|| CallError::Unwritable("an empty paging token".into()))?;
         let page = self.client.call(&Activities { token, type_ids: types.to_vec(), lead_ids: Vec::new() }).await?;
         Ok(ActivityPage {
-            leads: page.activities.iter().map(|activity| activity.lead_id).collect(),
-            count: page.activities.len() as u64,
+            activities: page.activities.into_iter().map(|activity| (activity.guid, activity.lead_id)).collect(),
             next: page.next.as_str().to_owned(),
             more: page.more,
         })
     }
+}
+
+fn status_of(error: &CallError) -> Option<u16> {
+    error.refusal().map(|refusal| refusal.status)
+}
+
+/// The older describe doesn't say what can be looked up by; texts, e-mails and whole numbers can (Adobe, "Leads": filter types).
+fn searchable_by_kind(mut schema: ObjectSchema) -> ObjectSchema {
+    let by_kind = |field: &&TargetField| matches!(field.kind, DataKind::String | DataKind::Email | DataKind::Integer);
+    schema.searchable.extend(schema.fields.fields().filter(by_kind).map(|field| field.name.clone()));
+    schema
 }
 
 fn action(mode: SyncMode) -> Action {

@@ -119,11 +119,15 @@ pub struct WriteBack {
     pub closed_leads: ClosedLeads,
     /// Rows in one bulk message to Dynamics.
     pub rows_per_message: u32,
+    /// In how many hours everybody's fields are read once, whatever activities say; 0: never.
+    pub sweep_hours: u32,
+    /// Marketo calls that one cycle may spend on that, 300 people each.
+    pub sweep_calls: u32,
 }
 
 impl Default for WriteBack {
     fn default() -> Self {
-        Self { enabled: true, closed_leads: ClosedLeads::Skip, rows_per_message: 200 }
+        Self { enabled: true, closed_leads: ClosedLeads::Skip, rows_per_message: 200, sweep_hours: 24, sweep_calls: 1_000 }
     }
 }
 

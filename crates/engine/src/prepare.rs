@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use base::{Object, Table, Timestamp, time::since};
 use planner::{
-    FieldMap, FingerprintKey,
+    FieldMap, FieldSpec, FingerprintKey,
     fingerprint::Slots,
     mapping::MapContext,
     msi::MsiMap,
@@ -48,6 +48,8 @@ pub struct Prepared {
     pub retry_held: bool,
     /// Changes when a decision or a map does.
     policy: String,
+    /// The field that holds the GUID of a person and by which people are looked up, as Marketo spells it.
+    pub person_key: String,
     /// Where persons keep the GUID besides the look-up field.
     pub second_person_key: Option<String>,
 }
@@ -148,7 +150,8 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     let changed = before.as_ref().is_some_and(|before| before.as_str() != Some(&policy));
     bridge.commit(batch).await?;
     let second_person_key = second_key(&bridge.options, &objects);
-    Ok(Prepared { tables: compiled, objects, key, retry_held: bridge.run.retry_held || changed, policy, second_person_key })
+    let person_key = person_key(&bridge.options, &objects);
+    Ok(Prepared { tables: compiled, objects, key, retry_held: bridge.run.retry_held || changed, policy, person_key, second_person_key })
 }
 
 impl Bridge {
@@ -217,6 +220,11 @@ fn check_keys(options: &Options, objects: &BTreeMap<Object, ObjectSchema>) -> Re
     if problems.is_empty() { Ok(()) } else { Err(SyncError::Configuration(problems)) }
 }
 
+fn person_key(options: &Options, objects: &BTreeMap<Object, ObjectSchema>) -> String {
+    let field = objects.get(&Object::Lead).and_then(|schema| schema.fields.field(&options.keys.person));
+    field.map_or_else(|| options.keys.person.clone(), |field| field.name.clone())
+}
+
 fn second_key(options: &Options, objects: &BTreeMap<Object, ObjectSchema>) -> Option<String> {
     let standard = "externalPersonId";
     let is_custom = !options.keys.person.eq_ignore_ascii_case(standard);
@@ -258,7 +266,11 @@ fn compile(
                 .collect();
             let target = objects.get(&object).map_or(&none, |schema| &schema.fields);
             let context = MapContext { columns: &described.columns, readable_secured: &secured, target, company };
-            let specs = options.fields.of(table).cloned().unwrap_or_default();
+            let mut specs = options.fields.of(table).cloned().unwrap_or_default();
+            // A key of the customer's own holds the GUID like any mapped field, so that it also comes to companies that are linked already.
+            if let Some(field) = options.keys.company.clone().filter(|_| table == Table::Account) {
+                specs.insert(field, FieldSpec::Column(described.primary_id.clone()));
+            }
             match FieldMap::compile(table, object, &specs, context, slots.entry(object).or_default()) {
                 Ok(compiled) => {
                     for note in compiled.notes {

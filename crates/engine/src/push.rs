@@ -5,9 +5,12 @@
 
 mod flight;
 mod gate;
-mod alias;
-mod object;
 mod outcome;
+mod pieces;
+mod absent;
+mod alias;
+mod email;
+mod object;
 mod person;
 mod person_answers;
 mod person_calls;
@@ -18,6 +21,7 @@ mod tally;
 use base::Object;
 
 pub(crate) use gate::{PARENT_MISSING, desired_of, load_links};
+pub(crate) use role::all_role_names;
 pub use tally::{Left, left};
 
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
@@ -36,5 +40,5 @@ pub async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
         tally::count_left(bridge, object).await?;
         pushed?;
     }
-    Ok(())
+    email::warn(bridge).await
 }

@@ -1,17 +1,18 @@
 //! MSI fields from Marketo to Dynamics (rule R10).
 //!
-//! Who to look at comes from the activity feed and from every person linked since; what to write comes from a fresh read, compared with
-//! what Dynamics was seen to hold. A person leaves the list only when its row is right.
+//! Who to look at comes from [`due`]; what to write comes from a fresh read, compared with what Dynamics was seen to hold. A person leaves
+//! the list only when its row is right.
+
+mod due;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{RecordId, Table};
 use planner::Fingerprints;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{Cursor, Link, LinkFlags, MsiDue, PersonIndex},
+    record::{Link, LinkFlags, MsiDue},
 };
 
 use crate::{
@@ -26,20 +27,6 @@ use crate::{
 
 /// People read in one call (Adobe, "Leads": filter values).
 const PEOPLE_PER_CALL: usize = 300;
-
-const ACTIVITY_CURSOR: &str = "activities";
-
-/// Activities that change MSI fields: Interesting Moment, Change Score, Merge Leads (Adobe's well-known activity types).
-const ACTIVITY_NAMES: [(&str, i64); 3] = [("interesting moment", 46), ("change score", 22), ("merge leads", 32)];
-
-/// Where the activity feed goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Position {
-    /// The paging token.
-    token: String,
-    /// The types that are read, looked up by name once.
-    types: Vec<i64>,
-}
 
 /// One person's row to be written.
 #[derive(Debug, Clone)]
@@ -57,7 +44,9 @@ pub async fn write_back(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sync
     if !bridge.options.write_back.enabled {
         return Ok(());
     }
-    poll_activities(bridge).await?;
+    due::from_activities(bridge).await?;
+    due::from_the_map(bridge, prepared).await?;
+    due::from_the_sweep(bridge).await?;
     if prepared.tables.values().all(|plan| plan.msi.targets.is_empty()) {
         // Who is on the list stays there until there is a column to write to.
         return Ok(());
@@ -95,75 +84,6 @@ pub async fn write_back(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sync
     }
     bridge.progress.tell(Step::WrittenBack { read: looked, written, total });
     Ok(())
-}
-
-/// Puts everybody on the list who had an interesting moment or a score change. The first time only the token is taken, because everybody
-/// who was linked is on the list already.
-async fn poll_activities(bridge: &Bridge) -> Result<(), SyncError> {
-    let marketo = |error| SyncError::of_call(Side::Marketo, error);
-    let before = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?;
-    let position = before.as_ref().and_then(|cursor| serde_json::from_value::<Position>(cursor.position.clone()).ok());
-    let Some(mut position) = position else {
-        let token = bridge.marketo.token_since(bridge.clock.now()).await.map_err(marketo)?;
-        let types = bridge.marketo.activity_types(&ACTIVITY_NAMES).await.map_err(marketo)?;
-        return save_position(bridge, before.as_ref(), &Position { token, types }, Batch::new()).await.map(drop);
-    };
-    let mut saved = before;
-    loop {
-        let page = match bridge.marketo.activities(&position.token, &position.types).await {
-            Err(error) if is_refused(&error) => return restart(bridge, saved.as_ref(), error).await,
-            page => page.map_err(marketo)?,
-        };
-        let same_place = page.next == position.token;
-        let mut batch = Batch::new();
-        let keys: Vec<_> = page.leads.iter().collect::<BTreeSet<_>>().into_iter().map(|id| PersonIndex::key_of(*id)).collect();
-        for person in bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten() {
-            batch.put(&MsiDue { record: person.record });
-        }
-        bridge.count(|summary| summary.written_back.activities += page.count);
-        position.token = page.next;
-        saved = Some(save_position(bridge, saved.as_ref(), &position, batch).await?);
-        if !page.more || same_place {
-            return Ok(());
-        }
-    }
-}
-
-async fn save_position(bridge: &Bridge, before: Option<&Cursor>, position: &Position, mut batch: Batch) -> Result<Cursor, SyncError> {
-    let cursor = Cursor { name: ACTIVITY_CURSOR.into(), position: serde_json::to_value(position).unwrap_or_default() };
-    batch.expect::<Cursor>(cursor.key(), before);
-    batch.put(&cursor);
-    bridge.commit(batch).await?;
-    Ok(cursor)
-}
-
-/// Whether the service didn't like what it was asked, rather than being out of reach or out of quota.
-fn is_refused(error: &wire::CallError) -> bool {
-    use wire::Class;
-    matches!(error.class(), Some(Class::Record | Class::Bug | Class::Missing | Class::Config))
-}
-
-/// The saved token or the saved types are no longer taken: the feed starts anew from now, and everybody is looked at once. When a fresh
-/// token is refused as well, the fault is elsewhere, and nobody is looked at.
-async fn restart(bridge: &Bridge, before: Option<&Cursor>, refusal: wire::CallError) -> Result<(), SyncError> {
-    let marketo = |error| SyncError::of_call(Side::Marketo, error);
-    let token = bridge.marketo.token_since(bridge.clock.now()).await.map_err(marketo)?;
-    let types = bridge.marketo.activity_types(&ACTIVITY_NAMES).await.map_err(marketo)?;
-    match bridge.marketo.activities(&token, &types).await {
-        Err(error) if is_refused(&error) => return Err(marketo(refusal)),
-        page => drop(page.map_err(marketo)?),
-    }
-    tracing::warn!("Marketo no longer takes the activity token; everybody's MSI fields are read once");
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let people = bridge.store.list::<PersonIndex>(&[], after.as_deref(), 1_000).await?;
-        let Some(last) = people.last() else { break };
-        after = Some(last.key());
-        let mut batch = Batch::new();
-        people.iter().for_each(|person| batch.put(&MsiDue { record: person.record }));
-        bridge.commit(batch).await?;
-    }
-    save_position(bridge, before, &Position { token, types }, Batch::new()).await.map(drop)
 }
 
 /// Those of the list whose rows can be written, by Marketo's id; the others leave the list.
@@ -213,12 +133,16 @@ async fn compare(bridge: &Bridge, prepared: &Prepared, by_person: BTreeMap<i64, 
     let found = bridge.marketo.people("id", ids, &fields).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
     let people: BTreeMap<i64, Map<String, Value>> = found.people.into_iter().map(|person| (person.id, person.record)).collect();
     let (mut writes, mut unchanged) = (Vec::new(), 0);
+    let absent: BTreeSet<RecordId> = by_person.iter().filter(|(id, _)| !people.contains_key(id)).map(|(_, link)| link.record).collect();
+    let absent_again = due::note_absent(bridge, &absent, &mut batch).await?;
     bridge.count(|summary| summary.written_back.read += by_person.len() as u64);
     for (id, link) in by_person {
         let plan = prepared.table(link.record.table)?;
         let difference = people.get(&id).map(|person| plan.msi.difference(person, &Fingerprints::read(&link.msi), prepared.key));
         match difference {
             Some((changes, after)) if !changes.is_empty() => writes.push(Write { link, changes, after }),
+            // Marketo's index may lag behind; a person that isn't there the next time either is left to the sweep.
+            None if !absent_again.contains(&link.record) => {}
             Some(_) | None => {
                 unchanged += 1;
                 batch.remove::<MsiDue>(MsiDue { record: link.record }.key());

@@ -3,10 +3,14 @@
 //! From Adobe's "Activities" page. Which there are depends on the subscription: numbers are looked up by name. Well-known numbers are
 //! here only as what to expect.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use wire::{CallError, Endpoint, Request, Response};
 
-use crate::envelope;
+use crate::{
+    envelope::{self, nullable},
+    number,
+};
 
 /// A lead is new.
 pub const NEW_LEAD: i64 = 12;
@@ -30,13 +34,15 @@ pub struct ActivityTypes;
 #[serde(rename_all = "camelCase")]
 pub struct ActivityType {
     /// Its number.
+    #[serde(deserialize_with = "whole")]
     pub id: i64,
     /// Its name: `Interesting Moment`.
     pub name: String,
     /// What its primary value is, if it has one.
+    #[serde(default)]
     pub primary_attribute: Option<ActivityAttribute>,
     /// Its attributes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub attributes: Vec<ActivityAttribute>,
 }
 
@@ -44,9 +50,11 @@ pub struct ActivityType {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivityAttribute {
-    /// Its name.
+    /// Its name; empty where the vendor gives it none.
+    #[serde(default)]
     pub name: String,
     /// Its type, as the vendor writes it.
+    #[serde(default)]
     pub data_type: Option<String>,
 }
 
@@ -58,8 +66,14 @@ impl Endpoint for ActivityTypes {
     }
 
     fn decode(&self, response: &Response) -> Result<Vec<ActivityType>, CallError> {
-        envelope::rows(response)
+        // A type that can't be read is one that we don't know; it doesn't hide the others.
+        let rows = envelope::rows::<Value>(response)?;
+        Ok(rows.into_iter().filter_map(|row| ActivityType::deserialize(row).ok()).collect())
     }
+}
+
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    number::optional(deserializer)?.ok_or_else(|| serde::de::Error::custom("a type without a number"))
 }
 
 #[cfg(test)]
@@ -71,8 +85,9 @@ mod tests {
     fn types_are_read_with_their_attributes() {
         let body = r#"{"success":true,"result":[{"id":46,"name":"Interesting Moment","apiName":"im","description":"…",
             "primaryAttribute":{"name":"Milestone","dataType":"string"},"attributes":[{"name":"Source","dataType":"string"}]},
-            {"id":37,"name":"Delete Lead"}]}"#;
+            {"id":"37","name":"Delete Lead","attributes":null},{"id":null,"name":"odd"},{"id":22,"name":"Change Score","attributes":[{}]}]}"#;
         let types = ActivityTypes.decode(&answer(body)).unwrap();
+        assert_eq!(types.iter().map(|kind| kind.id).collect::<Vec<_>>(), [46, 37, 22]);
         assert_eq!((types[0].id, types[0].attributes[0].name.as_str(), types[1].primary_attribute.is_none()), (46, "Source", true));
     }
 }

@@ -20,6 +20,8 @@ const QUEUE_WAIT: Duration = Duration::from_secs(60);
 pub const TIMED_OUT: &str = "604";
 /// Nothing found: for a query that is an empty result.
 pub const NOTHING_FOUND: &str = "702";
+/// Data that don't fit the endpoint; of a query, also too many matches.
+pub const INVALID_DATA: &str = "1003";
 /// A record skipped because there is no such lead; after a delete, the lead was gone already.
 pub const LEAD_NOT_FOUND: &str = "1004";
 /// A record skipped because the lead is there already.

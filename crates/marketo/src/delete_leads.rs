@@ -37,7 +37,8 @@ impl Endpoint for DeleteLeads {
     fn request(&self) -> Result<Request, CallError> {
         size::check("ids", self.ids.len(), size::RECORDS_MAX)?;
         let body = Body { input: self.ids.iter().map(|id| Key { id: *id }).collect() };
-        Request::json("leads.delete", Method::POST, "/rest/v1/leads/delete.json", &body, Replay::Safe)
+        let request = Request::json("leads.delete", Method::POST, "/rest/v1/leads/delete.json", &body, Replay::Safe)?;
+        Ok(Request { divisible: true, ..request })
     }
 
     fn decode(&self, response: &Response) -> Result<Vec<Verdict>, CallError> {

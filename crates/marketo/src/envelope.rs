@@ -27,10 +27,10 @@ pub struct Envelope<T> {
     #[serde(default, deserialize_with = "nullable")]
     pub errors: Vec<ErrorItem>,
     /// Objects or plain texts.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "one_or_many")]
     pub warnings: Vec<Value>,
     /// Where the next page begins.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub next_page_token: Option<String>,
     /// Whether there is a next page; not sent everywhere.
     #[serde(default)]
@@ -127,8 +127,18 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     })
 }
 
-fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+/// For serde: a list that may be null.
+pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// For serde: what is documented as a list and may be a single value.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Value>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Array(values) => values,
+        Value::Null => Vec::new(),
+        one @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => vec![one],
+    })
 }
 
 #[cfg(test)]
@@ -142,6 +152,8 @@ mod tests {
         let envelope = Envelope::<Vec<Value>>::read(&answer(body)).unwrap();
         assert_eq!((envelope.errors[0].code(), envelope.warnings.len()), ("604", 2));
         assert!(Envelope::<Vec<Value>>::read(&answer(r#"{"success":true,"errors":null,"warnings":null}"#)).unwrap().result.is_none());
+        let odd = Envelope::<Vec<Value>>::read(&answer(r#"{"success":true,"warnings":"old","nextPageToken":7}"#)).unwrap();
+        assert_eq!((odd.warnings.len(), odd.next_page_token.as_deref()), (1, Some("7")));
     }
 
     #[test]

@@ -157,9 +157,9 @@ impl Client {
     }
 }
 
-/// Whether fewer values may work: too many matches, or a query that the server could not finish in time.
+/// Whether fewer values may work: too many matches, whatever the words are, or a query that the server could not finish in time.
 fn asks_for_less(error: &CallError) -> bool {
-    error.class() == Some(Class::Split) || error.code() == code::TIMED_OUT
+    error.class() == Some(Class::Split) || matches!(error.code(), code::TIMED_OUT | code::INVALID_DATA)
 }
 
 #[cfg(test)]

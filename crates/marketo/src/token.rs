@@ -35,6 +35,9 @@ const PAST_END: Duration = Duration::from_secs(1);
 /// handed out again.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// The life of a token of which identity doesn't say how long it lives, in seconds.
+const UNTOLD_LIFE: u64 = 60;
+
 /// How often identity is asked for one token.
 const ASKS_MAX: usize = 4;
 
@@ -189,7 +192,7 @@ fn read(response: &Response, asked: Instant) -> Result<Held, CallError> {
     let (Some(token), Some(answer)) = (token, answer.as_ref()) else {
         return Err(refusal(response, "", "the identity service answered without a token", Class::Transient));
     };
-    let life = number::whole(&answer.expires_in).and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
+    let life = number::whole(&answer.expires_in).map_or(UNTOLD_LIFE, |seconds| u64::try_from(seconds).unwrap_or_default());
     // Counted from when it was asked for, and bounded so that no sum of instants can fail.
     let good_until = asked + Duration::from_secs(life.min(24 * 3600));
     Ok(Held { token: token.into(), good_until, refused: false })

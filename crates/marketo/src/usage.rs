@@ -93,6 +93,7 @@ struct Row {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct User {
+    #[serde(default)]
     user_id: Value,
     #[serde(default, deserialize_with = "number::count")]
     count: u64,
@@ -101,6 +102,7 @@ struct User {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Kind {
+    #[serde(default)]
     error_code: Value,
     #[serde(default, deserialize_with = "number::count")]
     count: u64,

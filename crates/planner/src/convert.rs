@@ -18,6 +18,17 @@ pub enum Converted {
     Lost(&'static str),
 }
 
+impl Converted {
+    /// The value, where there is one.
+    #[must_use]
+    pub fn value(self) -> Option<Value> {
+        match self {
+            Self::Whole(value) | Self::Cut(value) => Some(value),
+            Self::Lost(_) => None,
+        }
+    }
+}
+
 /// How a choice is written where the target takes text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChoiceAs {
@@ -112,7 +123,10 @@ fn text(value: &Value, target: &TargetField) -> Converted {
     // An address cut short is somebody else's: Marketo's own refusal is better.
     let cut = match (target.kind, target.length) {
         (DataKind::String, Some(length)) => cut_chars(&text, length),
-        (DataKind::Text, _) => cut_bytes(&text, TEXT_AREA_MAX_BYTES),
+        (DataKind::Text, length) => {
+            let by_length = length.and_then(|length| cut_chars(&text, length));
+            cut_bytes(by_length.unwrap_or(&text), TEXT_AREA_MAX_BYTES).or(by_length)
+        }
         (
             DataKind::String
             | DataKind::Email

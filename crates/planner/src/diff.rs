@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     FieldMap, FingerprintKey, Fingerprints,
-    convert::same,
+    convert::{convert, same},
     mapping::{Mapped, Owner, Rule},
 };
 
@@ -94,82 +94,73 @@ impl Desired {
 }
 
 /// What has to be sent of `desired`.
+///
+/// Of a record that isn't confirmed, `confirmed` holds fingerprints of what may have been sent although nobody heard of it ([`doubted`]):
+/// where Marketo still holds just that, and Dynamics has nothing any more, it is blanked.
 #[must_use]
 pub fn change(map: &FieldMap, desired: &Desired, confirmed: &Fingerprints, key: FingerprintKey, known: Known<'_>) -> Change {
-    let mut change = Change { confirmed: confirmed.clone(), ..Change::default() };
+    let before = match known {
+        Known::Confirmed => confirmed.clone(),
+        Known::Nothing | Known::Current(_) => Fingerprints::default(),
+    };
+    let mut change = Change { confirmed: before, ..Change::default() };
     for rule in &map.rules {
         let Some(value) = desired.fields.get(&rule.target.name) else { continue };
-        let print = key.of(value);
-        match verdict(rule, value, print == confirmed.get(rule.slot), confirmed.get(rule.slot).is_some(), known) {
-            Verdict::Send => {
-                change.fields.insert(rule.target.name.clone(), value.clone());
-                change.confirmed.set(rule.slot, print);
-            }
-            Verdict::Settled => change.confirmed.set(rule.slot, print),
-            Verdict::Leave => {}
+        if is_sent(rule, value, confirmed.get(rule.slot), key, known) {
+            change.fields.insert(rule.target.name.clone(), value.clone());
         }
+        change.confirmed.set(rule.slot, key.of(value));
     }
-    let link = |field, slot: u8, value: Option<Guid>| {
-        let text = value.map_or(Value::Null, |id| Value::String(id.to_string()));
-        let print = key.of(&text);
-        let there = match known {
-            Known::Current(current) => current.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Guid>().ok()) == value,
-            Known::Nothing => value.is_none(),
-            Known::Confirmed => print == confirmed.get(slot),
-        };
-        (print, there)
+    let print = |value: Option<Guid>| key.of(&value.map_or(Value::Null, |id| Value::String(id.to_string())));
+    let theirs = |current: &Map<String, Value>, field| current.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Guid>().ok());
+    let owner_moves = match (known, desired.owner) {
+        (Known::Confirmed, owner) => print(owner) != confirmed.get(map.owner_slot),
+        (Known::Nothing, Some(_)) => true,
+        (Known::Nothing, None) => confirmed.get(map.owner_slot).is_some(),
+        (Known::Current(current), Some(owner)) => theirs(current, "externalSalesPersonId") != Some(owner),
+        (Known::Current(current), None) => {
+            let current = theirs(current, "externalSalesPersonId");
+            current.is_some() && print(current) == confirmed.get(map.owner_slot)
+        }
     };
-    let (print, there) = link("externalSalesPersonId", map.owner_slot, desired.owner);
-    let first = !matches!(known, Known::Confirmed);
-    let blanks_at_first = first && desired.owner.is_none();
-    if !there && !blanks_at_first {
+    if owner_moves {
         change.owner = Some(desired.owner);
     }
-    change.confirmed.set(map.owner_slot, print);
-    if desired.company.is_some() {
-        let (print, there) = link("externalCompanyId", map.company_slot, desired.company);
-        if !there {
-            change.company = desired.company;
+    change.confirmed.set(map.owner_slot, print(desired.owner));
+    if let Some(company) = desired.company {
+        let moves = match known {
+            Known::Confirmed => print(desired.company) != confirmed.get(map.company_slot),
+            Known::Nothing => true,
+            Known::Current(current) => theirs(current, "externalCompanyId") != Some(company),
+        };
+        if moves {
+            change.company = Some(company);
         }
-        change.confirmed.set(map.company_slot, print);
+        change.confirmed.set(map.company_slot, print(desired.company));
     }
     change
 }
 
-enum Verdict {
-    /// To be sent.
-    Send,
-    /// Nothing to send, and Marketo is known to be as it should.
-    Settled,
-    /// Nothing to say about it.
-    Leave,
-}
-
-fn verdict(rule: &Rule, value: &Value, unchanged: bool, was_confirmed: bool, known: Known<'_>) -> Verdict {
+/// Whether a field's value has to be sent; what isn't is as it should be, or not ours to say.
+fn is_sent(rule: &Rule, value: &Value, before: Option<u64>, key: FingerprintKey, known: Known<'_>) -> bool {
+    // Consent is never cleared by us; but when it is given up again later, that is news.
+    if value.is_null() && rule.is_consent() {
+        return false;
+    }
     match (known, rule.owner) {
-        // A first send never blanks.
-        (Known::Nothing | Known::Current(_), _) if value.is_null() => Verdict::Leave,
-        (Known::Nothing, _) => Verdict::Send,
+        // A first send never blanks, but for what an earlier one of ours may have put there.
+        (Known::Nothing, owner) if value.is_null() => owner == Owner::Crm && before.is_some(),
+        (Known::Current(current), owner) if value.is_null() => {
+            let theirs = current.get(&rule.target.name).and_then(|theirs| convert(theirs, &rule.target).value());
+            owner == Owner::Crm && before.is_some() && theirs.and_then(|theirs| key.of(&theirs)) == before
+        }
+        (Known::Nothing, _) => true,
         (Known::Current(current), owner) => {
             let theirs = current.get(&rule.target.name).unwrap_or(&Value::Null);
-            if same(&rule.target, value, theirs) {
-                return Verdict::Settled;
-            }
-            match owner {
-                Owner::Crm => Verdict::Send,
-                Owner::Marketo => Verdict::Settled,
-                Owner::Fill if theirs.is_null() || theirs.as_str() == Some("") => Verdict::Send,
-                Owner::Fill => Verdict::Settled,
-            }
+            let free = theirs.is_null() || theirs.as_str() == Some("");
+            !same(&rule.target, value, theirs) && (owner == Owner::Crm || owner == Owner::Fill && free)
         }
-        (Known::Confirmed, _) if unchanged => Verdict::Leave,
-        // Consent is never cleared by us; but when it is given up again later, that is news.
-        (Known::Confirmed, _) if value.is_null() && matches!(rule.source, crate::source::Source::AnyTrue(_)) => Verdict::Settled,
-        (Known::Confirmed, Owner::Crm) => {
-            debug_assert!(!value.is_null() || was_confirmed, "nothing was never confirmed as something");
-            Verdict::Send
-        }
-        (Known::Confirmed, Owner::Marketo | Owner::Fill) => Verdict::Settled,
+        (Known::Confirmed, owner) => owner == Owner::Crm && key.of(value) != before,
     }
 }
 
@@ -315,6 +306,22 @@ mod tests {
         check(json!({"crm": "A"}), &confirmed, Known::Confirmed, json!({}));
         let blanked = super::doubted(&map(), &desired(json!({"crm": null})), &desired(json!({"crm": "A"})), &confirmed, KEY);
         check(json!({"crm": "A"}), &blanked, Known::Confirmed, json!({"crm": "A"}));
+    }
+
+    #[test]
+    fn what_a_first_send_may_have_put_there_is_blanked_and_nothing_else() {
+        let doubts = doubted(&map(), &desired(json!({"crm": "A"})), &desired(json!({"crm": null})), &Fingerprints::default(), KEY);
+        let holding = |value: Value| json!({"crm": value}).as_object().unwrap().clone();
+        check(json!({"crm": null}), &doubts, Known::Nothing, json!({"crm": null}));
+        check(json!({"crm": null}), &doubts, Known::Current(&holding(json!("A"))), json!({"crm": null}));
+        check(json!({"crm": null}), &doubts, Known::Current(&holding(json!("theirs"))), json!({}));
+        check(json!({"crm": null}), &doubts, Known::Current(&holding(json!(null))), json!({}));
+        let (user, nobody) = (Desired { owner: Some(Guid::from_u128(1)), ..Desired::default() }, Desired::default());
+        let doubts = doubted(&map(), &user, &nobody, &Fingerprints::default(), KEY);
+        let current = json!({"externalSalesPersonId": Guid::from_u128(1).to_string()});
+        assert_eq!(change(&map(), &nobody, &doubts, KEY, Known::Current(current.as_object().unwrap())).owner, Some(None));
+        assert_eq!(change(&map(), &nobody, &doubts, KEY, Known::Current(&Map::new())).owner, None);
+        assert!(change(&map(), &nobody, &doubts, KEY, Known::Nothing).confirmed.get(map().owner_slot).is_none());
     }
 
     #[test]

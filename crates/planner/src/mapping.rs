@@ -61,6 +61,9 @@ pub struct DetailedSpec {
     pub owner: Owner,
 }
 
+/// Fields that say what somebody doesn't want. Consent goes one way: we send only true, and never clear it (rule R5).
+const CONSENT_FIELDS: [&str; 2] = ["unsubscribed", "doNotCall"];
+
 /// Something in a map that doesn't fit the metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MapProblem {
@@ -83,6 +86,14 @@ pub struct Rule {
     pub owner: Owner,
     /// Where its fingerprint is kept.
     pub slot: u8,
+}
+
+impl Rule {
+    /// Whether the field is about consent, wherever its value comes from.
+    #[must_use]
+    pub fn is_consent(&self) -> bool {
+        CONSENT_FIELDS.iter().any(|field| self.target.name.eq_ignore_ascii_case(field))
+    }
 }
 
 /// A compiled map: every column exists and can be read, every field exists and can be written.
@@ -186,6 +197,7 @@ impl FieldMap {
             };
             match convert(&value, &rule.target) {
                 Converted::Whole(value) => {
+                    let value = if rule.is_consent() && value != Value::Bool(true) { Value::Null } else { value };
                     mapped.fields.insert(name.clone(), value);
                 }
                 Converted::Cut(value) => {
@@ -209,15 +221,16 @@ impl FieldMap {
         }
     }
 
-    /// What changes when the map does: equal maps make equal texts.
+    /// What changes when the map does, or a label that it sends: equal maps make equal texts.
     #[must_use]
     pub fn describe(&self) -> String {
-        let rules: Vec<String> = self
-            .rules
-            .iter()
-            .map(|rule| format!("{} {:?} {:?} {:?} {:?}", rule.target.name, rule.target.kind, rule.target.length, rule.owner, rule.source))
-            .collect();
-        rules.join("\n")
+        let rule = |rule: &Rule| {
+            let columns = rule.source.columns();
+            let options: Vec<_> = columns.iter().filter_map(|name| self.columns.get(name)).map(|column| &column.options).collect();
+            let target = &rule.target;
+            format!("{} {:?} {:?} {:?} {:?} {options:?}", target.name, target.kind, target.length, rule.owner, rule.source)
+        };
+        self.rules.iter().map(rule).collect::<Vec<_>>().join("\n")
     }
 }
 

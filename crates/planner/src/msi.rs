@@ -203,8 +203,8 @@ impl MsiMap {
     pub fn difference(&self, person: &Map<String, Value>, there: &Fingerprints, key: FingerprintKey) -> (Map<String, Value>, Fingerprints) {
         let (mut changes, mut prints) = (Map::new(), there.clone());
         for (field, name, column) in &self.targets {
-            // A field that the answer lacks is unknown, not empty.
-            let Some(value) = person.get(name) else { continue };
+            // Adobe's documents say that a field which is asked for and is missing from the answer is null.
+            let value = person.get(name).unwrap_or(&Value::Null);
             let is_blank = value.is_null() || value.as_str() == Some("");
             let value = for_column(value, column);
             if value.is_null() && !is_blank {

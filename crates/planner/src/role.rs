@@ -37,18 +37,17 @@ pub struct ConnectionRow {
     pub contact: Guid,
     /// The role that the contact plays.
     pub role: Option<Guid>,
-    /// Whether it runs from the contact to the opportunity.
-    pub is_mirror: bool,
+    /// What it is to the role.
+    pub kind: Kind,
     /// The reciprocal row.
     pub related: Option<Guid>,
 }
 
-/// Reads a connection; none when it is inactive or joins other tables.
+/// Reads a connection; none when it joins other tables.
 #[must_use]
 pub fn connection(row: Row<'_>) -> Option<ConnectionRow> {
-    if row.integer("statecode").is_some_and(|state| state != 0) {
-        return None;
-    }
+    let active = row.integer("statecode").is_none_or(|state| state == 0);
+    let kind = |kind| if active { kind } else { Kind::Inactive };
     let side = |number: u8| -> Option<(Guid, Option<Table>)> {
         let (id, named) = row.lookup(&format!("record{number}id"))?;
         let code = row.integer(&format!("record{number}objecttypecode"));
@@ -64,10 +63,10 @@ pub fn connection(row: Row<'_>) -> Option<ConnectionRow> {
     let related = row.lookup("relatedconnectionid").map(|(id, _)| id);
     match (side(1)?, side(2)?) {
         ((opportunity, Some(Table::Opportunity)), (contact, Some(Table::Contact))) => {
-            Some(ConnectionRow { opportunity, contact, role: role(2), is_mirror: false, related })
+            Some(ConnectionRow { opportunity, contact, kind: kind(Kind::Connection), role: role(2), related })
         }
         ((contact, Some(Table::Contact)), (opportunity, Some(Table::Opportunity))) => {
-            Some(ConnectionRow { opportunity, contact, role: role(1), is_mirror: true, related })
+            Some(ConnectionRow { opportunity, contact, kind: kind(Kind::Mirror), role: role(1), related })
         }
         (_, _) => None,
     }
@@ -101,6 +100,12 @@ impl RoleTexts {
         Self(texts)
     }
 
+    /// The roles whose text differs from what it is in `other`.
+    pub fn changed_since<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Guid> + 'a {
+        let ids: std::collections::BTreeSet<Guid> = self.0.keys().chain(other.0.keys()).copied().collect();
+        ids.into_iter().filter(|id| self.0.get(id) != other.0.get(id))
+    }
+
     /// The text of a role; `default_role` when there is none or it has no name.
     #[must_use]
     pub fn text<'a>(&'a self, role: Option<Guid>, default_role: &'a str) -> &'a str {
@@ -131,6 +136,8 @@ pub enum Kind {
     Connection,
     /// From the contact to the opportunity.
     Mirror,
+    /// One of the two that is inactive: it yields nothing, but it is there.
+    Inactive,
     /// The primary contact.
     Primary,
 }
@@ -148,15 +155,20 @@ pub struct RoleWanted {
 
 /// The roles that one opportunity's sources yield, in the order of contact and text.
 ///
-/// Texts that differ only in case are one role, because Marketo may compare them so.
+/// Of two reciprocal rows the one from the opportunity decides, whatever the other says; when one of them has been deleted, neither
+/// yields anything, because Dynamics may take a while, or another page, to tell of the second. Texts that differ only in case are one
+/// role, because Marketo may compare them so.
 #[must_use]
 pub fn derive(sources: &[Source], texts: &RoleTexts, default_role: &str) -> Vec<RoleWanted> {
-    let governed = |source: &Source| {
-        source.kind == Kind::Mirror
-            && source.related.is_some_and(|related| sources.iter().any(|other| other.id == related && other.kind == Kind::Connection))
+    let is_there = |id: Guid| sources.iter().any(|other| other.id == id);
+    let yields = |source: &Source| match (source.kind, source.related) {
+        (Kind::Connection, related) => related.is_none_or(is_there),
+        // Entered from the contact's side, without a row of the other direction.
+        (Kind::Mirror, related) => related.is_none(),
+        (Kind::Inactive | Kind::Primary, _) => false,
     };
     let mut roles: BTreeMap<(Guid, String), RoleWanted> = BTreeMap::new();
-    for source in sources.iter().filter(|source| source.kind != Kind::Primary && !governed(source)) {
+    for source in sources.iter().filter(|source| yields(source)) {
         let name = texts.text(source.role, default_role);
         let role = RoleWanted { contact: source.contact, name: name.to_owned(), is_primary: false };
         roles.entry((source.contact, name.to_lowercase())).or_insert(role);
@@ -209,7 +221,16 @@ mod tests {
     fn reciprocal_connections_make_one_role() {
         let pair = [source(1, 7, Kind::Connection, Some(100), Some(2)), source(2, 7, Kind::Mirror, None, Some(1))];
         assert_eq!(derived(&pair), ["7 Champion"]);
-        assert_eq!(derived(&pair[1..]), ["7 Stakeholder"]);
+        assert_eq!(derived(&[source(2, 7, Kind::Mirror, None, None)]), ["7 Stakeholder"], "there is no other row");
+    }
+
+    #[test]
+    fn one_row_of_two_doesnt_outlive_the_other() {
+        let pair = [source(1, 7, Kind::Connection, Some(100), Some(2)), source(2, 7, Kind::Mirror, None, Some(1))];
+        assert_eq!((derived(&pair[..1]).len(), derived(&pair[1..]).len()), (0, 0));
+        let inactive = |n: usize| Source { kind: Kind::Inactive, ..pair[n] };
+        assert_eq!(derived(&[inactive(0), pair[1]]).len(), 0, "the row from the opportunity decides");
+        assert_eq!(derived(&[pair[0], inactive(1)]), ["7 Champion"]);
     }
 
     #[test]
@@ -246,10 +267,10 @@ mod tests {
         let row = json!({"_record1id_value": id(5).to_string(), "record1objecttypecode": 2, "_record1roleid_value": id(100).to_string(),
             "_record2id_value": id(6).to_string(), "record2objecttypecode": 3, "statecode": 0});
         let read = connection(Row(row.as_object().unwrap())).unwrap();
-        assert_eq!((read.opportunity, read.contact, read.role, read.is_mirror), (id(6), id(5), Some(id(100)), true));
+        assert_eq!((read.opportunity, read.contact, read.role, read.kind), (id(6), id(5), Some(id(100)), Kind::Mirror));
         let mut closed = row.clone();
         closed["statecode"] = json!(1);
-        assert_eq!(connection(Row(closed.as_object().unwrap())), None);
+        assert_eq!(connection(Row(closed.as_object().unwrap())).map(|read| read.kind), Some(Kind::Inactive));
         let mut other = row;
         other["record2objecttypecode"] = json!(1);
         assert_eq!(connection(Row(other.as_object().unwrap())), None);

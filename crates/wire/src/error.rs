@@ -142,6 +142,12 @@ impl CallError {
         }
     }
 
+    /// Whether the service answered, in its own form, that it failed, and nobody knows how far it got.
+    #[must_use]
+    pub fn is_answered_in_doubt(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.class == Class::Doubtful && refusal.status < 400)
+    }
+
     /// The refusal, when it is one.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {

@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::{
@@ -62,8 +64,21 @@ pub struct Pace {
     /// Held while waiting for the window, so that calls start in the order in which they came.
     turn: Arc<tokio::sync::Mutex<()>>,
     state: Arc<Mutex<State>>,
-    stopped: Arc<tokio::sync::Notify>,
+    stopped: CancellationToken,
 }
+
+/// Where starts are noted before they happen, so that a process that takes over after a sudden death knows of all of them.
+#[async_trait]
+pub trait Journal: Send + Sync + std::fmt::Debug {
+    /// Saves the starts of `pace` until now, and that up to `starts` more may happen.
+    ///
+    /// # Errors
+    /// Why it could not be saved; then no call begins.
+    async fn ahead(&self, pace: &Pace, starts: usize) -> Result<(), String>;
+}
+
+/// Starts that are noted at a time.
+pub const AHEAD: usize = 8;
 
 #[derive(Debug, Default)]
 struct State {
@@ -71,7 +86,9 @@ struct State {
     paused_until: Option<Instant>,
     budget_left: Option<u64>,
     counts: BTreeMap<&'static str, u64>,
-    stopped: bool,
+    journal: Option<Arc<dyn Journal>>,
+    /// Starts that are noted ahead and have not happened.
+    noted: usize,
 }
 
 impl Pace {
@@ -82,7 +99,7 @@ impl Pace {
         Self {
             in_flight: Arc::new(Semaphore::new(options.in_flight_max.max(1))),
             turn: Arc::default(),
-            stopped: Arc::default(),
+            stopped: CancellationToken::new(),
             state: Arc::new(Mutex::new(state)),
             options: Arc::new(options),
         }
@@ -120,11 +137,28 @@ impl Pace {
         self.options.in_flight_max.max(1)
     }
 
-    /// From now on no call starts; those in flight go on.
+    /// From now on no call starts; those in flight go on. Who waits to try again stops waiting.
     pub fn stop(&self) {
-        self.with(|state| state.stopped = true);
-        // One waits for the window; the others wait for their turn behind it and find out by themselves.
-        self.stopped.notify_one();
+        self.stopped.cancel();
+    }
+
+    /// Ends when calls were stopped.
+    pub async fn stopped(&self) {
+        self.stopped.cancelled().await;
+    }
+
+    /// From now on starts are noted ahead, in blocks of [`AHEAD`], or no longer.
+    pub fn note_in(&self, journal: Option<Arc<dyn Journal>>) {
+        self.with(|state| {
+            state.journal = journal;
+            state.noted = 0;
+        });
+    }
+
+    /// Starts that were noted ahead and have not happened.
+    #[must_use]
+    pub fn noted_ahead(&self) -> usize {
+        self.with(|state| state.noted)
     }
 
     /// Nobody starts a call before `wait` has passed.
@@ -142,9 +176,9 @@ impl Pace {
     async fn start(&self, name: &'static str) -> Result<(), CallError> {
         let _turn = self.turn.lock().await;
         loop {
-            let wait_until = {
+            let next = {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if state.stopped {
+                if self.stopped.is_cancelled() {
                     return Err(CallError::Stopped);
                 }
                 if state.budget_left == Some(0) {
@@ -152,15 +186,24 @@ impl Pace {
                 }
                 let now = Instant::now();
                 let at = state.earliest(now, &self.options);
-                if at <= now {
-                    state.record(now, name, &self.options);
-                    return Ok(());
+                match state.journal.clone().filter(|_| state.noted == 0) {
+                    _ if at > now => Next::Wait(at),
+                    Some(journal) => Next::Note(journal),
+                    None => {
+                        state.record(now, name, &self.options);
+                        return Ok(());
+                    }
                 }
-                at
             };
-            tokio::select! {
-                () = sleep_until(wait_until) => {}
-                () = self.stopped.notified() => {}
+            match next {
+                Next::Wait(until) => tokio::select! {
+                    () = sleep_until(until) => {}
+                    () = self.stopped() => {}
+                },
+                Next::Note(journal) => {
+                    journal.ahead(self, AHEAD).await.map_err(|why| CallError::Unwritable(format!("the call could not be noted first: {why}")))?;
+                    self.with(|state| state.noted = AHEAD);
+                }
             }
         }
     }
@@ -168,6 +211,12 @@ impl Pace {
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What a call does before it starts.
+enum Next {
+    Wait(Instant),
+    Note(Arc<dyn Journal>),
 }
 
 impl State {
@@ -184,6 +233,7 @@ impl State {
             *left = left.saturating_sub(1);
         }
         *self.counts.entry(name).or_default() += 1;
+        self.noted = self.noted.saturating_sub(1);
     }
 }
 
@@ -247,10 +297,13 @@ where
             let _place = pace.in_flight.clone().acquire_owned().await.map_err(|_| CallError::Stopped)?;
             pace.start(request.name).await?;
             let answer = inner.oneshot(request).await;
-            if let Err(CallError::Refused(refusal)) = &answer
-                && refusal.class == Class::Throttled
-            {
-                pace.pause(refusal.wait.unwrap_or(pace.options.throttle_wait));
+            if let Err(CallError::Refused(refusal)) = &answer {
+                match (refusal.class, refusal.wait) {
+                    (Class::Throttled, wait) => pace.pause(wait.unwrap_or(pace.options.throttle_wait)),
+                    // A gateway that names a time means everybody.
+                    (_, Some(wait)) if refusal.status == 503 => pace.pause(wait),
+                    (_, _) => {}
+                }
             }
             answer
         }

@@ -50,7 +50,7 @@ impl Pipeline {
         let judged = Judge { base, verdict }.layer(transport);
         let paced = PaceLayer(pace.clone()).layer(judged);
         let authorized = TokenLayer(tokens).layer(paced);
-        let retried = RetryLayer(retry).layer(authorized);
+        let retried = RetryLayer(retry, pace.clone()).layer(authorized);
         Self { service: BoxCloneSyncService::new(retried), pace }
     }
 

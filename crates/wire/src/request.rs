@@ -33,6 +33,9 @@ pub struct Request {
     pub timeout: Duration,
     /// Whether it may be sent again when nobody knows what became of it.
     pub replay: Replay,
+    /// Whether it is about many records that can be sent in smaller pieces: then a failure that the service blames on itself may be one
+    /// record's fault, and repeating the whole of it more than once is a waste.
+    pub divisible: bool,
 }
 
 impl Request {
@@ -47,6 +50,7 @@ impl Request {
             body: Bytes::new(),
             timeout: Duration::from_secs(60),
             replay: Replay::Safe,
+            divisible: false,
         }
     }
 

@@ -14,6 +14,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::{
     error::{Advice, CallError},
+    pace::Pace,
     request::{Request, Response},
 };
 
@@ -29,8 +30,16 @@ pub struct RetryOptions {
     /// How long may be waited between tries, all together. What the tries themselves take doesn't count: one that hangs until its time
     /// limit must not use it up alone.
     pub budget: Duration,
-    /// The same for refusals as too fast, which say nothing about the service's health.
+    /// The first wait after a refusal as too fast that names none; each further one is twice as long.
+    pub throttle_first: Duration,
+    /// The longest such wait.
+    pub throttle_max: Duration,
+    /// Tries of a divisible call that the service answers with a failure of its own: after that the caller sends pieces.
+    pub divisible_tries_max: u32,
+    /// How long may be waited for refusals as too fast, all together; they say nothing about the service's health.
     pub throttle_budget: Duration,
+    /// How often a call may have its token refused: the service's servers don't learn of a new token at once.
+    pub token_tries_max: u32,
 }
 
 impl Default for RetryOptions {
@@ -40,19 +49,24 @@ impl Default for RetryOptions {
             wait_max: Duration::from_secs(20),
             tries_max: 8,
             budget: Duration::from_secs(60),
+            throttle_first: Duration::from_secs(5),
+            throttle_max: Duration::from_secs(300),
+            divisible_tries_max: 2,
             throttle_budget: Duration::from_secs(600),
+            token_tries_max: 2,
         }
     }
 }
 
-/// The layer of [`RetryOptions`].
+/// The layer of [`RetryOptions`]. Waits end when calls are stopped.
 #[derive(Debug, Clone)]
-pub struct RetryLayer(pub RetryOptions);
+pub struct RetryLayer(pub RetryOptions, pub Pace);
 
 /// The service that [`RetryLayer`] makes.
 #[derive(Debug, Clone)]
 pub struct Retried<S> {
     options: RetryOptions,
+    pace: Pace,
     inner: S,
 }
 
@@ -60,7 +74,7 @@ impl<S> Layer<S> for RetryLayer {
     type Service = Retried<S>;
 
     fn layer(&self, inner: S) -> Retried<S> {
-        Retried { options: self.0.clone(), inner }
+        Retried { options: self.0.clone(), pace: self.1.clone(), inner }
     }
 }
 
@@ -78,31 +92,49 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let (options, inner) = (self.options.clone(), self.inner.clone());
+        let (options, pace, inner) = (self.options.clone(), self.pace.clone(), self.inner.clone());
         async move {
             let mut waited = Duration::ZERO;
-            let mut slowed = 0u32;
+            let (mut slowed, mut tokens_refused, mut doubted) = (0u32, 0u32, 0u32);
             let mut waits = options.waits().build();
             loop {
                 let error = match inner.clone().oneshot(request.clone()).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,
                 };
+                doubted += u32::from(error.is_answered_in_doubt());
                 let wait = match error.advice(request.replay) {
-                    Advice::Retry { wait } => within(waits.next().map(|own| wait.unwrap_or(own)), waited, options.budget),
+                    Advice::Retry { .. } if request.divisible && doubted >= options.divisible_tries_max => None,
+                    Advice::Retry { wait } => {
+                        let left = options.budget.saturating_sub(waited);
+                        // A service that wants to be left alone for longer than we have is asked once more when our time is over.
+                        let wait = waits.next().map(|own| wait.map_or(own, |wait| wait.min(left)));
+                        within(wait.filter(|wait| !(wait.is_zero() && left.is_zero())), waited, options.budget)
+                    }
                     Advice::SlowDown { wait } => {
                         // Whatever the service asks for, each time longer: a wait of nothing, or a date that is over by our clock, would
                         // have it called again at network speed.
-                        let own = options.first_wait.saturating_mul(1 << slowed.min(16)).min(options.wait_max);
+                        let doubled = |first: Duration, max| first.saturating_mul(1 << slowed.min(16)).min(max);
+                        let wait = match wait {
+                            Some(wait) => wait.max(doubled(options.first_wait, options.wait_max)),
+                            None => doubled(options.throttle_first, options.throttle_max),
+                        };
                         slowed += 1;
-                        within(Some(wait.unwrap_or(own).max(own)), waited, options.throttle_budget)
+                        within(Some(wait), waited, options.throttle_budget)
                     }
-                    Advice::RenewToken | Advice::ReadBack | Advice::Split | Advice::StopForQuota | Advice::GiveUp => None,
+                    Advice::RenewToken => {
+                        tokens_refused += 1;
+                        within(waits.next().filter(|_| tokens_refused < options.token_tries_max), waited, options.budget)
+                    }
+                    Advice::ReadBack | Advice::Split | Advice::StopForQuota | Advice::GiveUp => None,
                 };
                 let Some(wait) = wait else { return Err(error) };
                 tracing::debug!(call = request.name, wait_ms = wait.as_millis(), %error, "call failed, trying again");
                 waited += wait;
-                sleep(wait).await;
+                tokio::select! {
+                    () = sleep(wait) => {}
+                    () = pace.stopped() => return Err(CallError::Stopped),
+                }
             }
         }
         .boxed()
@@ -145,6 +177,10 @@ mod tests {
         CallError::Unanswered(TransportError { reach: Reach::Unknown, message: "gone".into() })
     }
 
+    fn unavailable() -> Refusal {
+        Refusal { status: 503, code: String::new(), message: String::new(), class: Class::Transient, wait: None, request_id: None }
+    }
+
     fn refused(class: Class) -> CallError {
         refused_for(class, Duration::from_secs(20))
     }
@@ -168,7 +204,8 @@ mod tests {
         let mut request = Request::get("x", "/x");
         request.replay = replay;
         let begun = Instant::now();
-        let _ = RetryLayer(RetryOptions::default()).layer(failing).oneshot(request).await;
+        let pace = Pace::new(crate::PaceOptions::default());
+        let _ = RetryLayer(RetryOptions::default(), pace).layer(failing).oneshot(request).await;
         (count.load(Ordering::Relaxed), begun.elapsed())
     }
 
@@ -191,6 +228,19 @@ mod tests {
     async fn being_too_fast_has_a_budget_of_its_own() {
         let (tries, took) = tries(refused(Class::Throttled), Replay::Safe, Duration::ZERO).await;
         assert_eq!((tries, took), (31, Duration::from_secs(600)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_wait_is_cut_to_the_budget_and_a_token_gets_a_few_tries() {
+        let long = Refusal { wait: Some(Duration::from_secs(900)), class: Class::Transient, ..unavailable() };
+        assert_eq!(tries(long.into(), Replay::Safe, Duration::ZERO).await, (2, Duration::from_secs(60)));
+        assert_eq!(tries(refused(Class::Auth), Replay::Unsafe, Duration::ZERO).await.0, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_fast_without_a_time_waits_longer_each_time() {
+        let error = Refusal { wait: None, class: Class::Throttled, ..unavailable() };
+        assert_eq!(tries(error.into(), Replay::Safe, Duration::ZERO).await, (7, Duration::from_secs(5 + 10 + 20 + 40 + 80 + 160)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use planner::{
     reference::{
         AliasRef, CompanyRef, OwnerRef, alias, company, is_closed_lead, is_qualified, is_sales_user, origin, owner, primary_contact,
     },
-    role::connection,
+    role::{Kind, RoleTexts, connection},
 };
 use serde_json::{Map, Value};
 use store::{
@@ -29,11 +29,11 @@ use crate::{
     dynamics::FeedPage,
     error::SyncError,
     prepare::{Prepared, TablePlan},
-    push::{PARENT_MISSING, desired_of},
+    push::{PARENT_MISSING, all_role_names, desired_of},
 };
 
 /// Facts that hold the administrator of a team.
-const TEAM_FACT: &str = "team/";
+pub(super) const TEAM_FACT: &str = "team/";
 
 /// What applying pages needs besides the state.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ pub struct Context<'a> {
 struct Known {
     links: BTreeMap<Guid, Link>,
     outbox: BTreeMap<Guid, Outbox>,
-    users: BTreeMap<Guid, Link>,
+    /// Of owners and accounts.
+    parents: BTreeMap<RecordId, Link>,
     aliases: BTreeMap<RecordId, Alias>,
     /// Leads that contacts came from.
     origins: BTreeMap<Guid, Link>,
@@ -78,11 +79,16 @@ impl<'a> Context<'a> {
         Ok(Self { bridge, prepared, teams, rereading: false, climbed: BTreeMap::new() })
     }
 
-    /// Applies a page: rows first, then deletions.
-    pub(super) async fn apply_page(&mut self, table: Table, plan: &TablePlan, page: &FeedPage, mark_seen: bool) -> Result<(), SyncError> {
+    /// Teams that have an administrator, as far as is known.
+    pub(super) fn administered_teams(&self) -> Vec<Guid> {
+        self.teams.iter().filter(|(_, administrator)| administrator.is_some()).map(|(team, _)| *team).collect()
+    }
+
+    /// Applies a page: rows first, then deletions. A row that could not be read is asked for again by its id, until it can be or is gone.
+    pub(super) async fn apply_page(&mut self, table: Table, plan: &TablePlan, page: &FeedPage) -> Result<(), SyncError> {
         let mut batch = Batch::new();
-        if mark_seen {
-            self.mark_seen(plan, &page.rows, &mut batch);
+        for id in page.unreadable.iter().flatten() {
+            batch.put(&Refetch { record: RecordId::new(table, *id) });
         }
         match table {
             Table::Team => self.apply_teams(plan, &page.rows, &mut batch).await?,
@@ -146,13 +152,22 @@ impl<'a> Context<'a> {
     }
 
     async fn apply_role_names(&mut self, plan: &TablePlan, rows: &[Map<String, Value>], batch: &mut Batch) -> Result<(), SyncError> {
+        let before: BTreeMap<Guid, String> = all_role_names(self.bridge).await?.into_iter().collect();
+        let mut after = before.clone();
         for row in rows.iter().map(Row) {
             let Some(id) = row.guid(&plan.table.primary_id) else { continue };
-            let role = RoleName { id, name: row.text("name").unwrap_or_default().to_owned() };
-            if self.bridge.store.read_one::<RoleName>(role.key()).await?.as_ref() != Some(&role) {
-                dirty_by(self.bridge, SourceBy::Role, id).await?;
-                batch.put(&role);
-            }
+            let name = row.text("name").unwrap_or_default().to_owned();
+            batch.put(&RoleName { id, name: name.clone() });
+            after.insert(id, name);
+        }
+        self.dirty_by_texts(before, after).await
+    }
+
+    /// The text of a role depends on the names of all: whatever has another text now is derived again.
+    pub(super) async fn dirty_by_texts(&self, before: BTreeMap<Guid, String>, after: BTreeMap<Guid, String>) -> Result<(), SyncError> {
+        let (before, after) = (RoleTexts::new(before), RoleTexts::new(after));
+        for role in after.changed_since(&before) {
+            dirty_by(self.bridge, SourceBy::Role, role).await?;
         }
         Ok(())
     }
@@ -164,7 +179,12 @@ impl<'a> Context<'a> {
         for ((id, row), known) in rows.into_iter().zip(known) {
             let source = connection(row).map(|read| RoleSource {
                 id,
-                kind: if read.is_mirror { SourceKind::Mirror } else { SourceKind::Connection },
+                kind: match read.kind {
+                    Kind::Connection => SourceKind::Connection,
+                    Kind::Mirror => SourceKind::Mirror,
+                    Kind::Inactive => SourceKind::Inactive,
+                    Kind::Primary => SourceKind::Primary,
+                },
                 opportunity: read.opportunity,
                 contact: read.contact,
                 role: read.role,
@@ -225,9 +245,11 @@ impl<'a> Context<'a> {
         let object = table.object().unwrap_or(Object::Lead);
         let keys: Vec<_> = rows.keys().map(|id| Outbox::key_of(object, *id, "")).collect();
         let outbox = store.read::<Outbox>(&keys).await?.into_iter().flatten().map(|entry| (entry.record.id, entry)).collect();
-        let owners: BTreeSet<Guid> = rows.values().filter_map(|row| self.owner_of(*row).0).collect();
-        let keys: Vec<_> = owners.iter().map(|id| record_key(RecordId::new(Table::SystemUser, *id))).collect();
-        let users = store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();
+        let owners = rows.values().filter_map(|row| self.owner_of(*row).0).map(|id| RecordId::new(Table::SystemUser, id));
+        let accounts = rows.values().filter_map(|row| self.account_of(table, *row)).map(|id| RecordId::new(Table::Account, id));
+        let parents: BTreeSet<RecordId> = owners.chain(accounts).collect();
+        let keys: Vec<_> = parents.iter().map(|record| record_key(*record)).collect();
+        let parents = store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record, link)).collect();
         let leads: BTreeSet<RecordId> =
             rows.values().filter_map(|row| origin(table, *row)).map(|lead| RecordId::new(Table::Lead, lead)).collect();
         let keys: Vec<_> = leads.iter().map(|lead| record_key(*lead)).collect();
@@ -235,7 +257,7 @@ impl<'a> Context<'a> {
         let keys: Vec<_> =
             rows.keys().map(|id| Alias::key_of(RecordId::new(table, *id))).chain(leads.iter().map(|lead| Alias::key_of(*lead))).collect();
         let aliases = store.read::<Alias>(&keys).await?.into_iter().flatten().map(|alias| (alias.alias, alias)).collect();
-        Ok(Known { links, outbox, users, aliases, origins })
+        Ok(Known { links, outbox, parents, aliases, origins })
     }
 
     /// The user that owns a row, and the team through which it does.
@@ -244,6 +266,15 @@ impl<'a> Context<'a> {
             OwnerRef::User(user) => (Some(user), None),
             OwnerRef::Team(team) => (self.teams.get(&team).copied().flatten(), Some(team)),
             OwnerRef::Nobody => (None, None),
+        }
+    }
+
+    /// The account that a row belongs to, as far as is known without reading others.
+    fn account_of(&self, table: Table, row: Row<'_>) -> Option<Guid> {
+        match company(table, row) {
+            CompanyRef::Account(account) => Some(account),
+            CompanyRef::ViaContact(contact) => self.climbed.get(&contact).copied().flatten(),
+            CompanyRef::None => None,
         }
     }
 
@@ -274,7 +305,7 @@ impl<'a> Context<'a> {
             batch.put(&Dependent { parent: RecordId::new(Table::Team, team), child: record });
         }
         if let Some(owner) = owner {
-            self.want_user(owner, &mut known.users, batch);
+            self.want(RecordId::new(Table::SystemUser, owner), &mut known.parents, batch);
         }
         let company = match company(table, row) {
             CompanyRef::Account(account) => Some(Some(account)),
@@ -295,6 +326,12 @@ impl<'a> Context<'a> {
         if before.as_ref() != Some(&link) {
             batch.put(&link);
         }
+        // A merged account is a company only where something still belongs to it.
+        if let Some(account) = company.map(|account| RecordId::new(Table::Account, account))
+            && known.parents.get(&account).is_some_and(|link| link.flags.has(LinkFlags::DORMANT))
+        {
+            self.want(account, &mut known.parents, batch);
+        }
         let dormant = link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED);
         let key = Outbox::key_of(table.object().unwrap_or(Object::Lead), record.id, "");
         if dormant && !link.is_confirmed() {
@@ -303,20 +340,22 @@ impl<'a> Context<'a> {
             }
             return Ok(());
         }
-        self.queue(record, row, &mut link, entry, owner, company, batch)
+        let changed = before.is_some_and(|before| before.flags != link.flags);
+        self.queue(row, &mut link, changed, entry, owner, company, batch)
     }
 
     #[allow(clippy::too_many_arguments)] // as above
     fn queue(
         &self,
-        record: RecordId,
         row: Row<'_>,
         link: &mut Link,
+        changed: bool,
         entry: Option<Outbox>,
         owner: Option<Guid>,
         company: Option<Guid>,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
+        let record = link.record;
         let (map, key) = (self.prepared.map(record.table)?, self.prepared.key);
         let mapped = map.map(row);
         if !mapped.cut.is_empty() || !mapped.lost.is_empty() {
@@ -332,9 +371,8 @@ impl<'a> Context<'a> {
         let send_name = record.table == Table::Lead && self.bridge.options.policy.send_company_name;
         let company_name = row.text("companyname").filter(|_| send_name).map(str::to_owned);
         let desired = Desired::new(mapped, owner, company, company_name);
-        if link.is_confirmed()
-            && let Some(entry) = entry.as_ref().filter(|entry| entry.body.state == OutboxState::Ready)
-        {
+        // What was ready to be sent may have arrived, also where nothing is confirmed yet.
+        if let Some(entry) = entry.as_ref().filter(|entry| entry.body.state == OutboxState::Ready) {
             let before = Fingerprints::read(&link.confirmed);
             let after = doubted(map, &desired_of(entry)?, &desired, &before, key);
             if after != before {
@@ -354,8 +392,18 @@ impl<'a> Context<'a> {
         match (unsent, entry) {
             (false, None) => {}
             (false, Some(entry)) => batch.remove::<Outbox>(entry.key()),
-            // The same again changes nothing: what is held stays held, what waits goes on waiting.
-            (true, Some(entry)) if entry.body.desired == written => {}
+            // The same again changes nothing: what waits goes on waiting, and what is held stays held, unless it is another thing now: a
+            // lead that was closed.
+            (true, Some(mut entry)) if entry.body.desired == written => {
+                if let OutboxState::Held { code, retry_at, .. } = &mut entry.body.state
+                    && code != PARENT_MISSING
+                    && changed
+                    && *retry_at > self.bridge.clock.now()
+                {
+                    *retry_at = self.bridge.clock.now();
+                    batch.put(&entry);
+                }
+            }
             (true, entry) => {
                 let mut fresh = Outbox::ready(map.object, record, String::new(), written, self.bridge.clock.now());
                 // How long something waits isn't counted anew when its row changes.
@@ -374,7 +422,7 @@ impl<'a> Context<'a> {
         link.flags = link
             .flags
             .with(LinkFlags::GONE, false)
-            .with(LinkFlags::DORMANT, table == Table::SystemUser && !is_sales_user(row))
+            .with(LinkFlags::DORMANT, is_dormant(table, row))
             .with(LinkFlags::CLOSED, is_closed_lead(table, row))
             .with(LinkFlags::QUALIFIED, table == Table::Lead && is_qualified(row));
         if !link.flags.has(LinkFlags::CLOSED) {
@@ -415,9 +463,8 @@ impl<'a> Context<'a> {
     }
 
     /// What something in scope refers to is in scope too: a user outside the filter is sent when it owns something.
-    fn want_user(&self, user: Guid, users: &mut BTreeMap<Guid, Link>, batch: &mut Batch) {
-        let record = RecordId::new(Table::SystemUser, user);
-        let link = users.entry(user).or_insert_with(|| Link::new(record));
+    fn want(&self, record: RecordId, parents: &mut BTreeMap<RecordId, Link>, batch: &mut Batch) {
+        let link = parents.entry(record).or_insert_with(|| Link::new(record));
         if link.flags.has(LinkFlags::WANTED) {
             return;
         }
@@ -445,6 +492,15 @@ impl<'a> Context<'a> {
             self.change_source(known, source, batch);
         }
         Ok(())
+    }
+}
+
+/// Whether a row becomes a record only when something refers to it: a user who is no sales person, an account merged into another.
+fn is_dormant(table: Table, row: Row<'_>) -> bool {
+    match table {
+        Table::SystemUser => !is_sales_user(row),
+        Table::Account => matches!(alias(table, row), Some(AliasRef::Merged(_))),
+        Table::Team | Table::ConnectionRole | Table::Lead | Table::Contact | Table::Opportunity | Table::Connection => false,
     }
 }
 

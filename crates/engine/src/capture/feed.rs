@@ -7,6 +7,7 @@ use base::{
     time::{earlier, whole_seconds},
 };
 use serde::{Deserialize, Serialize};
+use wire::{CallError, Class};
 use store::{
     Batch, Record, StoreExt,
     record::{Cursor, Seen},
@@ -47,19 +48,29 @@ pub(super) async fn read(context: &mut Context<'_>, table: Table) -> Result<(), 
     let before = context.bridge.store.read_one::<Cursor>(table.name().into()).await?;
     let position = before.as_ref().and_then(|cursor| serde_json::from_value::<Position>(cursor.position.clone()).ok());
     let position = position.filter(|position| position.hash == plan.hash);
-    let mut walk = Walk { table, plan, before: before.clone(), mode: CaptureMode::Full, latest: None, plain: false };
+    // Without a cursor an earlier walk may have been cut off: what it saved may be gone by now.
+    let find_gone = before.is_some() || gone::knows_any(context.bridge, table).await?;
+    let mut walk = Walk { table, plan, before: before.clone(), mode: CaptureMode::Full, latest: None, plain: false, pages: 0 };
     match position {
-        Some(Position { delta: Some(link), plain, .. }) => match walk.changes(context, link, plain).await {
-            Ok(()) => Ok(()),
-            Err(SyncError::Side { error, .. }) if dataverse::is_expired_delta(&error) => {
-                tracing::warn!(table = table.name(), "the delta token has expired; everything is read anew, and only differences are sent");
-                walk.everything(context, true).await
+        Some(Position { delta: Some(link), plain, .. }) if plan.table.tracked => match walk.changes(context, link, plain).await {
+            Err(SyncError::Side { error, .. }) if is_useless_link(&error) => {
+                let text = format!("the delta link of {table} is no longer taken; all of it is read anew, and only differences are sent");
+                tracing::warn!(%error, "{text}");
+                context.bridge.count(|summary| summary.warn(text));
+                walk.everything(context, find_gone).await
             }
-            Err(error) => Err(error),
+            outcome => outcome,
         },
         Some(Position { watermark: Some(mark), .. }) if plan.table.columns.contains_key("modifiedon") => walk.since(context, &mark).await,
-        Some(_) | None => walk.everything(context, before.is_some()).await,
+        Some(_) | None => walk.everything(context, find_gone).await,
     }
+}
+
+/// Whether a saved link leads nowhere any more: it has expired (Microsoft documents one code), can't be read (Microsoft documents none),
+/// is another environment's, or its table is no longer tracked. Everything is read anew then, which at worst costs time.
+fn is_useless_link(error: &CallError) -> bool {
+    let refused = matches!(error.class(), Some(Class::Bug | Class::Record | Class::Missing | Class::Split));
+    refused || dataverse::is_expired_delta(error) || dataverse::is_not_tracked(error) || matches!(error, CallError::Unwritable(_))
 }
 
 /// One reading of one table.
@@ -72,17 +83,16 @@ struct Walk<'a> {
     latest: Option<String>,
     /// Whether pages are asked for without annotations.
     plain: bool,
+    /// Pages met in the listing under way.
+    pages: u32,
 }
 
 impl Walk<'_> {
-    /// Reads all rows. With `find_gone`, what is linked and not met has been deleted.
+    /// Reads all rows. With `find_gone`, what is known and isn't there any more has been deleted.
     async fn everything(&mut self, context: &mut Context<'_>, find_gone: bool) -> Result<(), SyncError> {
         let begun = context.bridge.clock.now();
         self.mode = CaptureMode::Full;
         self.plain = false;
-        if find_gone {
-            gone::forget_seen(context, self.table).await?;
-        }
         let tracked = self.plan.table.tracked;
         let first = context.bridge.dynamics.feed(&self.plan.table, Feed::All { select: &self.select(tracked), track: tracked }).await;
         let first = match first {
@@ -95,28 +105,28 @@ impl Walk<'_> {
         if !tracked {
             return self.untracked_from(context, first, find_gone).await;
         }
-        let delta = match self.pages(context, first, find_gone).await? {
+        let delta = match self.pages(context, first).await? {
             Some(delta) => delta,
-            None => self.without_annotations(context, find_gone).await?,
+            None => self.without_annotations(context).await?,
         };
-        // The token is stamped when the last page is made: a row changed after its own page was read may be in no delta.
-        let hole = earlier(begun, OVERLAP);
-        let plain = std::mem::take(&mut self.plain);
-        self.modified_since(context, &whole_seconds(hole), find_gone).await?;
-        self.plain = plain;
-        if find_gone {
-            gone::handle_unseen(context, self.table).await?;
+        // The token is stamped when the last page is made: a row changed or deleted after its own page was read may be in no delta. Its
+        // clock may also be behind ours.
+        let begun = self.latest.as_deref().and_then(|latest| latest.parse().ok()).map_or(begun, |latest: Timestamp| latest.min(begun));
+        let (plain, pages) = (std::mem::take(&mut self.plain), self.pages);
+        self.modified_since(context, &whole_seconds(earlier(begun, OVERLAP))).await?;
+        if find_gone || pages > 1 {
+            self.sweep(context).await?;
         }
-        self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain: self.plain, watermark: None }).await
+        self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain, watermark: None }).await
     }
 
     /// Some servers leave the delta link out when annotations are asked for: the same again without, through typed columns.
-    async fn without_annotations(&mut self, context: &mut Context<'_>, mark_seen: bool) -> Result<String, SyncError> {
+    async fn without_annotations(&mut self, context: &mut Context<'_>) -> Result<String, SyncError> {
         self.plain = true;
         let feed = Feed::AllPlain { select: &self.select(true) };
         let first =
             context.bridge.dynamics.feed(&self.plan.table, feed).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
-        self.pages(context, first, mark_seen).await?.ok_or_else(|| {
+        self.pages(context, first).await?.ok_or_else(|| {
             let text = format!("the last page of {} has no delta link", self.table);
             SyncError::of_call(Side::Dynamics, wire::CallError::Garbled(text))
         })
@@ -130,7 +140,7 @@ impl Walk<'_> {
         let first =
             context.bridge.dynamics.feed(&self.plan.table, feed).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
         // Without a new link the old one stays good: the same changes come again and are found to be known.
-        let delta = self.pages(context, first, false).await?.unwrap_or(link);
+        let delta = self.pages(context, first).await?.unwrap_or(link);
         self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain: self.plain, watermark: None }).await
     }
 
@@ -145,9 +155,9 @@ impl Walk<'_> {
     async fn untracked_from(&mut self, context: &mut Context<'_>, first: FeedPage, find_gone: bool) -> Result<(), SyncError> {
         self.warn_untracked(context);
         let begun = context.bridge.clock.now();
-        self.pages(context, first, find_gone).await?;
+        self.pages(context, first).await?;
         if find_gone {
-            gone::handle_unseen(context, self.table).await?;
+            self.sweep(context).await?;
         }
         // Never later than the beginning: a row changed after its page was read may have an earlier date than the last page's rows.
         let begun = whole_seconds(begun);
@@ -161,50 +171,55 @@ impl Walk<'_> {
         self.mode = CaptureMode::Watermark;
         self.latest = Some(mark.to_owned());
         let from = mark.parse::<Timestamp>().map_or_else(|_| mark.to_owned(), |mark| whole_seconds(earlier(mark, OVERLAP)));
-        self.modified_since(context, &from, false).await?;
-        gone::forget_seen(context, self.table).await?;
-        let feed = Feed::Ids;
-        let first =
-            context.bridge.dynamics.feed(&self.plan.table, feed).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
-        let mut page = first;
-        loop {
-            let mut batch = Batch::new();
-            context.mark_seen(self.plan, &page.rows, &mut batch);
-            context.bridge.commit(batch).await?;
-            let Some(next) = page.next.take() else { break };
-            page = context
-                .bridge
-                .dynamics
-                .feed(&self.plan.table, Feed::Next { link: &next, track: false, annotated: false })
-                .await
-                .map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
-        }
-        gone::handle_unseen(context, self.table).await?;
+        self.modified_since(context, &from).await?;
+        self.sweep(context).await?;
         self.save(context, Position { hash: self.plan.hash.clone(), delta: None, plain: false, watermark: self.latest.clone() }).await
     }
 
-    async fn modified_since(&mut self, context: &mut Context<'_>, from: &str, mark_seen: bool) -> Result<(), SyncError> {
+    /// Reads the ids of all rows; what is known and not among them has been deleted.
+    async fn sweep(&self, context: &mut Context<'_>) -> Result<(), SyncError> {
+        let bridge = context.bridge;
+        let dynamics = |error| SyncError::of_call(Side::Dynamics, error);
+        gone::forget_seen(context, self.table).await?;
+        let mut page = bridge.dynamics.feed(&self.plan.table, Feed::Ids).await.map_err(dynamics)?;
+        // Rows without a readable id can't be told from deleted ones.
+        let mut whole = true;
+        loop {
+            whole &= page.unreadable.is_empty();
+            let mut batch = Batch::new();
+            context.mark_seen(self.plan, &page.rows, &mut batch);
+            bridge.commit(batch).await?;
+            let Some(next) = page.next.take() else { break };
+            let feed = Feed::Next { link: &next, track: false, annotated: false };
+            let following = bridge.dynamics.feed(&self.plan.table, feed).await.map_err(dynamics)?;
+            following.comes_after(&next, &self.plan.table).map_err(dynamics)?;
+            page = following;
+        }
+        if whole {
+            gone::handle_unseen(context, self.table).await?;
+        }
+        Ok(())
+    }
+
+    async fn modified_since(&mut self, context: &mut Context<'_>, from: &str) -> Result<(), SyncError> {
         if !self.plan.table.columns.contains_key("modifiedon") {
             return Ok(());
         }
         let feed = Feed::ModifiedSince { select: &self.select(false), from };
         let first =
             context.bridge.dynamics.feed(&self.plan.table, feed).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
-        self.pages(context, first, mark_seen).await.map(drop)
+        self.pages(context, first).await.map(drop)
     }
 
     /// Applies a page and all that follow it; gives the delta link of the last one. The next page is fetched while one is applied.
-    async fn pages(&mut self, context: &mut Context<'_>, first: FeedPage, mark_seen: bool) -> Result<Option<String>, SyncError> {
+    async fn pages(&mut self, context: &mut Context<'_>, first: FeedPage) -> Result<Option<String>, SyncError> {
         let bridge = context.bridge;
+        let dynamics = |error| SyncError::of_call(Side::Dynamics, error);
         let mut page = first;
         let mut rows = 0;
-        let mut last_link: Option<String> = None;
+        self.pages = 0;
         loop {
             let next = page.next.take();
-            if next.is_some() && next == last_link {
-                let text = format!("the next link of {} repeats itself", self.table);
-                return Err(SyncError::of_call(Side::Dynamics, wire::CallError::Garbled(text)));
-            }
             let ahead = async {
                 match &next {
                     Some(link) => {
@@ -214,18 +229,19 @@ impl Walk<'_> {
                     None => Ok(None),
                 }
             };
-            let (applied, following) = futures::join!(context.apply_page(self.table, self.plan, &page, mark_seen), ahead);
+            let (applied, following) = futures::join!(context.apply_page(self.table, self.plan, &page), ahead);
             applied?;
             rows += page.rows.len() as u64;
+            self.pages += 1;
             self.count(bridge, &page, rows);
-            match following.map_err(|error| SyncError::of_call(Side::Dynamics, error))? {
-                Some(following) => {
+            match (following.map_err(dynamics)?, next) {
+                (Some(following), Some(next)) => {
+                    following.comes_after(&next, &self.plan.table).map_err(dynamics)?;
                     let tracked = page.tracked;
                     page = following;
                     page.tracked = tracked;
-                    last_link = next;
                 }
-                None => return Ok(page.delta),
+                (_, _) => return Ok(page.delta),
             }
         }
     }
@@ -243,7 +259,7 @@ impl Walk<'_> {
             line.mode = self.mode;
             line.rows += page.rows.len() as u64;
             line.deleted += page.deleted.len() as u64;
-            line.unreadable += page.unreadable;
+            line.unreadable += page.unreadable.len() as u64;
         });
         bridge.progress.tell(Step::Captured { table: self.table, rows });
     }

@@ -1,17 +1,24 @@
 //! Rows that Dynamics has deleted: told by the feed, or found by their absence from a full list.
 
+use std::collections::BTreeMap;
+
 use base::{Guid, RecordId, Table};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        DirtyRoles, Link, LinkFlags, Outbox, RoleName, RoleSource, Seen,
+        DirtyRoles, Fact, Link, LinkFlags, Outbox, RoleName, RoleSource, Seen, SourceKind,
         link::links_of,
         record_key,
         role::{SourceBy, SourceIndex},
     },
 };
 
-use crate::{bridge::Bridge, capture::Context, error::SyncError};
+use crate::{
+    bridge::Bridge,
+    capture::{Context, apply::TEAM_FACT},
+    error::SyncError,
+    push::all_role_names,
+};
 
 /// What people are told when a record that Marketo has was deleted in Dynamics.
 const STAYS: &str = "records were deleted in Dynamics; their sales persons, companies, people and opportunities stay in Marketo, because this \
@@ -35,14 +42,40 @@ pub(super) async fn forget_seen(context: &Context<'_>, table: Table) -> Result<(
     }
 }
 
+/// Whether the state holds anything that came from rows of a table.
+pub(super) async fn knows_any(bridge: &Bridge, table: Table) -> Result<bool, SyncError> {
+    let store = &bridge.store;
+    Ok(match table {
+        Table::Connection => !store.list::<RoleSource>(&[], None, 1).await?.is_empty(),
+        Table::ConnectionRole => !store.list::<RoleName>(&[], None, 1).await?.is_empty(),
+        Table::Team => !store.list::<Fact>(TEAM_FACT.as_bytes(), None, 1).await?.is_empty(),
+        Table::SystemUser | Table::Account | Table::Lead | Table::Contact | Table::Opportunity => {
+            !store.list::<Link>(&links_of(table), None, 1).await?.is_empty()
+        }
+    })
+}
+
 /// Treats as deleted what is known of a table and was not met.
 pub(super) async fn handle_unseen(context: &mut Context<'_>, table: Table) -> Result<(), SyncError> {
-    if table == Table::Connection {
-        unseen_connections(context).await?;
-    } else {
-        unseen_links(context, table).await?;
+    match table {
+        Table::Connection => unseen_connections(context).await?,
+        Table::ConnectionRole => unseen_role_names(context).await?,
+        Table::Team => unseen_teams(context).await?,
+        Table::SystemUser | Table::Account | Table::Lead | Table::Contact | Table::Opportunity => unseen_links(context, table).await?,
     }
     forget_seen(context, table).await
+}
+
+/// Those of `ids` that the sweep under way has not met, as deleted.
+async fn unseen(context: &mut Context<'_>, table: Table, ids: Vec<Guid>) -> Result<(), SyncError> {
+    let keys: Vec<_> = ids.iter().map(|id| record_key(RecordId::new(table, *id))).collect();
+    let seen = context.bridge.store.read::<Seen>(&keys).await?;
+    let absent: Vec<Guid> = ids.into_iter().zip(seen).filter(|(_, seen)| seen.is_none()).map(|(id, _)| id).collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    context.bridge.count(|summary| summary.captured(table).deleted += absent.len() as u64);
+    context.apply_deleted(table, &absent).await
 }
 
 async fn unseen_links(context: &mut Context<'_>, table: Table) -> Result<(), SyncError> {
@@ -51,14 +84,8 @@ async fn unseen_links(context: &mut Context<'_>, table: Table) -> Result<(), Syn
         let links = context.bridge.store.list::<Link>(&links_of(table), after.as_deref(), PAGE).await?;
         let Some(last) = links.last() else { return Ok(()) };
         after = Some(last.key());
-        let keys: Vec<_> = links.iter().map(|link| record_key(link.record)).collect();
-        let seen = context.bridge.store.read::<Seen>(&keys).await?;
-        let absent = links.iter().zip(seen).filter(|(link, seen)| seen.is_none() && !link.flags.has(LinkFlags::GONE));
-        let absent: Vec<Guid> = absent.map(|(link, _)| link.record.id).collect();
-        if !absent.is_empty() {
-            context.bridge.count(|summary| summary.captured(table).deleted += absent.len() as u64);
-            context.apply_deleted(table, &absent).await?;
-        }
+        let ids = links.iter().filter(|link| !link.flags.has(LinkFlags::GONE)).map(|link| link.record.id).collect();
+        unseen(context, table, ids).await?;
     }
 }
 
@@ -68,15 +95,25 @@ async fn unseen_connections(context: &mut Context<'_>) -> Result<(), SyncError> 
         let sources = context.bridge.store.list::<RoleSource>(&[], after.as_deref(), PAGE).await?;
         let Some(last) = sources.last() else { return Ok(()) };
         after = Some(last.key());
-        let connections: Vec<&RoleSource> = sources.iter().filter(|source| source.kind != store::record::SourceKind::Primary).collect();
-        let keys: Vec<_> = connections.iter().map(|source| record_key(RecordId::new(Table::Connection, source.id))).collect();
-        let seen = context.bridge.store.read::<Seen>(&keys).await?;
-        let absent: Vec<Guid> = connections.iter().zip(seen).filter(|(_, seen)| seen.is_none()).map(|(source, _)| source.id).collect();
-        if !absent.is_empty() {
-            context.bridge.count(|summary| summary.captured(Table::Connection).deleted += absent.len() as u64);
-            context.apply_deleted(Table::Connection, &absent).await?;
-        }
+        let ids = sources.iter().filter(|source| source.kind != SourceKind::Primary).map(|source| source.id).collect();
+        unseen(context, Table::Connection, ids).await?;
     }
+}
+
+async fn unseen_role_names(context: &mut Context<'_>) -> Result<(), SyncError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let names = context.bridge.store.list::<RoleName>(&[], after.as_deref(), PAGE).await?;
+        let Some(last) = names.last() else { return Ok(()) };
+        after = Some(last.key());
+        let ids = names.iter().map(|name| name.id).collect();
+        unseen(context, Table::ConnectionRole, ids).await?;
+    }
+}
+
+async fn unseen_teams(context: &mut Context<'_>) -> Result<(), SyncError> {
+    let administered = context.administered_teams();
+    unseen(context, Table::Team, administered).await
 }
 
 impl Context<'_> {
@@ -86,10 +123,13 @@ impl Context<'_> {
         match table {
             Table::Connection => self.remove_sources(ids, &mut batch).await?,
             Table::ConnectionRole => {
+                let before: BTreeMap<Guid, String> = all_role_names(self.bridge).await?.into_iter().collect();
+                let mut after = before.clone();
                 for id in ids {
                     batch.remove::<RoleName>(id.to_bytes().to_vec());
-                    dirty_by(self.bridge, SourceBy::Role, *id).await?;
+                    after.remove(id);
                 }
+                self.dirty_by_texts(before, after).await?;
             }
             Table::Team => {
                 for id in ids {

@@ -15,7 +15,11 @@ use store::{
     record::{Link, LinkFlags, Outbox, OutboxState, Refetch, record_key},
 };
 
-use crate::{bridge::Bridge, error::SyncError};
+use crate::{
+    bridge::Bridge,
+    error::SyncError,
+    push::{absent::says_so, outcome::Failure},
+};
 
 /// How long a held record rests before it is tried again by itself.
 pub(super) const HELD_REST: Duration = Duration::from_secs(24 * 3600);
@@ -25,6 +29,9 @@ const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Held records tried again by themselves in one cycle, for each object.
 const RETRIES_MAX: usize = 300;
+
+/// In how many cycles a record is tried whose refusal may pass by itself.
+pub(super) const TRIES_MAX: u32 = 3;
 
 /// The code of a record that has waited too long; it costs no call to look again, so that it is looked at in every cycle.
 pub(crate) const PARENT_MISSING: &str = "parent-missing";
@@ -116,23 +123,41 @@ pub(super) fn parents(desired: &Desired) -> impl Iterator<Item = RecordId> {
     owner.into_iter().chain(company)
 }
 
-/// Marketo doesn't know something that a record refers to, although it had confirmed it: what the record refers to is read and sent again,
-/// and the record waits for it. Gives the record as it is to be saved.
-pub(super) async fn parents_gone(
+/// What becomes of a record that Marketo refused: it waits for what it refers to and Marketo has `lost`, which is sent again; or is tried
+/// again in the next cycle, a few times, where the refusal may pass by itself; or is held.
+pub(super) async fn refuse(
     bridge: &Bridge,
     entry: &Outbox,
-    desired: &Desired,
+    failure: &Failure,
+    lost: Vec<RecordId>,
     now: Timestamp,
     batch: &mut Batch,
-) -> Result<Outbox, SyncError> {
-    let mut entry = entry.clone();
-    entry.body.attempts += 1;
-    for parent in parents(desired) {
-        forget_confirmed(bridge, parent, batch).await?;
-        entry.body.state = OutboxState::Waiting { on: parent };
-        entry.body.since = now;
+) -> Result<(), SyncError> {
+    let mut again = entry.clone();
+    match lost.first().filter(|_| entry.body.attempts < TRIES_MAX) {
+        Some(first) => {
+            again.body.attempts += 1;
+            again.body.state = OutboxState::Waiting { on: *first };
+            again.body.since = now;
+            for parent in &lost {
+                forget_confirmed(bridge, *parent, batch).await?;
+            }
+        }
+        None => again = again_or_hold(entry, failure, now),
     }
-    Ok(entry)
+    batch.put(&again);
+    Ok(())
+}
+
+/// A refused record is tried again in the next cycle, a few times, where the refusal may pass by itself; else it is held.
+pub(super) fn again_or_hold(entry: &Outbox, failure: &Failure, now: Timestamp) -> Outbox {
+    let mut again = entry.clone();
+    again.body.attempts += 1;
+    if again.body.attempts < TRIES_MAX && (!failure.lasting || says_so(&failure.code)) {
+        again.body.state = OutboxState::Ready;
+        return again;
+    }
+    hold(entry, &*failure.code, &*failure.message, now)
 }
 
 /// A record that Marketo no longer has: it counts as unsent, and is read and sent again in the next cycle.

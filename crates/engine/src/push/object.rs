@@ -1,9 +1,12 @@
 //! Sales persons, companies and opportunities: written by their own key, created or updated in one call.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use base::{Guid, Object, Table, Timestamp};
-use futures::FutureExt;
+use base::{Guid, Object, RecordId, Table};
+use futures::{FutureExt, future::BoxFuture};
 use planner::{
     Desired, FieldMap, Fingerprints,
     diff::{Change, Known, change, change_with_fill, needs_current},
@@ -19,20 +22,20 @@ use store::{
 use crate::{
     bridge::Bridge,
     error::{Side, SyncError},
-    marketo::{SyncMode, Verdict, key_field},
+    marketo::{SyncMode, key_field},
     prepare::Prepared,
     progress::Step,
     push::{
+        absent::{absent, may_be_a_parents_fault},
+        email::Emails,
         flight::Flight,
-        gate::{Gate, Links, desired_of, hold, next_page, parents, parents_gone, reference},
-        outcome::{Whole, judge},
+        gate::{Gate, Links, desired_of, hold, next_page, parents, reference, refuse},
+        outcome::Breaker,
+        pieces::{Fate, Sent, send},
         role::forget_roles,
         spelling::Spellings,
     },
 };
-
-/// In how many cycles what a record refers to is sent again, before the record is held.
-const PARENT_TRIES_MAX: u32 = 3;
 
 /// One record on its way.
 #[derive(Debug, Clone)]
@@ -41,15 +44,6 @@ struct Sendable {
     link: Link,
     change: Change,
     record: Map<String, Value>,
-}
-
-/// What came of one record.
-type Outcome = (Sendable, Result<Verdict, (String, String)>);
-
-/// A batch that was answered, or why nothing more can be sent.
-struct Answered {
-    outcomes: Vec<Outcome>,
-    stop: Option<SyncError>,
 }
 
 /// Sends an object's outbox.
@@ -66,10 +60,16 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, object: Object) -
         gate: Gate::new(bridge, prepared.retry_held),
         spellings: Spellings::load(bridge, object, key_field(object)).await?,
         packer: Packer::new(RECORDS_MAX),
+        breaker: Arc::default(),
+        emails: Emails::default(),
         done: 0,
         total,
     };
-    pusher.run().await
+    pusher.run().await?;
+    if pusher.emails.some_refused() {
+        pusher.run().await?;
+    }
+    pusher.emails.read_back(bridge).await
 }
 
 struct Pusher<'a> {
@@ -80,11 +80,13 @@ struct Pusher<'a> {
     gate: Gate<'a>,
     spellings: Option<Spellings>,
     packer: Packer<Sendable>,
+    breaker: Arc<Breaker>,
+    emails: Emails,
     done: u64,
     total: u64,
 }
 
-impl Pusher<'_> {
+impl<'a> Pusher<'a> {
     async fn run(&mut self) -> Result<(), SyncError> {
         let mut flight = Flight::new(self.bridge.marketo.in_flight_max());
         let mut after: Option<Vec<u8>> = None;
@@ -94,7 +96,7 @@ impl Pusher<'_> {
                 match self.next_batches(&mut after).await {
                     Ok((batches, last)) => {
                         exhausted = last;
-                        batches.into_iter().for_each(|batch| flight.start(send(self.bridge, self.object, batch)));
+                        batches.into_iter().for_each(|batch| flight.start(self.send(batch)));
                     }
                     // What is under way is waited for all the same, because its outcome must be saved.
                     Err(error) => stop = Some(error),
@@ -103,12 +105,20 @@ impl Pusher<'_> {
             let Some(answered) = flight.next().await else {
                 return stop.map_or(Ok(()), Err);
             };
-            self.settle(answered.outcomes).await?;
+            self.settle(answered.fates).await?;
             if let Some(error) = answered.stop {
                 flight.cancel_queued();
                 stop.get_or_insert(error);
             }
         }
+    }
+
+    fn send(&self, batch: Vec<Sendable>) -> BoxFuture<'a, Sent<Sendable>> {
+        let (bridge, object) = (self.bridge, self.object);
+        let call = move |batch: &[Sendable]| {
+            bridge.marketo.sync(object, SyncMode::CreateOrUpdate, batch.iter().map(|sendable| sendable.record.clone()).collect())
+        };
+        send(self.breaker.clone(), true, batch, call).boxed()
     }
 
     /// The batches that the next page fills, and whether it was the last.
@@ -154,7 +164,8 @@ impl Pusher<'_> {
         let mut batches = Vec::new();
         for (entry, desired) in ready {
             let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
-            let change = self.change(map, &desired, &link, current.get(&entry.record.id));
+            let mut change = self.change(map, &desired, &link, current.get(&entry.record.id));
+            self.emails.leave_out(entry.record, &mut change);
             if change.is_empty() && link.is_confirmed() {
                 self.confirm_unsent(&entry, link, change, &mut batch);
                 continue;
@@ -202,7 +213,7 @@ impl Pusher<'_> {
             None => Spellings::sample(self.bridge, self.object, field, &new).await?,
         };
         for (id, stored) in spellings.stored_keys(self.bridge, self.object, field, &new).await? {
-            if let Some(link) = links.get_mut(&base::RecordId::new(self.table, id)) {
+            if let Some(link) = links.get_mut(&RecordId::new(self.table, id)) {
                 link.stored_key = Some(stored);
             }
         }
@@ -243,12 +254,6 @@ impl Pusher<'_> {
     fn record(&self, link: &Link, change: &Change, links: &Links) -> Map<String, Value> {
         let mut record = Map::new();
         record.insert(key_field(self.object).into(), link.reference().into());
-        if self.object == Object::Company
-            && let Some(field) = &self.bridge.options.keys.company
-            && !link.is_confirmed()
-        {
-            record.insert(field.clone(), link.record.id.to_string().into());
-        }
         record.extend(change.fields.clone());
         if let Some(owner) = change.owner.filter(|_| self.object != Object::SalesPerson) {
             let owner = owner.map_or(Value::Null, |owner| reference(links, Table::SystemUser, owner).into());
@@ -260,100 +265,69 @@ impl Pusher<'_> {
         record
     }
 
-    async fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), SyncError> {
+    async fn settle(&mut self, fates: Vec<(Sendable, Fate)>) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
         let mut batch = Batch::new();
-        self.done += outcomes.len() as u64;
-        for outcome in outcomes {
-            self.settle_one(outcome, now, &mut batch).await?;
+        self.done += fates.len() as u64;
+        let absent = self.absent_parents(&fates).await?;
+        for (sent, fate) in fates {
+            match fate {
+                Fate::Confirmed { id, created } => self.confirmed(sent, id, created, &mut batch).await?,
+                Fate::Refused(failure) if self.emails.is_to_blame(&sent.entry, &sent.change, &failure) => {}
+                Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
+                    let lost = parents(&desired_of(&sent.entry)?).filter(|parent| absent.contains(parent)).collect();
+                    refuse(self.bridge, &sent.entry, &failure, lost, now, &mut batch).await?;
+                }
+                // It stays in the outbox and is sent again: the same call twice does no more than once.
+                Fate::Unknown(None) => {}
+            }
         }
         self.bridge.commit(batch).await?;
         self.tell();
         Ok(())
     }
 
-    async fn settle_one(&self, (mut sent, outcome): Outcome, now: Timestamp, batch: &mut Batch) -> Result<(), SyncError> {
-        match outcome {
-            Ok(verdict) if verdict.confirmed && verdict.created && sent.link.is_confirmed() => {
-                // It was deleted behind our back, and now holds only what changed: the next cycle sends everything, its roles as well.
-                tracing::info!(record = %sent.entry.record, "it was gone from Marketo; it is sent anew");
-                sent.link.confirmed = Vec::new();
-                sent.link.marketo_id = verdict.id;
-                batch.put(&sent.link);
-                if self.object == Object::Opportunity {
-                    forget_roles(self.bridge, sent.entry.record.id, batch).await?;
-                }
-                self.bridge.count(|summary| summary.pushed(self.object).created += 1);
+    /// What refused records refer to and Marketo doesn't have.
+    async fn absent_parents(&self, fates: &[(Sendable, Fate)]) -> Result<BTreeSet<RecordId>, SyncError> {
+        let mut asked = BTreeSet::new();
+        for (sent, fate) in fates {
+            if let Fate::Refused(failure) = fate
+                && may_be_a_parents_fault(&failure.code)
+            {
+                asked.extend(parents(&desired_of(&sent.entry)?));
             }
-            Ok(verdict) if verdict.confirmed => {
-                self.bridge.count(|summary| {
-                    let line = summary.pushed(self.object);
-                    if verdict.created {
-                        line.created += 1
-                    } else {
-                        line.updated += 1
-                    }
-                    line.fields += sent.change.len() as u64;
-                });
-                sent.link.confirmed = sent.change.confirmed.write();
-                sent.link.marketo_id = verdict.id.or(sent.link.marketo_id);
-                sent.link.flags = sent.link.flags.with(LinkFlags::CONFIRMED, true);
-                batch.put(&sent.link);
-                batch.remove::<Outbox>(sent.entry.key());
-            }
-            Ok(verdict) => self.refused(&sent.entry, verdict.code, verdict.message, now, batch).await?,
-            Err((code, message)) => self.refused(&sent.entry, code, message, now, batch).await?,
         }
-        Ok(())
+        absent(self.bridge, &asked).await
     }
 
-    /// What it refers to is no longer in Marketo: that is sent again, and the record waits. Anything else is held.
-    async fn refused(&self, entry: &Outbox, code: String, message: String, now: Timestamp, batch: &mut Batch) -> Result<(), SyncError> {
-        let desired = desired_of(entry)?;
-        let is_parent = matches!(code.as_str(), "1013" | "718") && parents(&desired).next().is_some();
-        if is_parent && entry.body.attempts < PARENT_TRIES_MAX {
-            let entry = parents_gone(self.bridge, entry, &desired, now, batch).await?;
-            batch.put(&entry);
-        } else {
-            batch.put(&hold(entry, code, message, now));
+    async fn confirmed(&mut self, mut sent: Sendable, id: Option<i64>, created: bool, batch: &mut Batch) -> Result<(), SyncError> {
+        if created && sent.link.is_confirmed() {
+            // It was deleted behind our back, and now holds only what changed: the next cycle sends everything, its roles as well.
+            tracing::info!(record = %sent.entry.record, "it was gone from Marketo; it is sent anew");
+            sent.link.confirmed = Vec::new();
+            sent.link.marketo_id = id;
+            batch.put(&sent.link);
+            if self.object == Object::Opportunity {
+                forget_roles(self.bridge, sent.entry.record.id, batch).await?;
+            }
+            self.bridge.count(|summary| summary.pushed(self.object).created += 1);
+            return Ok(());
         }
+        self.bridge.count(|summary| {
+            let line = summary.pushed(self.object);
+            *(if created { &mut line.created } else { &mut line.updated }) += 1;
+            line.fields += sent.change.len() as u64;
+        });
+        self.emails.confirmed(&sent.entry, &sent.change, created);
+        sent.link.confirmed = sent.change.confirmed.write();
+        sent.link.marketo_id = id.or(sent.link.marketo_id);
+        sent.link.flags = sent.link.flags.with(LinkFlags::CONFIRMED, true);
+        batch.put(&sent.link);
+        batch.remove::<Outbox>(sent.entry.key());
         Ok(())
     }
 
     fn tell(&self) {
         self.bridge.progress.tell(Step::Pushed { object: self.object, done: self.done, total: self.total });
     }
-}
-
-/// Sends a batch; where it is refused as a whole, its halves, until the record that spoils it stands alone.
-fn send(bridge: &Bridge, object: Object, batch: Vec<Sendable>) -> futures::future::BoxFuture<'_, Answered> {
-    async move {
-        let records = batch.iter().map(|sendable| sendable.record.clone()).collect();
-        match bridge.marketo.sync(object, SyncMode::CreateOrUpdate, records).await {
-            Ok(verdicts) => Answered { outcomes: batch.into_iter().zip(verdicts.into_iter().map(Ok)).collect(), stop: None },
-            Err(error) => {
-                let refusal =
-                    (error.code().to_owned(), error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone()));
-                match judge(error, true) {
-                    Whole::Stop(stop) => Answered { outcomes: Vec::new(), stop: Some(stop) },
-                    Whole::Halve | Whole::LookAgain if batch.len() <= 1 => {
-                        Answered { outcomes: batch.into_iter().map(|sendable| (sendable, Err(refusal.clone()))).collect(), stop: None }
-                    }
-                    Whole::Halve | Whole::LookAgain => halves(bridge, object, batch).await,
-                }
-            }
-        }
-    }
-    .boxed()
-}
-
-async fn halves(bridge: &Bridge, object: Object, mut batch: Vec<Sendable>) -> Answered {
-    let second = batch.split_off(batch.len() / 2);
-    let mut first = send(bridge, object, batch).await;
-    if first.stop.is_none() {
-        let second = send(bridge, object, second).await;
-        first.outcomes.extend(second.outcomes);
-        first.stop = second.stop;
-    }
-    first
 }

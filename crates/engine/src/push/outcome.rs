@@ -1,39 +1,81 @@
-//! What a call that failed as a whole means for the records in it.
+//! What a call that failed as a whole means for the records in it, and when a kind of call is given up.
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use wire::{CallError, Class};
 
 use crate::error::{Side, SyncError};
 
-/// Marketo's server-side time-out (Adobe, "Error codes").
-const TIMED_OUT: &str = "604";
+/// Whole calls of one kind that may be refused in a row: more than it takes to find one bad record in each of the batches under way, and
+/// far fewer than it would take to try every record on its own.
+const REFUSALS_MAX: u32 = 30;
+
+/// Calls of one kind that may remain without answer in a row.
+const SILENCES_MAX: u32 = 8;
 
 /// What to do with a batch whose call failed.
 #[derive(Debug)]
 pub(super) enum Whole {
-    /// Send its halves: one record spoils it, or it is too big. A single record is held with the refusal.
-    Halve,
-    /// Nobody knows what was done: look.
-    LookAgain,
+    /// Send its halves: one record spoils it, or it is too big. A single record has failed with these words.
+    Halve(Failure),
+    /// Nobody knows what was done: look. Where Marketo answered, its words; then one of the records may be to blame.
+    LookAgain(Option<Failure>),
     /// Nothing more can be sent now.
     Stop(SyncError),
 }
 
-/// Decides it.
+/// Why Marketo didn't do something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// Its code.
+    pub(super) code: String,
+    /// Its words.
+    pub(super) message: String,
+    /// Whether it will be the same until something changes. Otherwise Marketo blames itself.
+    pub(super) lasting: bool,
+}
+
+/// Counts failures in a row of one kind of call. A refusal of one record's data can come for a whole call, so that batches are taken
+/// apart; when nothing at all gets through any more, the fault is not in the records.
+#[derive(Debug, Default)]
+pub(super) struct Breaker(AtomicU32);
+
+impl Breaker {
+    /// Something got through.
+    pub(super) fn succeeded(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// One more failed; whether that is enough.
+    fn failed(&self, max: u32) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1 >= max
+    }
+}
+
+/// Decides it. `replayable` says whether the same call may be made twice.
 ///
 /// A refusal of one record's data can come for the whole call (718 of an opportunity's owner, 1003), as can one for its size, and a
-/// system error may be due to one record (611): halving isolates them all.
-pub(super) fn judge(error: CallError, replayable: bool) -> Whole {
-    match error.class() {
-        Some(Class::Record | Class::Split | Class::Missing) => Whole::Halve,
-        Some(Class::Bug) => Whole::Halve,
-        Some(Class::Doubtful) if error.refusal().is_some_and(|refusal| refusal.status < 400) => {
-            // After a time-out a creating call may still be at work; after any other it is over, and what it did answers 1005 next time.
-            if replayable || error.code() != TIMED_OUT { Whole::Halve } else { Whole::LookAgain }
-        }
-        Some(Class::Doubtful) | None if !replayable && may_have_acted(&error) => Whole::LookAgain,
+/// system error may be due to one record (611): halving isolates them all. Halves of what can't be repeated are only sent once it is
+/// known what the whole did.
+pub(super) fn judge(error: CallError, replayable: bool, breaker: &Breaker) -> Whole {
+    let answered = error.is_answered_in_doubt();
+    let (whole, failures_max) = match error.class() {
+        Some(Class::Record | Class::Split | Class::Missing | Class::Bug) => (Whole::Halve(Failure::of(&error, true)), REFUSALS_MAX),
+        Some(Class::Doubtful) if answered && replayable => (Whole::Halve(Failure::of(&error, false)), REFUSALS_MAX),
+        Some(Class::Doubtful) if answered => (Whole::LookAgain(Some(Failure::of(&error, false))), REFUSALS_MAX),
+        Some(Class::Doubtful) | None if !replayable && may_have_acted(&error) => (Whole::LookAgain(None), SILENCES_MAX),
         Some(Class::Auth | Class::Transient | Class::Doubtful | Class::Throttled | Class::Quota | Class::Config) | None => {
-            Whole::Stop(SyncError::of_call(Side::Marketo, error))
+            return Whole::Stop(SyncError::of_call(Side::Marketo, error));
         }
+    };
+    if breaker.failed(failures_max) { Whole::Stop(SyncError::of_call(Side::Marketo, error)) } else { whole }
+}
+
+impl Failure {
+    fn of(error: &CallError, lasting: bool) -> Self {
+        let code = if error.code().is_empty() { "refused" } else { error.code() };
+        let message = error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone());
+        Self { code: code.to_owned(), message, lasting }
     }
 }
 

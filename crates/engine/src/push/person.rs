@@ -4,7 +4,10 @@
 //! by external id; created only if no person has its e-mail; looked up by that e-mail. This file moves records from stage to stage;
 //! [`super::person_answers`] says what answers mean and [`super::person_calls`] makes the calls.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use base::{Guid, Object, RecordId, Table};
 use planner::{
@@ -27,6 +30,7 @@ use crate::{
         alias::{Standing, aliases_of, standings},
         flight::Flight,
         gate::{Gate, Links, desired_of, hold, load_links, next_page, reference},
+        outcome::Breaker,
         person_calls::{Call, Kind},
         spelling::Spellings,
     },
@@ -40,7 +44,12 @@ pub(super) struct Candidate {
     pub(super) link: Link,
     /// Records that are the same person.
     pub(super) aliases: Vec<Guid>,
+    /// How often it went back to the first stage.
     pub(super) tries: u8,
+    /// How many records may be in the batch that creates it: fewer each time that Marketo fails over one with it.
+    pub(super) batch_max: usize,
+    /// Whether somebody is known to have its e-mail.
+    pub(super) email_exists: bool,
 }
 
 /// A record on its way.
@@ -63,14 +72,14 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
     let mut pusher = Pusher {
         bridge,
         prepared,
-        key_field: bridge.options.keys.person.clone(),
+        key_field: prepared.person_key.clone(),
         gate: Gate::new(bridge, prepared.retry_held),
-        spellings: Spellings::load(bridge, Object::Lead, &bridge.options.keys.person).await?,
+        spellings: Spellings::load(bridge, Object::Lead, &prepared.person_key).await?,
         external_lookup: None,
         lookup: Vec::new(),
         lookup_values: 0,
-        create: Packer::new(RECORDS_MAX),
-        create_external: Packer::new(RECORDS_MAX),
+        create: BTreeMap::new(),
+        create_external: BTreeMap::new(),
         update: Packer::new(RECORDS_MAX),
         email: Vec::new(),
         read: Vec::new(),
@@ -79,6 +88,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
         creating: BTreeSet::new(),
         claimed: BTreeSet::new(),
         under_way: BTreeMap::new(),
+        breakers: BTreeMap::new(),
         after: None,
         exhausted: false,
         done: 0,
@@ -98,8 +108,9 @@ pub(super) struct Pusher<'a> {
     pub(super) external_lookup: Option<bool>,
     pub(super) lookup: Vec<Candidate>,
     pub(super) lookup_values: usize,
-    pub(super) create: Packer<Write>,
-    pub(super) create_external: Packer<Write>,
+    /// By how many records a batch may have.
+    pub(super) create: BTreeMap<usize, Packer<Write>>,
+    pub(super) create_external: BTreeMap<usize, Packer<Write>>,
     pub(super) update: Packer<Write>,
     pub(super) email: Vec<Candidate>,
     pub(super) read: Vec<Candidate>,
@@ -112,6 +123,7 @@ pub(super) struct Pusher<'a> {
     /// Persons that records of this push have taken.
     pub(super) claimed: BTreeSet<i64>,
     pub(super) under_way: BTreeMap<Kind, usize>,
+    pub(super) breakers: BTreeMap<Kind, Arc<Breaker>>,
     pub(super) after: Option<Vec<u8>>,
     pub(super) exhausted: bool,
     pub(super) done: u64,
@@ -128,7 +140,8 @@ impl Pusher<'_> {
                 match self.next_call().await {
                     Ok(Some(call)) => {
                         *self.under_way.entry(call.kind()).or_default() += 1;
-                        flight.start(call.make(bridge, &self.key_field, self.prepared));
+                        let breaker = self.breakers.entry(call.kind()).or_default().clone();
+                        flight.start(call.make(bridge, &self.key_field, self.prepared, breaker));
                     }
                     Ok(None) => break,
                     // What is under way is waited for all the same, because its outcome must be saved.
@@ -168,19 +181,14 @@ impl Pusher<'_> {
             if !idle(&[Kind::Lookup, Kind::Read]) {
                 return Ok(None);
             }
-            if let Some(writes) = self.create.take() {
+            if let Some(writes) = take_any(&mut self.create) {
                 return Ok(Some(Call::Create(writes)));
             }
             if !idle(&[Kind::Create]) {
                 return Ok(None);
             }
-            if !self.same_email.is_empty() {
-                // Their e-mail is free again, or somebody has it: Marketo's answer tells.
-                let candidates = std::mem::take(&mut self.same_email);
-                let links = self.links_of(&candidates).await?;
-                candidates.into_iter().for_each(|candidate| self.queue_create(candidate, &links));
-                continue;
-            }
+            // Those before them with the same e-mail were created, or somebody had it: it is looked up for all of them at once.
+            self.email.append(&mut self.same_email);
             if !self.email.is_empty() {
                 let rest = self.email.split_off(self.email.len().min(RECORDS_MAX));
                 return Ok(Some(Call::ByEmail(std::mem::replace(&mut self.email, rest))));
@@ -188,7 +196,7 @@ impl Pusher<'_> {
             if !idle(&[Kind::ByEmail]) {
                 return Ok(None);
             }
-            if let Some(writes) = self.create_external.take() {
+            if let Some(writes) = take_any(&mut self.create_external) {
                 return Ok(Some(Call::CreateExternal(writes)));
             }
             if !idle(&[Kind::CreateExternal]) {
@@ -248,7 +256,7 @@ impl Pusher<'_> {
             }
             let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
             let aliases = aliases.get(&entry.record).cloned().unwrap_or_default();
-            let candidate = Candidate { entry, desired, link, aliases, tries: 0 };
+            let candidate = Candidate { entry, desired, link, aliases, tries: 0, batch_max: RECORDS_MAX, email_exists: false };
             if candidate.link.is_confirmed() && candidate.link.marketo_id.is_some() {
                 self.update_known(candidate, &links, &mut batch)?;
             } else {
@@ -341,8 +349,8 @@ impl Pusher<'_> {
 
     fn creation(&self, candidate: Candidate, links: &Links) -> Write {
         let map = self.prepared.map(candidate.entry.record.table);
-        let change =
-            map.map(|map| change(map, &candidate.desired, &Fingerprints::default(), self.prepared.key, Known::Nothing)).unwrap_or_default();
+        let doubts = Fingerprints::read(&candidate.link.confirmed);
+        let change = map.map(|map| change(map, &candidate.desired, &doubts, self.prepared.key, Known::Nothing)).unwrap_or_default();
         let mut record = fields_of(&change, links);
         record.extend(self.keys(candidate.entry.record.id));
         if let Some(name) = &candidate.desired.company_name {
@@ -362,8 +370,7 @@ impl Pusher<'_> {
             return;
         }
         let write = self.creation(candidate, links);
-        let bytes = size(&write.record);
-        if let Some(writes) = self.create.push(write, bytes) {
+        if let Some(writes) = push_sized(&mut self.create, write) {
             self.full.push_back(Call::Create(writes));
         }
     }
@@ -395,12 +402,20 @@ impl Pusher<'_> {
             return Ok(());
         }
         let write = self.creation(candidate, links);
-        let bytes = size(&write.record);
-        if let Some(writes) = self.create_external.push(write, bytes) {
+        if let Some(writes) = push_sized(&mut self.create_external, write) {
             self.full.push_back(Call::CreateExternal(writes));
         }
         Ok(())
     }
+}
+
+fn push_sized(packers: &mut BTreeMap<usize, Packer<Write>>, write: Write) -> Option<Vec<Write>> {
+    let (bytes, records_max) = (size(&write.record), write.candidate.batch_max);
+    packers.entry(records_max).or_insert_with(|| Packer::new(records_max)).push(write, bytes)
+}
+
+fn take_any(packers: &mut BTreeMap<usize, Packer<Write>>) -> Option<Vec<Write>> {
+    packers.values_mut().rev().find_map(Packer::take)
 }
 
 /// The fields of a change as they are sent, keys not included.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Guid, Object, RecordId, Table};
+use base::{Guid, Object, RecordId, Table, Timestamp};
 use planner::{
     Fingerprints,
     diff::{Known, change, change_with_fill},
@@ -18,14 +18,20 @@ use crate::{
     capture::dirty_by,
     error::SyncError,
     push::{
-        gate::{Links, hold, load_links, parents, parents_gone},
+        absent::{absent, may_be_a_parents_fault},
+        gate::{Links, again_or_hold, hold, load_links, parents, refuse},
+        outcome::Failure,
         person::{Candidate, Pusher, Write, email_of, fields_of, size},
-        person_calls::{Answer, Call, Fate, Kind, is_plain},
+        person_calls::{Answer, Call, Kind, is_plain},
+        pieces::Fate,
     },
 };
 
 /// How often a record goes back to the first stage in one cycle.
 const TRIES_MAX: u8 = 3;
+
+/// By how much the batch of a record shrinks each time that Marketo fails over it: 300, 17, 1.
+const BATCH_SHRINKS_BY: usize = 17;
 
 /// In how many cycles a record's answers may not fit together before it is held.
 const CYCLES_MAX: u32 = 3;
@@ -39,11 +45,12 @@ impl Pusher<'_> {
             Answer::Lookup(candidates, found) => self.after_lookup(candidates, &found, &mut batch).await?,
             Answer::ByEmail(candidates, found, crowded) => self.after_email(candidates, &found, &crowded, &mut batch).await?,
             Answer::Read(candidates, found) => self.after_read(candidates, found, &mut batch).await?,
-            Answer::Written(kind, fates, error) => {
-                for (write, fate) in fates {
-                    self.after_write(kind, write, fate, &mut batch).await?;
+            Answer::Written(kind, sent) => {
+                let absent = self.absent_parents(&sent.fates).await?;
+                for (write, fate) in sent.fates {
+                    self.after_write(kind, write, fate, &absent, &mut batch).await?;
                 }
-                stop = error;
+                stop = sent.stop;
             }
             Answer::Stopped(error) => stop = Some(error),
         }
@@ -88,7 +95,7 @@ impl Pusher<'_> {
                 by_address.entry(email.to_lowercase()).or_default().push(person);
             }
         }
-        for candidate in candidates {
+        for mut candidate in candidates {
             let Some(email) = email_of(&candidate).map(str::to_lowercase) else {
                 self.queue_external(candidate, &links, batch).await?;
                 continue;
@@ -120,6 +127,10 @@ impl Pusher<'_> {
             };
             if identity == Identity::Taken || identity == Identity::Absent && claimed_by_others {
                 self.queue_external(candidate, &links, batch).await?;
+            } else if identity == Identity::Absent && !candidate.email_exists && candidate.tries < TRIES_MAX {
+                // It was only thought that somebody might have it.
+                candidate.tries += 1;
+                self.queue_create(candidate, &links);
             } else if identity == Identity::Absent {
                 self.put_off(candidate, batch);
             } else {
@@ -180,7 +191,8 @@ impl Pusher<'_> {
         }
         candidate.link.marketo_id = Some(person.id);
         let map = self.prepared.map(candidate.entry.record.table)?;
-        let change = change(map, &candidate.desired, &Fingerprints::default(), self.prepared.key, Known::Current(&person.record));
+        let doubts = Fingerprints::read(&candidate.link.confirmed);
+        let change = change(map, &candidate.desired, &doubts, self.prepared.key, Known::Current(&person.record));
         let own = candidate.entry.record.id;
         let mut record = fields_of(&change, links);
         record.extend(self.keys(own).filter(|(field, value)| person.record.get(field) != Some(value)));
@@ -235,18 +247,29 @@ impl Pusher<'_> {
         batch.put(&candidate.link);
         // Its roles are gone with it.
         dirty_by(self.bridge, SourceBy::Contact, candidate.entry.record.id).await?;
-        self.again(candidate, batch);
+        self.again(candidate);
         Ok(())
     }
 
-    /// Back to the first stage, unless it has been there too often.
-    fn again(&mut self, mut candidate: Candidate, batch: &mut Batch) {
+    /// Back to the first stage, unless it has been there too often. Then it stays in the outbox: the next cycle begins with the same question.
+    fn again(&mut self, mut candidate: Candidate) {
         candidate.tries += 1;
         if candidate.tries < TRIES_MAX {
             self.queue_lookup(candidate);
         } else {
-            self.put_off(candidate, batch);
+            self.done += 1;
         }
+    }
+
+    /// Nobody knows what became of it. Where Marketo fails over its batch, it may be to blame: it is tried in ever smaller ones.
+    fn unknown(&mut self, mut candidate: Candidate, doubt: Option<Failure>, now: Timestamp, batch: &mut Batch) {
+        let Some(failure) = doubt else { return self.again(candidate) };
+        if candidate.batch_max > 1 {
+            candidate.batch_max /= BATCH_SHRINKS_BY;
+            return self.queue_lookup(candidate);
+        }
+        batch.put(&again_or_hold(&candidate.entry, &failure, now));
+        self.done += 1;
     }
 
     /// Marketo's answers don't fit together: it is looked at again in the next cycle, and after a few of them a person has to.
@@ -263,35 +286,47 @@ impl Pusher<'_> {
         self.done += 1;
     }
 
-    async fn after_write(&mut self, kind: Kind, write: Write, fate: Fate, batch: &mut Batch) -> Result<(), SyncError> {
+    async fn after_write(
+        &mut self,
+        kind: Kind,
+        write: Write,
+        fate: Fate,
+        absent: &BTreeSet<RecordId>,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
         if kind == Kind::Create
             && let Some(email) = email_of(&write.candidate)
         {
             self.creating.remove(&email.to_lowercase());
         }
         let now = self.bridge.clock.now();
+        let mut candidate = write.candidate.clone();
         match fate {
             Fate::Confirmed { id, created } => self.confirm(write, Some((id, created)), batch),
-            Fate::Unknown => self.again(write.candidate, batch),
-            Fate::Refused { code, message } => match (kind, code.as_str()) {
+            Fate::Unknown(doubt) => self.unknown(candidate, doubt, now, batch),
+            Fate::Refused(failure) => match (kind, failure.code.as_str()) {
                 (Kind::Create, "1005" | "1007" | "1017") => {
-                    self.email.push(write.candidate);
+                    candidate.email_exists = true;
+                    self.email.push(candidate);
                     self.fill_email();
                 }
-                (Kind::CreateExternal, "1005" | "1017") => self.again(write.candidate, batch),
-                (Kind::Update, "1004") => self.lost(write.candidate, batch).await?,
-                (_, "1013") if parents(&write.candidate.desired).next().is_some() && write.candidate.entry.body.attempts < CYCLES_MAX => {
-                    let entry = parents_gone(self.bridge, &write.candidate.entry, &write.candidate.desired, now, batch).await?;
-                    batch.put(&entry);
-                    self.done += 1;
-                }
+                (Kind::CreateExternal, "1005" | "1017") => self.again(candidate),
+                (Kind::Update, "1004") => self.lost(candidate, batch).await?,
                 (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read, _) => {
-                    batch.put(&hold(&write.candidate.entry, code, message, now));
+                    let lost = parents(&candidate.desired).filter(|parent| absent.contains(parent)).collect();
+                    refuse(self.bridge, &candidate.entry, &failure, lost, now, batch).await?;
                     self.done += 1;
                 }
             },
         }
         Ok(())
+    }
+
+    /// What refused records refer to and Marketo doesn't have.
+    async fn absent_parents(&self, fates: &[(Write, Fate)]) -> Result<BTreeSet<RecordId>, SyncError> {
+        let is_doubtful = |fate: &Fate| matches!(fate, Fate::Refused(failure) if may_be_a_parents_fault(&failure.code));
+        let refused = fates.iter().filter(|(_, fate)| is_doubtful(fate));
+        absent(self.bridge, &refused.flat_map(|(write, _)| parents(&write.candidate.desired)).collect()).await
     }
 
     /// Marketo has it: only now do fingerprints move.

@@ -1,6 +1,6 @@
 //! The calls that people are found and written with, each answered record by record.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use base::Guid;
 use futures::{FutureExt, future::BoxFuture};
@@ -14,8 +14,9 @@ use crate::{
     marketo::SyncMode,
     prepare::Prepared,
     push::{
-        outcome::{Whole, judge},
+        outcome::Breaker,
         person::{Candidate, Write, email_of},
+        pieces::{Sent, send},
     },
 };
 
@@ -57,25 +58,10 @@ pub(super) enum Answer {
     Read(Vec<Candidate>, Vec<Person>),
     /// The people found, and the e-mails that more than a thousand have.
     ByEmail(Vec<Candidate>, Vec<Person>, BTreeSet<String>),
-    /// What became of each write, and why nothing more can be sent, where that is so; what isn't listed stays in the outbox.
-    Written(Kind, Vec<(Write, Fate)>, Option<SyncError>),
+    /// What became of each write.
+    Written(Kind, Sent<Write>),
     /// Nothing more can be sent.
     Stopped(SyncError),
-}
-
-/// What became of one write.
-#[derive(Debug)]
-pub(super) enum Fate {
-    Confirmed {
-        id: Option<i64>,
-        created: bool,
-    },
-    Refused {
-        code: String,
-        message: String,
-    },
-    /// Nobody knows: it is looked up.
-    Unknown,
 }
 
 impl Call {
@@ -91,7 +77,13 @@ impl Call {
     }
 
     /// Makes it.
-    pub(super) fn make<'a>(self, bridge: &'a Bridge, key_field: &str, prepared: &Prepared) -> BoxFuture<'a, (Kind, Answer)> {
+    pub(super) fn make<'a>(
+        self,
+        bridge: &'a Bridge,
+        key_field: &str,
+        prepared: &Prepared,
+        breaker: Arc<Breaker>,
+    ) -> BoxFuture<'a, (Kind, Answer)> {
         let kind = self.kind();
         let key_field = key_field.to_owned();
         let fields = fields(prepared, &key_field);
@@ -110,7 +102,7 @@ impl Call {
                 }
                 Self::ByEmail(candidates) => {
                     let mut emails: Vec<String> =
-                        candidates.iter().filter_map(email_of).filter(|email| is_plain(email)).map(str::to_lowercase).collect();
+                        candidates.iter().filter_map(email_of).filter(|email| is_plain(email)).map(str::to_owned).collect();
                     emails.sort();
                     emails.dedup();
                     match bridge.marketo.people("email", emails, &fields).await {
@@ -118,9 +110,9 @@ impl Call {
                         Err(error) => stopped(error),
                     }
                 }
-                Self::Create(writes) => written(bridge, kind, SyncMode::CreateOnly, "email".into(), writes).await,
-                Self::CreateExternal(writes) => written(bridge, kind, SyncMode::CreateOnly, key_field, writes).await,
-                Self::Update(writes) => written(bridge, kind, SyncMode::UpdateOnly, "id".into(), writes).await,
+                Self::Create(writes) => written(bridge, breaker, kind, SyncMode::CreateOnly, "email", writes).await,
+                Self::CreateExternal(writes) => written(bridge, breaker, kind, SyncMode::CreateOnly, &key_field, writes).await,
+                Self::Update(writes) => written(bridge, breaker, kind, SyncMode::UpdateOnly, "id", writes).await,
             };
             (kind, answer)
         }
@@ -148,48 +140,9 @@ fn fields(prepared: &Prepared, key_field: &str) -> Vec<String> {
     fields.into_iter().collect()
 }
 
-async fn written(bridge: &Bridge, kind: Kind, mode: SyncMode, lookup: String, writes: Vec<Write>) -> Answer {
-    let (fates, stop) = write(bridge, mode, &lookup, writes).await;
-    Answer::Written(kind, fates, stop)
-}
-
-type Written = (Vec<(Write, Fate)>, Option<SyncError>);
-
-/// Sends a batch; where it is refused as a whole, its halves, until the record that spoils it stands alone.
-fn write<'a>(bridge: &'a Bridge, mode: SyncMode, lookup: &'a str, mut writes: Vec<Write>) -> BoxFuture<'a, Written> {
-    async move {
-        let records: Vec<Map<String, Value>> = writes.iter().map(|write| write.record.clone()).collect();
-        let error = match bridge.marketo.sync_people(mode, lookup, records).await {
-            Ok(verdicts) => {
-                let fate = |verdict: crate::marketo::Verdict| match verdict.confirmed {
-                    true => Fate::Confirmed { id: verdict.id, created: verdict.created },
-                    false => Fate::Refused { code: verdict.code, message: verdict.message },
-                };
-                return (writes.into_iter().zip(verdicts.into_iter().map(fate)).collect(), None);
-            }
-            Err(error) => error,
-        };
-        let code = error.code().to_owned();
-        let message = error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone());
-        match judge(error, mode == SyncMode::UpdateOnly) {
-            Whole::Stop(stop) => (Vec::new(), Some(stop)),
-            Whole::LookAgain => (writes.into_iter().map(|write| (write, Fate::Unknown)).collect(), None),
-            Whole::Halve if writes.len() <= 1 => {
-                (writes.into_iter().map(|write| (write, Fate::Refused { code: code.clone(), message: message.clone() })).collect(), None)
-            }
-            Whole::Halve => {
-                let second = writes.split_off(writes.len() / 2);
-                let (mut fates, stop) = write(bridge, mode, lookup, writes).await;
-                if stop.is_some() {
-                    return (fates, stop);
-                }
-                let (more, stop) = write(bridge, mode, lookup, second).await;
-                fates.extend(more);
-                (fates, stop)
-            }
-        }
-    }
-    .boxed()
+async fn written(bridge: &Bridge, breaker: Arc<Breaker>, kind: Kind, mode: SyncMode, lookup: &str, writes: Vec<Write>) -> Answer {
+    let call = |writes: &[Write]| bridge.marketo.sync_people(mode, lookup, writes.iter().map(|write| write.record.clone()).collect());
+    Answer::Written(kind, send(breaker, mode == SyncMode::UpdateOnly, writes, call).await)
 }
 
 impl Bridge {

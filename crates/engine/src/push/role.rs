@@ -1,6 +1,9 @@
 //! Opportunity roles: derived from what in Dynamics yields them, and sent with their opportunities' and people's Marketo keys (rule R8).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use base::{Guid, Object, RecordId, Table, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
@@ -13,7 +16,7 @@ use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        DirtyRoles, Outbox, OutboxState, Role, RoleName, RoleSource, SourceKind,
+        DirtyRoles, Fact, Outbox, OutboxState, Role, RoleName, RoleSource, SourceKind,
         role::{SourceBy, SourceIndex},
     },
 };
@@ -22,15 +25,20 @@ use crate::{
     bridge::Bridge,
     capture::dirty_by,
     error::SyncError,
-    marketo::{SyncMode, Verdict},
+    marketo::SyncMode,
     prepare::Prepared,
     progress::Step,
     push::{
+        absent::{absent, may_be_a_parents_fault},
         flight::Flight,
-        gate::{Gate, Links, forget_confirmed, hold, load_links, next_page, reference},
-        outcome::{Whole, judge},
+        gate::{Gate, Links, load_links, next_page, reference, refuse},
+        outcome::{Breaker, Failure},
+        pieces::{Fate, Sent, send},
     },
 };
+
+/// The fact that holds the default text under which roles were last derived.
+const DEFAULT_ROLE_FACT: &str = "default_role";
 
 /// Opportunities whose roles are derived in one commit.
 const DERIVED_AT_ONCE: usize = 300;
@@ -54,14 +62,6 @@ struct Sendable {
     record: Map<String, Value>,
 }
 
-/// What came of one role: Marketo's verdict, or the code and words with which its call was refused.
-type Outcome = (Sendable, Result<Verdict, (String, String)>);
-
-struct Answered {
-    outcomes: Vec<Outcome>,
-    stop: Option<SyncError>,
-}
-
 /// Derives the roles that may have changed, then sends what the outbox holds of them.
 pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
     derive_dirty(bridge).await?;
@@ -76,6 +76,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
         removals,
         keep: Packer::new(RECORDS_MAX),
         remove: Packer::new(RECORDS_MAX),
+        breaker: Arc::default(),
         done: 0,
         total,
     };
@@ -115,6 +116,7 @@ async fn brake(bridge: &Bridge) -> Result<Removals, SyncError> {
 
 /// Derives the roles of all opportunities of which something changed, and puts the differences into the outbox.
 async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
+    notice_default_role(bridge).await?;
     let mut texts = None;
     loop {
         let dirty = bridge.store.list::<DirtyRoles>(&[], None, DERIVED_AT_ONCE).await?;
@@ -134,7 +136,29 @@ async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
     }
 }
 
-async fn all_role_names(bridge: &Bridge) -> Result<Vec<(Guid, String)>, SyncError> {
+/// Another default text concerns every opportunity that has a role.
+async fn notice_default_role(bridge: &Bridge) -> Result<(), SyncError> {
+    let fact = Fact { name: DEFAULT_ROLE_FACT.into(), value: bridge.options.policy.default_role.clone().into() };
+    let before = bridge.store.read_one::<Fact>(fact.key()).await?;
+    if before.as_ref() == Some(&fact) {
+        return Ok(());
+    }
+    let mut sources = bridge.store.pages::<RoleSource>(Vec::new(), 1_000);
+    while before.is_some() {
+        let page = sources.next_page().await?;
+        if page.is_empty() {
+            break;
+        }
+        let mut batch = Batch::new();
+        page.iter().for_each(|source| batch.put(&DirtyRoles { opportunity: source.opportunity }));
+        bridge.commit(batch).await?;
+    }
+    let mut batch = Batch::new();
+    batch.put(&fact);
+    bridge.commit(batch).await
+}
+
+pub(crate) async fn all_role_names(bridge: &Bridge) -> Result<Vec<(Guid, String)>, SyncError> {
     let (mut names, mut after) = (Vec::new(), None::<Vec<u8>>);
     loop {
         let page = bridge.store.list::<RoleName>(&[], after.as_deref(), 1_000).await?;
@@ -166,30 +190,48 @@ async fn derive_one(bridge: &Bridge, opportunity: Guid, texts: &RoleTexts, now: 
     }
     for entry in before.values() {
         batch.remove::<Outbox>(entry.key());
-        if let Some((part, wish)) = take_back(bridge, entry, &known).await? {
+        if let Some((part, wish)) = take_back(bridge, entry, &known, &wanted, &links).await? {
             batch.put(&Outbox::ready(Object::Role, record, part, serde_json::to_value(&wish).unwrap_or_default(), now));
         }
     }
     Ok(())
 }
 
-/// A role that was to be created and is no longer wanted may be there although nobody heard of it: it is removed, and "not found" is as
-/// good.
-async fn take_back(bridge: &Bridge, entry: &Outbox, known: &[Role]) -> Result<Option<(String, Wish)>, SyncError> {
-    let (OutboxState::Ready, Some(Wish::Keep { contact, name, .. })) = (&entry.body.state, read_wish(entry)) else { return Ok(None) };
-    let person = RecordId::new(Table::Contact, contact);
-    let links = load_links(bridge, &BTreeSet::from([person])).await?;
-    let Some(lead) = links.get(&person).and_then(|link| link.marketo_id) else { return Ok(None) };
-    if known.iter().any(|role| role.lead_id == lead && role.name.to_lowercase() == name.to_lowercase()) {
+/// What was to be done and no longer is may have been done although nobody heard of it: a role that is wanted as it was before is sent
+/// once more, and one that isn't wanted is removed, where "not found" is as good.
+async fn take_back(
+    bridge: &Bridge,
+    entry: &Outbox,
+    known: &[Role],
+    wanted: &[RoleWanted],
+    links: &Links,
+) -> Result<Option<(String, Wish)>, SyncError> {
+    let (OutboxState::Ready, Some(wish)) = (&entry.body.state, read_wish(entry)) else { return Ok(None) };
+    let (contact, name, lead) = match wish {
+        Wish::Remove { contact, lead, name } => (contact, name, Some(lead)),
+        Wish::Keep { contact, name, .. } => {
+            let person = RecordId::new(Table::Contact, contact);
+            let links = load_links(bridge, &BTreeSet::from([person])).await?;
+            (contact, name, links.get(&person).and_then(|link| link.marketo_id))
+        }
+    };
+    let Some(lead) = lead else { return Ok(None) };
+    let text = name.to_lowercase();
+    let lead_of = |role: &RoleWanted| links.get(&RecordId::new(Table::Contact, role.contact)).and_then(|link| link.marketo_id);
+    if let Some(role) = wanted.iter().find(|role| lead_of(role) == Some(lead) && role.name.to_lowercase() == text) {
+        return Ok(Some((format!("{} {text}", role.contact), Wish::Keep { contact: role.contact, name, primary: role.is_primary })));
+    }
+    if known.iter().any(|role| role.lead_id == lead && role.name.to_lowercase() == text) {
         return Ok(None);
     }
-    Ok(Some((format!("- {lead} {}", name.to_lowercase()), Wish::Remove { contact, lead, name })))
+    Ok(Some((format!("- {lead} {text}"), Wish::Remove { contact, lead, name })))
 }
 
 fn source_of(source: &RoleSource) -> Source {
     let kind = match source.kind {
         SourceKind::Connection => Kind::Connection,
         SourceKind::Mirror => Kind::Mirror,
+        SourceKind::Inactive => Kind::Inactive,
         SourceKind::Primary => Kind::Primary,
     };
     Source { id: source.id, contact: source.contact, kind, role: source.role, related: source.related }
@@ -228,11 +270,12 @@ struct Pusher<'a> {
     removals: Removals,
     keep: Packer<Sendable>,
     remove: Packer<Sendable>,
+    breaker: Arc<Breaker>,
     done: u64,
     total: u64,
 }
 
-impl Pusher<'_> {
+impl<'a> Pusher<'a> {
     async fn run(&mut self) -> Result<(), SyncError> {
         let mut flight = Flight::new(self.bridge.marketo.in_flight_max());
         let (mut after, mut exhausted, mut stop) = (None, false, None);
@@ -241,7 +284,7 @@ impl Pusher<'_> {
                 match self.next_batches(&mut after).await {
                     Ok((batches, last)) => {
                         exhausted = last;
-                        batches.into_iter().for_each(|batch| flight.start(send(self.bridge, batch)));
+                        batches.into_iter().for_each(|batch| flight.start(self.send(batch)));
                     }
                     Err(error) => stop = Some(error),
                 }
@@ -249,12 +292,28 @@ impl Pusher<'_> {
             let Some(answered) = flight.next().await else {
                 return stop.map_or(Ok(()), Err);
             };
-            self.settle(answered.outcomes).await?;
+            self.settle(answered.fates).await?;
             if let Some(error) = answered.stop {
                 flight.cancel_queued();
                 stop.get_or_insert(error);
             }
         }
+    }
+
+    /// Sends roles to be kept, or roles to be removed.
+    fn send(&self, batch: Vec<Sendable>) -> BoxFuture<'a, Sent<Sendable>> {
+        let bridge = self.bridge;
+        let removal = batch.first().is_some_and(|sendable| matches!(sendable.wish, Wish::Remove { .. }));
+        let call = move |batch: &[Sendable]| {
+            let records: Vec<Map<String, Value>> = batch.iter().map(|sendable| sendable.record.clone()).collect();
+            async move {
+                match removal {
+                    true => bridge.marketo.remove(Object::Role, records).await,
+                    false => bridge.marketo.sync(Object::Role, SyncMode::CreateOrUpdate, records).await,
+                }
+            }
+        };
+        send(self.breaker.clone(), true, batch, call).boxed()
     }
 
     async fn next_batches(&mut self, after: &mut Option<Vec<u8>>) -> Result<(Vec<Vec<Sendable>>, bool), SyncError> {
@@ -329,20 +388,29 @@ impl Pusher<'_> {
         }
     }
 
-    async fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), SyncError> {
+    async fn settle(&mut self, fates: Vec<(Sendable, Fate)>) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
         let mut batch = Batch::new();
-        self.done += outcomes.len() as u64;
-        for (sent, outcome) in outcomes {
-            let (confirmed, created, code, message) = match outcome {
-                Ok(verdict) => (verdict.confirmed, verdict.created, verdict.code, verdict.message),
-                Err((code, message)) => (false, false, code, message),
-            };
-            let gone_already = matches!(sent.wish, Wish::Remove { .. }) && matches!(code.as_str(), "1013" | "1004");
-            if confirmed || gone_already {
-                self.confirm(&sent, created, &mut batch);
-            } else {
-                self.refused(&sent, code, message, now, &mut batch).await?;
+        self.done += fates.len() as u64;
+        let asked: BTreeSet<RecordId> = fates.iter().filter(|(_, fate)| is_doubtful(fate)).flat_map(|(sent, _)| parents(sent)).collect();
+        let absent = absent(self.bridge, &asked).await?;
+        for (sent, fate) in fates {
+            match fate {
+                Fate::Confirmed { created, .. } => self.confirm(&sent, created, &mut batch),
+                Fate::Refused(failure) if is_gone_already(&sent.wish, &failure) => self.confirm(&sent, false, &mut batch),
+                Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
+                    let lost: Vec<RecordId> = parents(&sent).into_iter().filter(|parent| absent.contains(parent)).collect();
+                    for parent in &lost {
+                        // The roles that they had are gone with them.
+                        if parent.table == Table::Contact {
+                            dirty_by(self.bridge, SourceBy::Contact, parent.id).await?;
+                        } else {
+                            forget_roles(self.bridge, parent.id, &mut batch).await?;
+                        }
+                    }
+                    refuse(self.bridge, &sent.entry, &failure, lost, now, &mut batch).await?;
+                }
+                Fate::Unknown(None) => {}
             }
         }
         self.bridge.commit(batch).await?;
@@ -369,38 +437,21 @@ impl Pusher<'_> {
             line.fields += u64::from(matches!(sent.wish, Wish::Keep { .. }));
         });
     }
+}
 
-    /// Its opportunity or person is no longer in Marketo: that one is sent again in the next cycle, and the role waits for it. Anything
-    /// else is held.
-    async fn refused(&self, sent: &Sendable, code: String, message: String, now: Timestamp, batch: &mut Batch) -> Result<(), SyncError> {
-        let contact = match &sent.wish {
-            Wish::Keep { contact, .. } | Wish::Remove { contact, .. } => *contact,
-        };
-        let parent = match code.as_str() {
-            "1004" => RecordId::new(Table::Contact, contact),
-            "1013" => sent.entry.record,
-            _ => {
-                batch.put(&hold(&sent.entry, code, message, now));
-                return Ok(());
-            }
-        };
-        if sent.entry.body.attempts >= 3 {
-            batch.put(&hold(&sent.entry, code, message, now));
-            return Ok(());
-        }
-        forget_confirmed(self.bridge, parent, batch).await?;
-        if parent.table == Table::Contact {
-            dirty_by(self.bridge, SourceBy::Contact, parent.id).await?;
-        } else {
-            forget_roles(self.bridge, parent.id, batch).await?;
-        }
-        let mut entry = sent.entry.clone();
-        entry.body.attempts += 1;
-        entry.body.since = now;
-        entry.body.state = OutboxState::Waiting { on: parent };
-        batch.put(&entry);
-        Ok(())
-    }
+/// What a role refers to.
+fn parents(sent: &Sendable) -> [RecordId; 2] {
+    let (Wish::Keep { contact, .. } | Wish::Remove { contact, .. }) = &sent.wish;
+    [sent.entry.record, RecordId::new(Table::Contact, *contact)]
+}
+
+fn is_doubtful(fate: &Fate) -> bool {
+    matches!(fate, Fate::Refused(failure) if may_be_a_parents_fault(&failure.code))
+}
+
+/// A role to be removed that isn't there is as it should be.
+fn is_gone_already(wish: &Wish, failure: &Failure) -> bool {
+    matches!(wish, Wish::Remove { .. }) && matches!(failure.code.as_str(), "1013" | "1004")
 }
 
 /// An opportunity that was gone from Marketo has lost its roles there: they are derived and sent again.
@@ -416,38 +467,4 @@ enum Place {
     Send(i64, Map<String, Value>),
     Wait(RecordId),
     Rest,
-}
-
-/// Sends a batch of roles to be kept, or of roles to be removed; where it is refused as a whole, its halves.
-fn send(bridge: &Bridge, mut batch: Vec<Sendable>) -> BoxFuture<'_, Answered> {
-    async move {
-        let records: Vec<Map<String, Value>> = batch.iter().map(|sendable| sendable.record.clone()).collect();
-        let removal = batch.first().is_some_and(|sendable| matches!(sendable.wish, Wish::Remove { .. }));
-        let answer = match removal {
-            true => bridge.marketo.remove(Object::Role, records).await,
-            false => bridge.marketo.sync(Object::Role, SyncMode::CreateOrUpdate, records).await,
-        };
-        let error = match answer {
-            Ok(verdicts) => return Answered { outcomes: batch.into_iter().zip(verdicts.into_iter().map(Ok)).collect(), stop: None },
-            Err(error) => error,
-        };
-        let refusal = (error.code().to_owned(), error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone()));
-        match judge(error, true) {
-            Whole::Stop(stop) => Answered { outcomes: Vec::new(), stop: Some(stop) },
-            Whole::Halve | Whole::LookAgain if batch.len() <= 1 => {
-                Answered { outcomes: batch.into_iter().map(|sendable| (sendable, Err(refusal.clone()))).collect(), stop: None }
-            }
-            Whole::Halve | Whole::LookAgain => {
-                let second = batch.split_off(batch.len() / 2);
-                let mut first = send(bridge, batch).await;
-                if first.stop.is_none() {
-                    let second = send(bridge, second).await;
-                    first.outcomes.extend(second.outcomes);
-                    first.stop = second.stop;
-                }
-                first
-            }
-        }
-    }
-    .boxed()
 }

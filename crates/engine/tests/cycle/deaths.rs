@@ -166,11 +166,3 @@ async fn a_sync_that_is_dropped_at_any_poll_ends_the_same() {
     let points = dropped_at_polls(19).await;
     assert!(points >= 4, "{points} points only");
 }
-
-#[tokio::test(start_paused = true)]
-#[ignore = "minutes long: the same with many more points"]
-async fn many_deaths() {
-    first_sync_dies(60, 0x5eed_0003).await;
-    later_sync_dies(60, 0x5eed_0004).await;
-    dropped_at_polls(2).await;
-}

@@ -75,6 +75,8 @@ pub enum SourceKind {
     Connection,
     /// A connection from the contact to the opportunity: the mirror of another, or one entered that way.
     Mirror,
+    /// One of the two that is inactive.
+    Inactive,
     /// The opportunity's primary contact.
     Primary,
 }

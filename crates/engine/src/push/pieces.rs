@@ -1,0 +1,79 @@
+//! Sends a batch; where it is refused as a whole, its halves, until the record that spoils it stands alone (rule R12).
+
+use std::sync::Arc;
+
+use wire::CallError;
+
+use crate::{
+    error::SyncError,
+    marketo::Verdict,
+    push::outcome::{Breaker, Failure, Whole, judge},
+};
+
+/// What became of one record of a batch.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// Marketo did it.
+    Confirmed {
+        /// Marketo's own id, where the object has one.
+        id: Option<i64>,
+        /// Whether it is new there.
+        created: bool,
+    },
+    /// Marketo didn't.
+    Refused(Failure),
+    /// Nobody knows: it is looked up. Where Marketo answered, its words; then this record may be to blame.
+    Unknown(Option<Failure>),
+}
+
+/// What became of a batch. Records that aren't listed were not sent and stay in the outbox.
+#[derive(Debug)]
+pub(super) struct Sent<T> {
+    pub(super) fates: Vec<(T, Fate)>,
+    /// Why nothing more can be sent, where that is so.
+    pub(super) stop: Option<SyncError>,
+}
+
+/// Sends `items` with `call`, which gives one verdict for each. `replayable` says whether the same call may be made twice.
+pub(super) async fn send<T, F>(breaker: Arc<Breaker>, replayable: bool, items: Vec<T>, call: impl Fn(&[T]) -> F) -> Sent<T>
+where
+    F: Future<Output = Result<Vec<Verdict>, CallError>>,
+{
+    let mut sent = Sent { fates: Vec::with_capacity(items.len()), stop: None };
+    let mut pieces = vec![items];
+    while let Some(mut piece) = pieces.pop() {
+        let error = match call(&piece).await {
+            Ok(verdicts) => {
+                breaker.succeeded();
+                sent.fates.extend(piece.into_iter().zip(verdicts.into_iter().map(Fate::from)));
+                continue;
+            }
+            Err(error) => error,
+        };
+        match judge(error, replayable, &breaker) {
+            Whole::Stop(error) => {
+                sent.stop = Some(error);
+                return sent;
+            }
+            Whole::LookAgain(doubt) => sent.fates.extend(piece.into_iter().map(|item| (item, Fate::Unknown(doubt.clone())))),
+            Whole::Halve(failure) if piece.len() <= 1 => {
+                sent.fates.extend(piece.into_iter().map(|item| (item, Fate::Refused(failure.clone()))));
+            }
+            Whole::Halve(_) => {
+                let second = piece.split_off(piece.len() / 2);
+                pieces.extend([second, piece]);
+            }
+        }
+    }
+    sent
+}
+
+impl From<Verdict> for Fate {
+    fn from(verdict: Verdict) -> Self {
+        match verdict.confirmed {
+            true => Self::Confirmed { id: verdict.id, created: verdict.created },
+            // 1014: it could not be created, and Adobe says to try again a few times.
+            false => Self::Refused(Failure { lasting: verdict.code != "1014", code: verdict.code, message: verdict.message }),
+        }
+    }
+}
