@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use base::Clock;
-use engine::{Bridge, Progress, Side, SyncError, bridge::Parts, options::RunOptions};
+use engine::{Bridge, Progress, Side, SyncError, bridge::Parts, check::CountedIn, options::RunOptions};
 use store::Store;
 use wire::PaceOptions;
 
@@ -15,6 +15,12 @@ use crate::{
 /// Opens the state.
 pub(crate) async fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     Ok(store::open(&config.state.url).await?)
+}
+
+/// The state, where there is one already; a check makes none.
+pub(crate) async fn existing_state(config: &Config) -> Result<Option<CountedIn>, Failure> {
+    let Some(store) = store::open_existing(&config.state.url).await? else { return Ok(None) };
+    Ok(Some(CountedIn { store, daily_calls: config.marketo.daily_calls }))
 }
 
 /// The Marketo client.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use base::{Clock, Table};
-use store::MemoryStore;
+use store::{MemoryStore, Store, StoreError};
 
 use crate::{
     bridge::{Bridge, Parts},
+    calls::CallLedger,
     error::SyncError,
     options::{Options, RunOptions},
     prepare::prepare,
@@ -26,8 +27,48 @@ pub struct Finding {
     pub code: Option<&'static str>,
 }
 
-/// Looks at both sides as a cycle would before it sends anything.
-pub async fn check(dynamics: dataverse::Client, marketo: ::marketo::Client, options: Options) -> Vec<Finding> {
+/// The state that a check's calls are counted in, like all others of this bridge. Nothing else is written there.
+#[derive(Debug)]
+pub struct CountedIn {
+    /// The state.
+    pub store: Arc<dyn Store>,
+    /// Our own cap on Marketo calls a day.
+    pub daily_calls: u64,
+}
+
+/// Looks at both sides as a cycle would before it sends anything. Where another process is at work on the state, it goes ahead without it.
+pub async fn check(
+    dynamics: dataverse::Client,
+    marketo: ::marketo::Client,
+    options: Options,
+    counted: Option<CountedIn>,
+) -> Vec<Finding> {
+    let pace = marketo.pace().clone();
+    let bridge = match open(dynamics, marketo, options).await {
+        Ok(bridge) => bridge,
+        Err(error) => return vec![bad("state", &error)],
+    };
+    let Some(CountedIn { store, daily_calls }) = counted else { return look(&bridge).await };
+    let fence = match store.acquire("check").await {
+        Ok(fence) => fence,
+        Err(StoreError::Busy { .. }) => return look(&bridge).await,
+        Err(error) => return vec![bad("state", &error.into())],
+    };
+    let findings = match CallLedger::load(store.clone(), fence, &bridge.clock, pace, daily_calls).await {
+        Ok(ledger) => {
+            let mut findings = look(&bridge).await;
+            findings.extend(ledger.close().await.err().map(|error| bad("state", &error.into())));
+            findings
+        }
+        Err(error) => vec![bad("state", &error.into())],
+    };
+    match store.release(fence).await {
+        Ok(()) => findings,
+        Err(error) => findings.into_iter().chain([bad("state", &error.into())]).collect(),
+    }
+}
+
+async fn open(dynamics: dataverse::Client, marketo: ::marketo::Client, options: Options) -> Result<Bridge, SyncError> {
     let parts = Parts {
         dynamics,
         marketo,
@@ -39,16 +80,16 @@ pub async fn check(dynamics: dataverse::Client, marketo: ::marketo::Client, opti
         progress: Progress::silent(),
         daily_calls: u64::MAX,
     };
-    let bridge = match Bridge::open(parts, "check").await {
-        Ok(bridge) => bridge,
-        Err(error) => return vec![bad("state", &error)],
-    };
+    Bridge::open(parts, "check").await
+}
+
+async fn look(bridge: &Bridge) -> Vec<Finding> {
     let mut findings = vec![side("Dynamics: address, login and application user", bridge.greet_dynamics().await)];
     findings.push(side("Marketo: address, client id and secret", bridge.greet_marketo().await));
     if findings.iter().any(|finding| !finding.good) {
         return findings;
     }
-    match prepare(&bridge).await {
+    match prepare(bridge).await {
         Ok(prepared) => {
             findings.push(good("metadata, key fields, field maps and MSI columns", "fit together".into()));
             for table in Table::ALL {

@@ -170,7 +170,7 @@ impl Endpoint for SyncObjects {
         let body = SyncBody { action: self.action, dedupe_by: self.dedupe_by, input: &self.records };
         let path = format!("{}.json", self.object.path());
         let request = Request::json(name, Method::POST, path, &body, replay)?;
-        size::fitting(Request { divisible: self.records.len() > 1, ..request }, size::BODY_MAX_BYTES)
+        size::fitting(Request { divisible: true, ..request }, size::BODY_MAX_BYTES)
     }
 
     fn decode(&self, response: &Response) -> Result<Vec<Verdict>, CallError> {
@@ -195,7 +195,7 @@ impl Endpoint for DeleteObjects {
         let path = format!("{}/delete.json", self.object.path());
         let body = DeleteBody { delete_by: self.by, input: &self.keys };
         let request = Request::json(name, Method::POST, path, &body, Replay::Safe)?;
-        size::fitting(Request { divisible: self.keys.len() > 1, ..request }, size::BODY_MAX_BYTES)
+        size::fitting(Request { divisible: true, ..request }, size::BODY_MAX_BYTES)
     }
 
     fn decode(&self, response: &Response) -> Result<Vec<Verdict>, CallError> {

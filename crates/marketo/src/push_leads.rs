@@ -77,7 +77,7 @@ impl Endpoint for SyncLeads {
         let body =
             Body { action: self.action, lookup_field: &self.lookup_field, partition_name: self.partition.as_deref(), input: &self.records };
         let request = Request::json("leads.sync", Method::POST, "/rest/v1/leads.json", &body, replay)?;
-        size::fitting(Request { divisible: self.records.len() > 1, ..request }, size::BODY_MAX_BYTES)
+        size::fitting(Request { divisible: true, ..request }, size::BODY_MAX_BYTES)
     }
 
     fn decode(&self, response: &Response) -> Result<Vec<Verdict>, CallError> {

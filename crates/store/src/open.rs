@@ -13,15 +13,40 @@ use crate::{MemoryStore, SqliteStore, Store, StoreError};
 /// # Errors
 /// [`StoreError::Address`] when `url` is none of these; else as [`SqliteStore::open`]. No error shows a password.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match place(url)? {
+        Place::Memory => Arc::new(MemoryStore::new()),
+        Place::File(path) => Arc::new(SqliteStore::open(path).await?),
+    })
+}
+
+/// As [`open`], but none where there is no state yet: nothing is made.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_existing(url: &str) -> Result<Option<Arc<dyn Store>>, StoreError> {
+    Ok(match place(url)? {
+        Place::Memory => None,
+        Place::File(path) if !path.exists() => None,
+        Place::File(path) => Some(Arc::new(SqliteStore::open(path).await?)),
+    })
+}
+
+/// Where an address leads.
+enum Place<'a> {
+    Memory,
+    File(&'a Path),
+}
+
+fn place(url: &str) -> Result<Place<'_>, StoreError> {
     let refused = |why: &'static str| StoreError::Address { url: hide_password(url), why };
     let (scheme, rest) = url.split_once(':').ok_or_else(|| refused("names no kind of database"))?;
     match scheme.to_ascii_lowercase().as_str() {
-        "memory" if rest.is_empty() => Ok(Arc::new(MemoryStore::new())),
+        "memory" if rest.is_empty() => Ok(Place::Memory),
         "sqlite" => match rest.strip_prefix("//").unwrap_or(rest) {
             "" => Err(refused("names no file")),
-            ":memory:" => Ok(Arc::new(MemoryStore::new())),
+            ":memory:" => Ok(Place::Memory),
             path if path.contains('?') => Err(refused("has parameters, and a file takes none")),
-            path => Ok(Arc::new(SqliteStore::open(Path::new(path)).await?)),
+            path => Ok(Place::File(Path::new(path))),
         },
         "postgres" | "postgresql" => Err(refused("names a PostgreSQL database, and this build has no PostgreSQL")),
         _ => Err(refused("is not understood")),

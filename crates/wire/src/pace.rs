@@ -77,8 +77,8 @@ pub trait Journal: Send + Sync + std::fmt::Debug {
     async fn ahead(&self, pace: &Pace, starts: usize) -> Result<(), String>;
 }
 
-/// Starts that are noted at a time.
-pub const AHEAD: usize = 8;
+/// Starts that are noted at a time, at most; a tenth of the window where that is less, because after a sudden death they count as made.
+const AHEAD_MAX: usize = 8;
 
 #[derive(Debug, Default)]
 struct State {
@@ -147,7 +147,7 @@ impl Pace {
         self.stopped.cancelled().await;
     }
 
-    /// From now on starts are noted ahead, in blocks of [`AHEAD`], or no longer.
+    /// From now on starts are noted ahead, in small blocks, or no longer.
     pub fn note_in(&self, journal: Option<Arc<dyn Journal>>) {
         self.with(|state| {
             state.journal = journal;
@@ -201,8 +201,9 @@ impl Pace {
                     () = self.stopped() => {}
                 },
                 Next::Note(journal) => {
-                    journal.ahead(self, AHEAD).await.map_err(|why| CallError::Unwritable(format!("the call could not be noted first: {why}")))?;
-                    self.with(|state| state.noted = AHEAD);
+                    let starts = self.options.calls_max.map_or(AHEAD_MAX, |max| (max / 10).clamp(1, AHEAD_MAX));
+                    journal.ahead(self, starts).await.map_err(|why| CallError::Unwritable(format!("the call could not be noted first: {why}")))?;
+                    self.with(|state| state.noted = starts);
                 }
             }
         }

@@ -30,7 +30,7 @@ struct Finding {
 pub(crate) async fn run(config: &Path, args: Check) -> Result<u8, Failure> {
     let config = Config::load(config)?;
     let (dynamics, marketo) = (connect::dynamics(&config)?, connect::marketo(&config)?);
-    let findings: Vec<Finding> = engine::check::check(dynamics, marketo, config.options())
+    let findings: Vec<Finding> = engine::check::check(dynamics, marketo, config.options(), connect::existing_state(&config).await?)
         .await
         .into_iter()
         .map(|finding| Finding { what: finding.what, good: finding.good, text: finding.text, code: finding.code.map(str::to_owned) })

@@ -152,6 +152,10 @@ pub(super) async fn refuse(
 /// A refused record is tried again in the next cycle, a few times, where the refusal may pass by itself; else it is held.
 pub(super) fn again_or_hold(entry: &Outbox, failure: &Failure, now: Timestamp) -> Outbox {
     let mut again = entry.clone();
+    if !failure.lasting && failure.alone && since(entry.body.since, now) < WAIT_MAX {
+        again.body.state = OutboxState::Ready;
+        return again;
+    }
     again.body.attempts += 1;
     if again.body.attempts < TRIES_MAX && (!failure.lasting || says_so(&failure.code)) {
         again.body.state = OutboxState::Ready;

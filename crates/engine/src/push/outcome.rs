@@ -1,6 +1,6 @@
 //! What a call that failed as a whole means for the records in it, and when a kind of call is given up.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use wire::{CallError, Class};
 
@@ -9,6 +9,9 @@ use crate::error::{Side, SyncError};
 /// Whole calls of one kind that may be refused in a row: more than it takes to find one bad record in each of the batches under way, and
 /// far fewer than it would take to try every record on its own.
 const REFUSALS_MAX: u32 = 30;
+
+/// Calls of one kind that may be refused in a row as wrong requests: that is hardly ever due to a record.
+const BUGS_MAX: u32 = 3;
 
 /// Calls of one kind that may remain without answer in a row.
 const SILENCES_MAX: u32 = 8;
@@ -33,22 +36,28 @@ pub(super) struct Failure {
     pub(super) message: String,
     /// Whether it will be the same until something changes. Otherwise Marketo blames itself.
     pub(super) lasting: bool,
+    /// Whether nothing else of its kind got through in this cycle: then it says nothing about this record.
+    pub(super) alone: bool,
 }
 
 /// Counts failures in a row of one kind of call. A refusal of one record's data can come for a whole call, so that batches are taken
 /// apart; when nothing at all gets through any more, the fault is not in the records.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(AtomicU32);
+pub(super) struct Breaker {
+    failures: AtomicU32,
+    any_success: AtomicBool,
+}
 
 impl Breaker {
     /// Something got through.
     pub(super) fn succeeded(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.failures.store(0, Ordering::Relaxed);
+        self.any_success.store(true, Ordering::Relaxed);
     }
 
     /// One more failed; whether that is enough.
     fn failed(&self, max: u32) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1 >= max
+        self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= max
     }
 }
 
@@ -59,10 +68,12 @@ impl Breaker {
 /// known what the whole did.
 pub(super) fn judge(error: CallError, replayable: bool, breaker: &Breaker) -> Whole {
     let answered = error.is_answered_in_doubt();
+    let failure = |lasting| Failure::of(&error, lasting, breaker);
     let (whole, failures_max) = match error.class() {
-        Some(Class::Record | Class::Split | Class::Missing | Class::Bug) => (Whole::Halve(Failure::of(&error, true)), REFUSALS_MAX),
-        Some(Class::Doubtful) if answered && replayable => (Whole::Halve(Failure::of(&error, false)), REFUSALS_MAX),
-        Some(Class::Doubtful) if answered => (Whole::LookAgain(Some(Failure::of(&error, false))), REFUSALS_MAX),
+        Some(Class::Bug) => (Whole::Halve(failure(true)), BUGS_MAX),
+        Some(Class::Record | Class::Split | Class::Missing) => (Whole::Halve(failure(true)), REFUSALS_MAX),
+        Some(Class::Doubtful) if answered && replayable => (Whole::Halve(failure(false)), REFUSALS_MAX),
+        Some(Class::Doubtful) if answered => (Whole::LookAgain(Some(failure(false))), REFUSALS_MAX),
         Some(Class::Doubtful) | None if !replayable && may_have_acted(&error) => (Whole::LookAgain(None), SILENCES_MAX),
         Some(Class::Auth | Class::Transient | Class::Doubtful | Class::Throttled | Class::Quota | Class::Config) | None => {
             return Whole::Stop(SyncError::of_call(Side::Marketo, error));
@@ -72,10 +83,10 @@ pub(super) fn judge(error: CallError, replayable: bool, breaker: &Breaker) -> Wh
 }
 
 impl Failure {
-    fn of(error: &CallError, lasting: bool) -> Self {
+    fn of(error: &CallError, lasting: bool, breaker: &Breaker) -> Self {
         let code = if error.code().is_empty() { "refused" } else { error.code() };
         let message = error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone());
-        Self { code: code.to_owned(), message, lasting }
+        Self { code: code.to_owned(), message, lasting, alone: !breaker.any_success.load(Ordering::Relaxed) }
     }
 }
 

@@ -41,17 +41,21 @@ where
 {
     let mut sent = Sent { fates: Vec::with_capacity(items.len()), stop: None };
     let mut pieces = vec![items];
+    // Fates since which nothing got through: when nothing does any more, they say nothing about their records.
+    let mut sure = 0;
     while let Some(mut piece) = pieces.pop() {
         let error = match call(&piece).await {
             Ok(verdicts) => {
                 breaker.succeeded();
                 sent.fates.extend(piece.into_iter().zip(verdicts.into_iter().map(Fate::from)));
+                sure = sent.fates.len();
                 continue;
             }
             Err(error) => error,
         };
         match judge(error, replayable, &breaker) {
             Whole::Stop(error) => {
+                sent.fates.truncate(sure);
                 sent.stop = Some(error);
                 return sent;
             }
@@ -73,7 +77,7 @@ impl From<Verdict> for Fate {
         match verdict.confirmed {
             true => Self::Confirmed { id: verdict.id, created: verdict.created },
             // 1014: it could not be created, and Adobe says to try again a few times.
-            false => Self::Refused(Failure { lasting: verdict.code != "1014", code: verdict.code, message: verdict.message }),
+            false => Self::Refused(Failure { lasting: verdict.code != "1014", alone: false, code: verdict.code, message: verdict.message }),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base::Object;
 use dataverse_emulator::{options::DeltaStamp, schema::MsiColumns};
+use emulator::Effect;
 use engine::{SyncError, summary::CaptureMode};
 use planner::msi::{MsiField, MsiSpec};
 use serde_json::json;
@@ -126,6 +127,76 @@ async fn a_change_while_the_first_read_is_under_way_is_not_missed() {
         assert_eq!(world.person(0x100).get("title"), Some(&json!("Changed")), "{stamp:?}");
         world.assert_agreed();
     }
+}
+
+/// Runs a cycle in which something happens to Dynamics once so many pages of contacts were made.
+async fn cycle_with(world: &World, pages: u64, act: impl FnOnce(&sandbox::Sandbox) + Send + 'static) {
+    world.sandbox.dataverse.faults().set_latency(Some(emulator::Latency::fixed(2_000.0)));
+    let sandbox = world.sandbox.clone();
+    let editor = tokio::spawn(async move {
+        while sandbox.dataverse.journal().count("contact.changes") < pages {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        act(&sandbox);
+    });
+    world.clean_cycle().await;
+    editor.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_deleted_while_the_first_read_is_under_way_is_not_sent() {
+    let world = World::small_with(|options| options.dataverse.page_max = 5);
+    for n in 0..40 {
+        world.contact(0x100 + n, &format!("P{n}"), json!({}));
+    }
+    cycle_with(&world, 4, |sandbox| {
+        let now = sandbox.now();
+        sandbox.dataverse.state().delete("contact", id(0x100), now).unwrap();
+    })
+    .await;
+    assert!(world.persons_of(0x100).is_empty());
+    world.assert_agreed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_deleted_after_a_first_read_that_was_cut_off_is_not_sent() {
+    let mut world = World::small_with(|options| options.dataverse.page_max = 5);
+    for n in 0..40 {
+        world.contact(0x100 + n, &format!("P{n}"), json!({}));
+    }
+    world.sandbox.dataverse.faults().set_latency(Some(emulator::Latency::fixed(2_000.0)));
+    let bridge = world.bridge().await;
+    let cut = async {
+        while world.sandbox.dataverse.journal().count("contact.changes") < 4 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! { biased; () = cut => {}, _ = engine::cycle::run(&bridge) => panic!("it came to its end") }
+    drop(bridge);
+    world.store = world.store.restart();
+    world.delete("contact", 0x100);
+    world.clean_cycle().await;
+    assert!(world.persons_of(0x100).is_empty());
+    world.assert_agreed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delta_link_that_leads_nowhere_costs_a_full_read() {
+    let mut world = World::small();
+    world.allow.push("role-removals");
+    fill(&world);
+    world.clean_cycle().await;
+    // The table is no longer tracked.
+    world.sandbox.dataverse.state().options_mut().untracked_tables = ["contact".to_owned()].into();
+    world.update("contact", BO, json!({"jobtitle": "Chief"}));
+    world.delete("connection", LINK);
+    world.clean_cycle().await;
+    assert_eq!(world.person(BO)["title"], json!("Chief"));
+    world.assert_agreed();
+    // The link can't be read.
+    world.dynamics_fault("account.changes", Effect::Refuse { code: "400".into(), wait_s: None }, Some(1));
+    let ran = world.clean_cycle().await;
+    assert_eq!((ran.written(), ran.summary.captured["account"].mode), (0, CaptureMode::Full));
 }
 
 #[tokio::test(start_paused = true)]

@@ -204,3 +204,17 @@ async fn a_new_entry_of_the_map_is_sent_for_everybody_and_alone() {
     assert_eq!(sent(&world), [json!({"personNotes": "tea"})]);
     assert_eq!(ran.written(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn consent_is_never_cleared_whatever_the_map_says() {
+    let mut world = World::small();
+    world.options.fields.contact.insert("unsubscribed".into(), FieldSpec::Column("donotbulkemail".into()));
+    world.insert_person(json!({"email": "bo@buyer.example", "unsubscribed": true}));
+    world.contact(BO, "Bo", json!({"donotbulkemail": false}));
+    world.contact(EVE, "Eve", json!({"donotbulkemail": true}));
+    world.clean_cycle().await;
+    assert_eq!((&world.person(BO)["unsubscribed"], &world.person(EVE)["unsubscribed"]), (&json!(true), &json!(true)));
+    world.update("contact", EVE, json!({"donotbulkemail": false}));
+    let ran = world.clean_cycle().await;
+    assert_eq!((ran.written(), &world.person(EVE)["unsubscribed"]), (0, &json!(true)));
+}

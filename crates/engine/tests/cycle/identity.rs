@@ -252,3 +252,28 @@ async fn a_role_of_a_person_that_was_deleted_comes_back_with_it() {
     assert!(roles.iter().any(|(lead, _, primary)| *lead == new && *primary), "{roles:?}");
     assert_eq!(world.person(BO)["externalCompanyId"], json!(id(FIRM)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_records_with_one_address_cost_a_few_calls() {
+    let world = World::small();
+    for n in 0..60 {
+        world.contact(0x100 + n, &format!("P{n}"), json!({"emailaddress1": "info@buyer.example"}));
+    }
+    let ran = world.clean_cycle().await;
+    assert_eq!(world.people().len(), 60);
+    world.assert_agreed();
+    assert!(ran.marketo_calls() < 25, "{:?}", ran.summary.marketo_calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_field_written_in_another_case_is_the_same_field() {
+    let mut world = world_of_bo();
+    world.options.keys.person = "EXTERNALPERSONID".into();
+    world.clean_cycle().await;
+    // Somebody else's person with the same address is not taken over.
+    world.insert_person(json!({"email": "cy@buyer.example", "externalPersonId": "SAP-17"}));
+    world.contact(CY, "Cy", json!({}));
+    world.clean_cycle().await;
+    assert!(world.people().iter().any(|person| person.get("externalPersonId") == Some(&json!("SAP-17"))));
+    world.assert_agreed();
+}

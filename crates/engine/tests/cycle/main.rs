@@ -17,6 +17,8 @@ mod deaths;
 mod faults;
 mod held;
 mod outages;
+mod lost_answers;
+mod window;
 mod write_back;
 mod capture;
 mod strangers;

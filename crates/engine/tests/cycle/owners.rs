@@ -121,3 +121,18 @@ async fn a_sales_person_has_the_user_s_address() {
     let ann = world.records(Theirs::SalesPersons).into_iter().find(|person| person["externalSalesPersonId"] == json!(id(ANN))).unwrap();
     assert_eq!(ann["email"], json!("ann.new@seller.example"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_marketo_keeps_is_told_until_it_is_mended() {
+    let world = World::small_with(|options| options.marketo.sales_person_email_frozen = true);
+    world.clean_cycle().await;
+    world.update("systemuser", ANN, json!({"internalemailaddress": "ann.new@seller.example"}));
+    for _ in 0..2 {
+        let ran = world.clean_cycle().await;
+        assert!(ran.summary.warnings.iter().any(|text| text.starts_with("owner-email-frozen")), "{:?}", ran.summary.warnings);
+    }
+    world.update("systemuser", ANN, json!({"internalemailaddress": "ann@seller.example"}));
+    world.clean_cycle().await;
+    let ran = world.clean_cycle().await;
+    assert!(ran.summary.warnings.is_empty(), "{:?}", ran.summary.warnings);
+}

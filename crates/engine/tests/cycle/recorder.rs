@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use tower::{ServiceExt, util::BoxCloneSyncService};
 use wire::transport::Transport;
 
@@ -16,13 +17,17 @@ pub struct Sent {
 
 /// What was sent, oldest first. A clone shows the same.
 #[derive(Debug, Clone, Default)]
-pub struct Recorder(Arc<Mutex<Vec<Sent>>>);
+pub struct Recorder(Arc<Mutex<Vec<Sent>>>, Arc<Mutex<Vec<Instant>>>);
 
 impl Recorder {
     /// The same transport, noting.
     pub fn over(&self, inner: Transport) -> Transport {
         let recorder = self.clone();
         BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
+            // Identity counts against no limit.
+            if !request.uri().path().starts_with("/identity") {
+                recorder.1.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+            }
             if let Ok(body) = serde_json::from_slice(request.body()) {
                 let sent = Sent { path: request.uri().path().to_owned(), body };
                 recorder.lock().push(sent);
@@ -37,6 +42,11 @@ impl Recorder {
 
     pub fn all(&self) -> Vec<Sent> {
         self.lock().clone()
+    }
+
+    /// When requests other than those for tokens were made, since the beginning.
+    pub fn starts(&self) -> Vec<Instant> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The records of all writes to a path, such as `leads.json`.

@@ -227,3 +227,33 @@ async fn a_role_whose_person_is_gone_waits_for_it_and_comes_back() {
     assert_eq!(world.person(BO)["email"], json!("bo@buyer.example"));
     world.assert_agreed();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_comes_or_goes_renames_the_one_it_collides_with() {
+    let mut world = world();
+    world.allow.push("role-removals");
+    let long = "Regional procurement steering committee chairperson";
+    world.role_name(0x79, &format!("{long} (South)"));
+    world.connect(LINK, DEAL, BO, Some(0x79));
+    world.clean_cycle().await;
+    // A role with a lower id takes the short text, and this one is told apart by its own id.
+    world.role_name(0x78, &format!("{long} (North)"));
+    world.clean_cycle().await;
+    let text = roles(&world)[0].1.clone();
+    assert!(roles(&world).len() == 1 && text.contains('~'), "{text}");
+    world.delete("connectionrole", 0x78);
+    world.clean_cycle().await;
+    let text = roles(&world)[0].1.clone();
+    assert!(roles(&world).len() == 1 && !text.contains('~'), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_default_text_is_carried_to_the_roles_that_have_it() {
+    let mut world = world();
+    world.allow.push("role-removals");
+    world.connect(LINK, DEAL, BO, None);
+    world.clean_cycle().await;
+    world.options.policy.default_role = "Contact".into();
+    world.clean_cycle().await;
+    assert_eq!(roles(&world), [role("Bo", "Contact", false)]);
+}

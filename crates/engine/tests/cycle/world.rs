@@ -34,6 +34,7 @@ pub struct World {
     pub retry: RetryOptions,
     pub page_rows: u32,
     pub daily_calls: u64,
+    pub calls_per_20s: usize,
     clock: Clock,
 }
 
@@ -105,6 +106,7 @@ impl World {
             retry: RetryOptions::default(),
             page_rows: 1000,
             daily_calls: u64::MAX,
+            calls_per_20s: 100,
             clock,
         }
     }
@@ -113,7 +115,7 @@ impl World {
     pub async fn bridge(&self) -> Bridge {
         let (theirs, ours) = (self.sandbox.marketo.state().options().clone(), self.sandbox.dataverse.state().options().clone());
         let mut options = marketo::Options::new("http://marketo.test", theirs.client_id, theirs.client_secret.into());
-        options.pace = PaceOptions { calls_max: Some(100), in_flight_max: 5, ..PaceOptions::default() };
+        options.pace = PaceOptions { calls_max: Some(self.calls_per_20s), in_flight_max: 5, ..PaceOptions::default() };
         options.retry = self.retry.clone();
         let transport = self.to_marketo.over(in_process(self.sandbox.marketo_router()));
         let marketo = marketo::Client::new(options, transport).unwrap();

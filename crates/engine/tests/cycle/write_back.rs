@@ -1,5 +1,7 @@
 //! R10: moments and scores go back to Dynamics, only where they differ, and come to nothing in Marketo.
 
+use std::time::Duration;
+
 use base::{Object, Table};
 use dataverse_emulator::options::ClosedRows;
 use engine::options::ClosedLeads;
@@ -271,4 +273,38 @@ async fn the_way_back_can_be_off() {
     assert_eq!((ran.summary.written_back.read, ran.marketo_calls()), (0, 0), "{:?}", ran.summary.marketo_calls);
     assert!(!world.dynamics("contact", BO).contains_key("mkt_lastinterestingmomenttype"));
     assert!(ran.summary.captured.contains_key(Table::Contact.name()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tiers_that_are_cut_anew_at_night_come_within_a_day() {
+    let world = synced().await;
+    score(&world, BO, 10, 1, 1);
+    world.clean_cycle().await;
+    let now = world.now();
+    assert!(world.sandbox.marketo.state().recut_tiers(5, now) > 0);
+    let ran = world.clean_cycle().await;
+    assert_eq!(ran.summary.written_back.read, 0, "no activity tells of it");
+    world.pass(Duration::from_secs(25 * 3600)).await;
+    let ran = world.clean_cycle().await;
+    assert!(ran.summary.written_back.read >= 1, "{:?}", ran.summary.written_back);
+    world.assert_agreed();
+    let calls = world.clean_cycle().await.marketo_calls();
+    assert!(calls <= 2, "{calls} calls with nothing to do");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_activity_is_not_looked_at_twice() {
+    let world = synced().await;
+    moment(&world, BO, "Web");
+    let ran = world.clean_cycle().await;
+    assert_eq!((ran.summary.written_back.activities, ran.summary.written_back.read), (1, 1));
+    for _ in 0..4 {
+        world.pass(Duration::from_secs(120)).await;
+        let ran = world.clean_cycle().await;
+        assert_eq!((ran.summary.written_back.activities, ran.summary.written_back.read), (0, 0));
+    }
+    world.pass(Duration::from_secs(4_000)).await;
+    moment(&world, BO, "Email");
+    let ran = world.clean_cycle().await;
+    assert_eq!((ran.summary.written_back.activities, ran.summary.written_back.read), (1, 1));
 }
