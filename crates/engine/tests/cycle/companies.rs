@@ -164,3 +164,20 @@ async fn the_custom_company_field_gets_the_same_id_besides() {
     assert!(world.to_marketo.records("leads.json").iter().all(|record| !record.contains_key("crmAccountId")));
     assert_eq!(world.person(BO)["externalSalesPersonId"], json!(id(ANN)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_account_merged_into_another_is_no_company_unless_something_belongs_to_it() {
+    let world = World::small();
+    for n in [0x22, 0x23] {
+        world.account(n, "Old Firm");
+        world.update("account", n, json!({"merged": true, "masterid": ["account", FIRM], "statecode": 1, "statuscode": 2}));
+    }
+    world.contact(BO, "Bo", json!({"parentcustomerid": ["account", 0x23]}));
+    world.clean_cycle().await;
+    let mut companies: Vec<String> = world.records(Theirs::Companies).iter().map(|record| record["externalCompanyId"].to_string()).collect();
+    companies.sort();
+    assert_eq!(companies, [json!(id(FIRM)).to_string(), json!(id(0x23)).to_string()]);
+    assert_eq!(company(&world, BO), Some(json!(id(0x23))));
+    world.assert_agreed();
+    assert_eq!(world.clean_cycle().await.written(), 0);
+}

@@ -78,6 +78,10 @@ impl Check<'_> {
                     report.excuse(excuse);
                     Presence::Excused
                 }
+                (None, None) if lookup(&row, "masterid").is_some() => {
+                    report.excuse(Excuse::MergedAccount);
+                    Presence::Excused
+                }
                 (None, None) => {
                     report.add(DifferenceKind::CompanyMissing, Some(id), None, None);
                     Presence::Missing

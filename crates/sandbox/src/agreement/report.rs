@@ -61,6 +61,8 @@ pub enum Excuse {
     TeamWithoutAdministrator,
     /// Its owner has no e-mail address, and no sales person.
     OwnerWithoutEmail,
+    /// An account that was merged into another, and to which nothing belongs.
+    MergedAccount,
     /// Several persons in Marketo have its e-mail address and no external id.
     Ambiguous,
     /// Marketo has a person under its id and another under its alias's.

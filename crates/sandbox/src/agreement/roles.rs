@@ -51,10 +51,11 @@ impl Check<'_> {
                 continue;
             }
             let (Some(one), Some(two)) = (lookup(&row, "record1id"), lookup(&row, "record2id")) else { continue };
-            // Either direction: an emulated environment may hold one row of a pair only.
+            // A row whose twin has been deleted says nothing any more; one entered from the contact's side without a twin speaks for itself.
+            let related = lookup(&row, "relatedconnectionid");
             let (opportunity, contact, role) = match (opportunities.contains(&one), opportunities.contains(&two)) {
-                (true, false) => (one, two, "record2roleid"),
-                (false, true) if !self.is_there(lookup(&row, "relatedconnectionid")) => (two, one, "record1roleid"),
+                (true, false) if related.is_none_or(|id| self.is_there(id)) => (one, two, "record2roleid"),
+                (false, true) if related.is_none() => (two, one, "record1roleid"),
                 _ => continue,
             };
             if self.dynamics.people.get(&contact).is_none_or(|person| person.is_lead) {
@@ -68,8 +69,8 @@ impl Check<'_> {
         wanted
     }
 
-    fn is_there(&self, connection: Option<Guid>) -> bool {
-        connection.is_some_and(|id| self.dynamics.state.get("connection", id).is_some())
+    fn is_there(&self, connection: Guid) -> bool {
+        self.dynamics.state.get("connection", connection).is_some()
     }
 
     fn with_primary(&self, mut wanted: Wanted, row: &Row) -> Wanted {
