@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Guid, RecordId};
+use base::{Guid, RecordId, Table};
+use planner::{Row, reference::origin};
 use store::{
     StoreExt,
     record::{Alias, AliasKind, LinkFlags, alias::AliasOf, record_key},
@@ -10,7 +11,9 @@ use store::{
 
 use crate::{
     bridge::Bridge,
-    error::SyncError,
+    dynamics::RowMap,
+    error::{Side, SyncError},
+    prepare::Prepared,
     push::gate::{Links, load_links},
 };
 
@@ -38,6 +41,26 @@ pub(super) async fn standings(bridge: &Bridge, ids: &[RecordId], links: &Links) 
         false => Standing::Reopened,
     };
     Ok(aliases.into_iter().flatten().map(|alias| (alias.alias, standing(&alias))).collect())
+}
+
+/// Those of these open leads that are still tied to a contact, by what both rows say now. The others are people of their own again.
+pub(super) async fn still_tied(bridge: &Bridge, prepared: &Prepared, leads: &BTreeSet<RecordId>) -> Result<BTreeSet<RecordId>, SyncError> {
+    let keys: Vec<_> = leads.iter().map(|lead| Alias::key_of(*lead)).collect();
+    let aliases: Vec<Alias> = bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().collect();
+    let rows_of = async |table: Table, ids: Vec<Guid>| -> Result<BTreeMap<Guid, RowMap>, SyncError> {
+        let plan = prepared.table(table)?;
+        let page = bridge.dynamics.by_ids(&plan.table, &plan.select, &ids).await;
+        let rows = page.map_err(|error| SyncError::of_call(Side::Dynamics, error))?.rows;
+        Ok(rows.into_iter().filter_map(|row| Some((Row(&row).guid(&plan.table.primary_id)?, row))).collect())
+    };
+    let contacts = rows_of(Table::Contact, aliases.iter().map(|alias| alias.survivor.id).collect()).await?;
+    let rows = rows_of(Table::Lead, aliases.iter().map(|alias| alias.alias.id).collect()).await?;
+    let is_tied = |alias: &&Alias| {
+        let names_lead = contacts.get(&alias.survivor.id).and_then(|row| origin(Table::Contact, Row(row))) == Some(alias.alias.id);
+        let names_contact = rows.get(&alias.alias.id).and_then(|row| Row(row).lookup("parentcontactid")).map(|(id, _)| id);
+        names_lead || names_contact == Some(alias.survivor.id)
+    };
+    Ok(aliases.iter().filter(is_tied).map(|alias| alias.alias).collect())
 }
 
 /// The records that stand for each of these, directly or through others.

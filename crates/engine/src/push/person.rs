@@ -18,7 +18,7 @@ use planner::{
 use serde_json::{Map, Value};
 use store::{
     Batch, Record,
-    record::{Link, Outbox},
+    record::{Alias, Link, Outbox},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     prepare::Prepared,
     progress::Step,
     push::{
-        alias::{Standing, aliases_of, standings},
+        alias::{Standing, aliases_of, standings, still_tied},
         flight::Flight,
         gate::{Gate, Links, desired_of, hold, load_links, next_page, reference},
         outcome::Breaker,
@@ -222,11 +222,20 @@ impl Pusher<'_> {
             .collect::<Result<_, _>>()?;
         let links = self.gate.links(&entries).await?;
         let ids: Vec<RecordId> = entries.iter().map(|(entry, _)| entry.record).collect();
-        let standings = standings(self.bridge, &ids, &links).await?;
+        let mut standings = standings(self.bridge, &ids, &links).await?;
         let is_unknown = |id: &RecordId| links.get(id).is_none_or(|link| !link.is_confirmed());
         let unknown: Vec<RecordId> = ids.into_iter().filter(is_unknown).collect();
         let aliases = aliases_of(self.bridge, &unknown).await?;
         let mut batch = Batch::new();
+        let reopened: BTreeSet<RecordId> =
+            standings.iter().filter(|(_, standing)| **standing == Standing::Reopened).map(|(record, _)| *record).collect();
+        if !reopened.is_empty() {
+            let tied = still_tied(self.bridge, self.prepared, &reopened).await?;
+            for record in reopened.difference(&tied) {
+                batch.remove::<Alias>(Alias::key_of(*record));
+                standings.remove(record);
+            }
+        }
         let mut strangers = Vec::new();
         for (entry, desired) in entries {
             match standings.get(&entry.record) {

@@ -279,8 +279,8 @@ impl Pusher<'_> {
         if entry.body.attempts < CYCLES_MAX {
             batch.put(&entry);
         } else {
-            let reason = "Marketo says that this person exists and doesn't show it, or never says what became of it; it may be in a \
-                          partition or workspace that the API user can't read";
+            let reason = "Marketo says that this person exists and doesn't show it; it may be in a partition or workspace that the API user \
+                          can't read";
             batch.put(&hold(&entry, "hidden-person", reason, self.bridge.clock.now()));
         }
         self.done += 1;

@@ -277,3 +277,27 @@ async fn a_key_field_written_in_another_case_is_the_same_field() {
     assert!(world.people().iter().any(|person| person.get("externalPersonId") == Some(&json!("SAP-17"))));
     world.assert_agreed();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lead_that_is_opened_again_is_held_until_it_is_closed_or_untied() {
+    let mut world = World::small();
+    world.lead(EVE, "Eve", json!({}));
+    world.clean_cycle().await;
+    world.contact(BO, "Bo", json!({"originatingleadid": ["lead", EVE], "emailaddress1": "eve@prospect.example"}));
+    let qualified = json!({"statecode": 1, "statuscode": 3, "parentcontactid": ["contact", BO]});
+    world.update("lead", EVE, qualified.clone());
+    world.clean_cycle().await;
+    assert_eq!((world.persons_of(BO).len(), world.persons_of(EVE).len()), (1, 0), "the lead's person is the contact's now");
+    world.update("lead", EVE, json!({"statecode": 0, "statuscode": 1, "lastname": "Evans"}));
+    let ran = world.cycle().await;
+    assert_eq!(ran.held(Object::Lead), [("reopened-lead".to_owned(), 1)]);
+    // Closed again, it is an alias at once, although nothing that is mapped has changed.
+    world.update("lead", EVE, qualified);
+    world.clean_cycle().await;
+    // Opened and untied, it is a person of its own.
+    world.update("lead", EVE, json!({"statecode": 0, "statuscode": 1, "parentcontactid": null}));
+    world.update("contact", BO, json!({"originatingleadid": null}));
+    world.retry_held = true;
+    world.clean_cycle().await;
+    assert_eq!((world.persons_of(BO).len(), world.persons_of(EVE).len(), world.people().len()), (1, 1, 2));
+}
