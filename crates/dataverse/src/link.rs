@@ -82,8 +82,9 @@ impl Home {
             });
         }
         let uri: Uri = link.parse().map_err(|_| CallError::Unwritable("a link of the service is not a valid URI".into()))?;
-        let ours =
-            uri.scheme_str() == Some(&self.scheme) && self.port_of(uri.port_u16()) == self.port_of(self.port) && uri.host().is_some_and(|host| self.is_ours(host));
+        let ours = uri.scheme_str() == Some(&self.scheme)
+            && self.port_of(uri.port_u16()) == self.port_of(self.port)
+            && uri.host().is_some_and(|host| self.is_ours(host));
         if ours { Ok(link) } else { Err(CallError::Unwritable("a link of the service leads to another host; it is not followed".into())) }
     }
 

@@ -1,6 +1,9 @@
 //! One bridge: both clients, the state, and what all parts of a cycle share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use base::Clock;
 use store::{Batch, Fence, Store};
@@ -37,6 +40,7 @@ pub struct Bridge {
     /// Calls counted.
     pub ledger: CallLedger,
     summary: Mutex<Summary>,
+    numbers: AtomicU64,
 }
 
 /// What a bridge is made of.
@@ -80,6 +84,7 @@ impl Bridge {
             run,
             progress,
             ledger,
+            numbers: AtomicU64::new(0),
         })
     }
 
@@ -133,6 +138,11 @@ impl Bridge {
     pub async fn commit(&self, mut batch: Batch) -> Result<(), SyncError> {
         self.ledger.save(&mut batch);
         Ok(self.store.commit(self.fence, batch).await?)
+    }
+
+    /// A number that this process has not given out before.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Changes the summary.

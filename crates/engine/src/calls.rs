@@ -83,9 +83,7 @@ impl CallLedger {
         let now = clock.now();
         let window = match store.read_one::<Fact>(WINDOW_FACT.into()).await? {
             // The first release saved nothing but the starts.
-            Some(fact) if fact.value.is_array() => {
-                SavedWindow { starts: serde_json::from_value(fact.value).unwrap_or_default(), ahead: 0 }
-            }
+            Some(fact) if fact.value.is_array() => SavedWindow { starts: serde_json::from_value(fact.value).unwrap_or_default(), ahead: 0 },
             Some(fact) => serde_json::from_value(fact.value).unwrap_or_default(),
             None => SavedWindow::default(),
         };

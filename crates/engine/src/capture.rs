@@ -28,5 +28,6 @@ pub async fn capture(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncErr
             feed::read(&mut context, table).await?;
         }
     }
-    refetch::drain(&mut context).await
+    refetch::drain(&mut context).await?;
+    context.keep_intents().await
 }

@@ -37,12 +37,7 @@ pub struct CountedIn {
 }
 
 /// Looks at both sides as a cycle would before it sends anything. Where another process is at work on the state, it goes ahead without it.
-pub async fn check(
-    dynamics: dataverse::Client,
-    marketo: ::marketo::Client,
-    options: Options,
-    counted: Option<CountedIn>,
-) -> Vec<Finding> {
+pub async fn check(dynamics: dataverse::Client, marketo: ::marketo::Client, options: Options, counted: Option<CountedIn>) -> Vec<Finding> {
     let pace = marketo.pace().clone();
     let bridge = match open(dynamics, marketo, options).await {
         Ok(bridge) => bridge,

@@ -17,6 +17,9 @@ use wire::{CallError, Class, Pace};
 /// Rows asked for by id in one request; each takes about 60 characters of an address that may have 32,768.
 const IDS_PER_CALL: usize = 50;
 
+/// Ids on a page, the most that there may be (Microsoft, "Page results").
+const IDS_PER_PAGE: u32 = 5_000;
+
 /// Single updates in one `$batch` (Microsoft allows 1,000 and advises fewer).
 const UPDATES_PER_BATCH: usize = 100;
 
@@ -59,6 +62,8 @@ pub struct FeedPage {
     pub delta: Option<String>,
     /// Whether the service says that it tracks changes.
     pub tracked: bool,
+    /// Rows asked for on a page; all pages of a listing are asked for alike.
+    pub page_rows: u32,
 }
 
 /// What of a table is read.
@@ -100,6 +105,8 @@ pub enum Feed<'a> {
         track: bool,
         /// Whether it asked for annotations.
         annotated: bool,
+        /// How many rows it asked for.
+        page_rows: u32,
     },
 }
 
@@ -182,6 +189,7 @@ impl Dynamics {
             track_changes,
             id_column: Some(table.primary_id.clone()),
         };
+        let mut page_rows = self.client.page_rows();
         let page = match feed {
             Feed::All { select, track } => {
                 let mut list = list(select, true, track);
@@ -203,24 +211,29 @@ impl Dynamics {
             }
             Feed::Ids => {
                 let mut list = list(std::slice::from_ref(&table.primary_id), false, false);
-                list.page_rows = 5_000;
+                page_rows = IDS_PER_PAGE;
+                list.page_rows = page_rows;
                 list.query = list.query.order_by(table.primary_id.clone());
                 self.client.call(&list).await?
             }
-            Feed::Changes { link, annotated } => self.follow(table, link, false, annotated).await?,
-            Feed::Next { link, track, annotated } => self.follow(table, link, track, annotated).await?,
+            Feed::Changes { link, annotated } => self.follow(table, link, false, annotated, page_rows).await?,
+            Feed::Next { link, track, annotated, page_rows: asked } => {
+                page_rows = asked;
+                self.follow(table, link, track, annotated, asked).await?
+            }
         };
-        Ok(feed_page(page, table))
+        Ok(FeedPage { page_rows, ..feed_page(page, table) })
     }
 
-    async fn follow(&self, table: &DynamicsTable, link: &str, track_changes: bool, annotations: bool) -> Result<Page, CallError> {
-        let follow = Follow {
-            link: Link::new(link),
-            annotations,
-            page_rows: self.client.page_rows(),
-            track_changes,
-            id_column: Some(table.primary_id.clone()),
-        };
+    async fn follow(
+        &self,
+        table: &DynamicsTable,
+        link: &str,
+        track_changes: bool,
+        annotations: bool,
+        page_rows: u32,
+    ) -> Result<Page, CallError> {
+        let follow = Follow { link: Link::new(link), annotations, page_rows, track_changes, id_column: Some(table.primary_id.clone()) };
         self.client.call(&follow).await
     }
 
@@ -309,11 +322,7 @@ impl Dynamics {
         (fates, None)
     }
 
-    async fn write_each(
-        &self,
-        table: &DynamicsTable,
-        rows: impl Iterator<Item = &(Guid, RowMap)>,
-    ) -> Result<Vec<PartOutcome>, CallError> {
+    async fn write_each(&self, table: &DynamicsTable, rows: impl Iterator<Item = &(Guid, RowMap)>) -> Result<Vec<PartOutcome>, CallError> {
         let update = |(id, row): &(Guid, RowMap)| Update { set: table.set.clone(), id: *id, row: row.clone(), if_match: None };
         let parts = rows.map(|row| Part::single(&update(row))).collect::<Result<_, _>>()?;
         self.client.call(&Batch { parts, continue_on_error: true }).await
@@ -372,7 +381,15 @@ fn feed_page(page: Page, table: &DynamicsTable) -> FeedPage {
         }
     }
     let text = |link: Link| link.as_str().to_owned();
-    FeedPage { rows, unreadable, deleted: page.deleted, next: page.next.map(text), delta: page.delta.map(text), tracked: page.tracked }
+    FeedPage {
+        rows,
+        unreadable,
+        deleted: page.deleted,
+        next: page.next.map(text),
+        delta: page.delta.map(text),
+        tracked: page.tracked,
+        page_rows: 0,
+    }
 }
 
 fn column(column: dataverse::Column) -> Column {

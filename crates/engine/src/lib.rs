@@ -7,6 +7,7 @@ pub mod bridge;
 pub mod calls;
 pub mod capture;
 pub mod cycle;
+mod intent;
 pub mod dynamics;
 pub mod error;
 pub mod marketo;

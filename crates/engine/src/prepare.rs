@@ -225,6 +225,11 @@ fn person_key(options: &Options, objects: &BTreeMap<Object, ObjectSchema>) -> St
     field.map_or_else(|| options.keys.person.clone(), |field| field.name.clone())
 }
 
+/// A person key of the customer's own, which is written like any mapped field, so that it also comes to people who are linked already.
+fn custom_person_key(options: &Options, objects: &BTreeMap<Object, ObjectSchema>) -> Option<String> {
+    Some(person_key(options, objects)).filter(|key| !key.eq_ignore_ascii_case("externalPersonId"))
+}
+
 fn second_key(options: &Options, objects: &BTreeMap<Object, ObjectSchema>) -> Option<String> {
     let standard = "externalPersonId";
     let is_custom = !options.keys.person.eq_ignore_ascii_case(standard);
@@ -267,6 +272,11 @@ fn compile(
             let target = objects.get(&object).map_or(&none, |schema| &schema.fields);
             let context = MapContext { columns: &described.columns, readable_secured: &secured, target, company };
             let mut specs = options.fields.of(table).cloned().unwrap_or_default();
+            if object == Object::Lead
+                && let Some(field) = custom_person_key(options, objects)
+            {
+                specs.insert(field, FieldSpec::Column(described.primary_id.clone()));
+            }
             // A key of the customer's own holds the GUID like any mapped field, so that it also comes to companies that are linked already.
             if let Some(field) = options.keys.company.clone().filter(|_| table == Table::Account) {
                 specs.insert(field, FieldSpec::Column(described.primary_id.clone()));

@@ -198,6 +198,8 @@ fn as_bool(value: &Value) -> Option<bool> {
 #[must_use]
 pub fn as_moment(value: &Value) -> Option<(String, String)> {
     let text = value.as_str()?.trim();
+    // Some of Marketo's interfaces write both: `2026-08-01T22:31:49Z+0000`.
+    let text = text.strip_suffix("+0000").filter(|start| start.ends_with('Z')).unwrap_or(text);
     if let Ok(date) = text.parse::<jiff::civil::Date>()
         && text.len() == 10
     {

@@ -112,7 +112,8 @@ pub fn change(map: &FieldMap, desired: &Desired, confirmed: &Fingerprints, key: 
         change.confirmed.set(rule.slot, key.of(value));
     }
     let print = |value: Option<Guid>| key.of(&value.map_or(Value::Null, |id| Value::String(id.to_string())));
-    let theirs = |current: &Map<String, Value>, field| current.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Guid>().ok());
+    let theirs =
+        |current: &Map<String, Value>, field| current.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Guid>().ok());
     let owner_moves = match (known, desired.owner) {
         (Known::Confirmed, owner) => print(owner) != confirmed.get(map.owner_slot),
         (Known::Nothing, Some(_)) => true,

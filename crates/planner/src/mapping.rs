@@ -214,10 +214,10 @@ impl FieldMap {
     /// An opportunity's name must not be null in Marketo: a blank one is made of its id.
     fn synthesise_name(&self, row: Row<'_>, mapped: &mut Mapped) {
         if self.object == Object::Opportunity
-            && mapped.fields.get("name").is_some_and(Value::is_null)
-            && let Some(id) = row.text("opportunityid")
+            && mapped.fields.get("name").is_some_and(|name| name.as_str().is_none_or(|name| name.trim().is_empty()))
+            && let Some(id) = row.guid("opportunityid")
         {
-            mapped.fields.insert("name".into(), Value::String(format!("Opportunity {}", id.get(..8).unwrap_or(id))));
+            mapped.fields.insert("name".into(), Value::String(format!("Opportunity {:.8}", id.to_string())));
         }
     }
 

@@ -142,6 +142,16 @@ impl CallError {
         }
     }
 
+    /// Whether the service may have done what was asked, although there is no reply that says so.
+    #[must_use]
+    pub fn may_have_acted(&self) -> bool {
+        match self {
+            Self::Unanswered(_) | Self::Garbled(_) => true,
+            Self::Refused(refusal) => refusal.class == Class::Doubtful,
+            Self::Unsent(_) | Self::Unwritable(_) | Self::OverCap { .. } | Self::Stopped => false,
+        }
+    }
+
     /// Whether the service answered, in its own form, that it failed, and nobody knows how far it got.
     #[must_use]
     pub fn is_answered_in_doubt(&self) -> bool {

@@ -202,7 +202,10 @@ impl Pace {
                 },
                 Next::Note(journal) => {
                     let starts = self.options.calls_max.map_or(AHEAD_MAX, |max| (max / 10).clamp(1, AHEAD_MAX));
-                    journal.ahead(self, starts).await.map_err(|why| CallError::Unwritable(format!("the call could not be noted first: {why}")))?;
+                    journal
+                        .ahead(self, starts)
+                        .await
+                        .map_err(|why| CallError::Unwritable(format!("the call could not be noted first: {why}")))?;
                     self.with(|state| state.noted = starts);
                 }
             }

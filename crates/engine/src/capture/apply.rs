@@ -28,6 +28,7 @@ use crate::{
     capture::gone::dirty_by,
     dynamics::FeedPage,
     error::SyncError,
+    intent::{self, MaybeSent, maybe_sent},
     prepare::{Prepared, TablePlan},
     push::{PARENT_MISSING, all_role_names, desired_of},
 };
@@ -44,6 +45,8 @@ pub struct Context<'a> {
     pub prepared: &'a Prepared,
     /// Each team's administrator.
     teams: BTreeMap<Guid, Option<Guid>>,
+    /// What may have been sent without anybody having heard of it.
+    maybe_sent: MaybeSent,
     /// Whether rows are being read again because of what they were mapped with.
     pub(super) rereading: bool,
     /// While they are: the account of each parent contact.
@@ -76,7 +79,20 @@ impl<'a> Context<'a> {
                 }
             }
         }
-        Ok(Self { bridge, prepared, teams, rereading: false, climbed: BTreeMap::new() })
+        let maybe_sent = maybe_sent(bridge).await?;
+        Ok(Self { bridge, prepared, teams, maybe_sent, rereading: false, climbed: BTreeMap::new() })
+    }
+
+    /// Forgets the intents of records that have left the outbox, or that are to become something else by now and remember what they may have
+    /// been sent as.
+    pub(super) async fn keep_intents(&mut self) -> Result<(), SyncError> {
+        if self.maybe_sent.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Vec<u8>> = self.maybe_sent.iter().cloned().collect();
+        let entries = self.bridge.store.read::<Outbox>(&keys).await?;
+        let open = keys.into_iter().zip(entries).filter(|(_, entry)| entry.is_some()).map(|(key, _)| key).collect();
+        intent::keep(self.bridge, &open).await
     }
 
     /// Teams that have an administrator, as far as is known.
@@ -228,6 +244,13 @@ impl<'a> Context<'a> {
         // While rows are read again because of their parents, the parents have already named all that depends on them.
         let hands_on = table == Table::Contact && !self.rereading && !store.list::<Dependent>(&[table.code()], None, 1).await?.is_empty();
         for (id, row) in rows {
+            // The roles of a contact that is merged into another, or no longer is, are that one's.
+            let merged = matches!(alias(table, row), Some(AliasRef::Merged(_)));
+            if table == Table::Contact
+                && merged != known.aliases.get(&RecordId::new(table, id)).is_some_and(|alias| alias.kind == AliasKind::Merged)
+            {
+                dirty_by(self.bridge, SourceBy::Contact, id).await?;
+            }
             let link = known.links.remove(&id);
             let entry = known.outbox.remove(&id);
             self.apply_record(plan, RecordId::new(table, id), row, link, entry, &mut known, batch)?;
@@ -371,8 +394,8 @@ impl<'a> Context<'a> {
         let send_name = record.table == Table::Lead && self.bridge.options.policy.send_company_name;
         let company_name = row.text("companyname").filter(|_| send_name).map(str::to_owned);
         let desired = Desired::new(mapped, owner, company, company_name);
-        // What was ready to be sent may have arrived, also where nothing is confirmed yet.
-        if let Some(entry) = entry.as_ref().filter(|entry| entry.body.state == OutboxState::Ready) {
+        // What was sent without an answer may have arrived, also where nothing is confirmed yet.
+        if let Some(entry) = entry.as_ref().filter(|entry| self.maybe_sent.contains(&entry.key())) {
             let before = Fingerprints::read(&link.confirmed);
             let after = doubted(map, &desired_of(entry)?, &desired, &before, key);
             if after != before {

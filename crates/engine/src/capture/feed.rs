@@ -7,11 +7,11 @@ use base::{
     time::{earlier, whole_seconds},
 };
 use serde::{Deserialize, Serialize};
-use wire::{CallError, Class};
 use store::{
     Batch, Record, StoreExt,
     record::{Cursor, Seen},
 };
+use wire::{CallError, Class};
 
 use crate::{
     capture::{Context, gone},
@@ -190,7 +190,7 @@ impl Walk<'_> {
             context.mark_seen(self.plan, &page.rows, &mut batch);
             bridge.commit(batch).await?;
             let Some(next) = page.next.take() else { break };
-            let feed = Feed::Next { link: &next, track: false, annotated: false };
+            let feed = Feed::Next { link: &next, track: false, annotated: false, page_rows: page.page_rows };
             let following = bridge.dynamics.feed(&self.plan.table, feed).await.map_err(dynamics)?;
             following.comes_after(&next, &self.plan.table).map_err(dynamics)?;
             page = following;
@@ -223,7 +223,7 @@ impl Walk<'_> {
             let ahead = async {
                 match &next {
                     Some(link) => {
-                        let feed = Feed::Next { link, track: page.tracked, annotated: !self.plain };
+                        let feed = Feed::Next { link, track: page.tracked, annotated: !self.plain, page_rows: page.page_rows };
                         bridge.dynamics.feed(&self.plan.table, feed).await.map(Some)
                     }
                     None => Ok(None),

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many records may stand for each other in a chain.
-const HOPS_MAX: usize = 5;
+pub(super) const HOPS_MAX: usize = 5;
 
 /// Aliases of one record that are looked at.
 const ALIASES_MAX: usize = 100;

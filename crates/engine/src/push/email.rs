@@ -81,7 +81,8 @@ impl Emails {
             let found = bridge.marketo.query(Object::SalesPerson, field, chunk.to_vec(), &[field, FIELD]).await;
             for record in found.map_err(|error| SyncError::of_call(Side::Marketo, error))? {
                 let id = record.get(field).and_then(Value::as_str).and_then(|text| text.trim().parse::<Guid>().ok());
-                let theirs = record.get(FIELD).and_then(Value::as_str).map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
+                let theirs =
+                    record.get(FIELD).and_then(Value::as_str).map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
                 if let Some((id, ours)) = id.and_then(|id| self.taken.get_key_value(&id)).filter(|(_, ours)| **ours != theirs) {
                     tracing::debug!(user = %id, is_null = ours.is_none(), "Marketo keeps another e-mail");
                     self.frozen.insert(*id);

@@ -22,6 +22,7 @@ use store::{
 use crate::{
     bridge::Bridge,
     error::{Side, SyncError},
+    intent::Intent,
     marketo::{SyncMode, key_field},
     prepare::Prepared,
     progress::Step,
@@ -31,7 +32,7 @@ use crate::{
         flight::Flight,
         gate::{Gate, Links, desired_of, hold, next_page, parents, reference, refuse},
         outcome::Breaker,
-        pieces::{Fate, Sent, send},
+        pieces::{Fate, Item, Sent, send},
         role::forget_roles,
         spelling::Spellings,
     },
@@ -44,6 +45,12 @@ struct Sendable {
     link: Link,
     change: Change,
     record: Map<String, Value>,
+}
+
+impl Item for Sendable {
+    fn key(&self) -> Vec<u8> {
+        self.entry.key()
+    }
 }
 
 /// Sends an object's outbox.
@@ -105,7 +112,7 @@ impl<'a> Pusher<'a> {
             let Some(answered) = flight.next().await else {
                 return stop.map_or(Ok(()), Err);
             };
-            self.settle(answered.fates).await?;
+            self.settle(answered.fates, &answered.intent).await?;
             if let Some(error) = answered.stop {
                 flight.cancel_queued();
                 stop.get_or_insert(error);
@@ -118,7 +125,7 @@ impl<'a> Pusher<'a> {
         let call = move |batch: &[Sendable]| {
             bridge.marketo.sync(object, SyncMode::CreateOrUpdate, batch.iter().map(|sendable| sendable.record.clone()).collect())
         };
-        send(self.breaker.clone(), true, batch, call).boxed()
+        send(bridge, self.breaker.clone(), true, batch, call).boxed()
     }
 
     /// The batches that the next page fills, and whether it was the last.
@@ -265,9 +272,10 @@ impl<'a> Pusher<'a> {
         record
     }
 
-    async fn settle(&mut self, fates: Vec<(Sendable, Fate)>) -> Result<(), SyncError> {
+    async fn settle(&mut self, fates: Vec<(Sendable, Fate)>, intent: &Intent) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
         let mut batch = Batch::new();
+        intent.close(&mut batch);
         self.done += fates.len() as u64;
         let absent = self.absent_parents(&fates).await?;
         for (sent, fate) in fates {

@@ -74,7 +74,7 @@ pub(super) fn judge(error: CallError, replayable: bool, breaker: &Breaker) -> Wh
         Some(Class::Record | Class::Split | Class::Missing) => (Whole::Halve(failure(true)), REFUSALS_MAX),
         Some(Class::Doubtful) if answered && replayable => (Whole::Halve(failure(false)), REFUSALS_MAX),
         Some(Class::Doubtful) if answered => (Whole::LookAgain(Some(failure(false))), REFUSALS_MAX),
-        Some(Class::Doubtful) | None if !replayable && may_have_acted(&error) => (Whole::LookAgain(None), SILENCES_MAX),
+        Some(Class::Doubtful) | None if !replayable && error.may_have_acted() => (Whole::LookAgain(None), SILENCES_MAX),
         Some(Class::Auth | Class::Transient | Class::Doubtful | Class::Throttled | Class::Quota | Class::Config) | None => {
             return Whole::Stop(SyncError::of_call(Side::Marketo, error));
         }
@@ -87,13 +87,5 @@ impl Failure {
         let code = if error.code().is_empty() { "refused" } else { error.code() };
         let message = error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone());
         Self { code: code.to_owned(), message, lasting, alone: !breaker.any_success.load(Ordering::Relaxed) }
-    }
-}
-
-fn may_have_acted(error: &CallError) -> bool {
-    match error {
-        CallError::Unanswered(_) | CallError::Garbled(_) => true,
-        CallError::Refused(refusal) => refusal.class == Class::Doubtful,
-        CallError::Unsent(_) | CallError::Unwritable(_) | CallError::OverCap { .. } | CallError::Stopped => false,
     }
 }

@@ -24,6 +24,7 @@ use store::{
 use crate::{
     bridge::Bridge,
     error::SyncError,
+    intent::{MaybeSent, maybe_sent},
     prepare::Prepared,
     progress::Step,
     push::{
@@ -32,6 +33,7 @@ use crate::{
         gate::{Gate, Links, desired_of, hold, load_links, next_page, reference},
         outcome::Breaker,
         person_calls::{Call, Kind},
+        pieces::Item,
         spelling::Spellings,
     },
 };
@@ -63,6 +65,12 @@ pub(super) struct Write {
     pub(super) adopted: bool,
 }
 
+impl Item for Write {
+    fn key(&self) -> Vec<u8> {
+        self.candidate.entry.key()
+    }
+}
+
 /// Sends people.
 pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
     let total = bridge.store.count(Outbox::FAMILY, &[Object::Lead.code()]).await?;
@@ -89,6 +97,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
         claimed: BTreeSet::new(),
         under_way: BTreeMap::new(),
         breakers: BTreeMap::new(),
+        maybe_sent: maybe_sent(bridge).await?,
         after: None,
         exhausted: false,
         done: 0,
@@ -124,6 +133,8 @@ pub(super) struct Pusher<'a> {
     pub(super) claimed: BTreeSet<i64>,
     pub(super) under_way: BTreeMap<Kind, usize>,
     pub(super) breakers: BTreeMap<Kind, Arc<Breaker>>,
+    /// What may have been sent in earlier cycles without an answer.
+    pub(super) maybe_sent: MaybeSent,
     pub(super) after: Option<Vec<u8>>,
     pub(super) exhausted: bool,
     pub(super) done: u64,

@@ -46,6 +46,7 @@ impl Pusher<'_> {
             Answer::ByEmail(candidates, found, crowded) => self.after_email(candidates, &found, &crowded, &mut batch).await?,
             Answer::Read(candidates, found) => self.after_read(candidates, found, &mut batch).await?,
             Answer::Written(kind, sent) => {
+                sent.intent.close(&mut batch);
                 let absent = self.absent_parents(&sent.fates).await?;
                 for (write, fate) in sent.fates {
                     self.after_write(kind, write, fate, &absent, &mut batch).await?;
@@ -100,6 +101,11 @@ impl Pusher<'_> {
                 self.queue_external(candidate, &links, batch).await?;
                 continue;
             };
+            if !is_plain(&email) && (candidate.tries > 0 || self.maybe_sent.contains(&candidate.entry.key())) {
+                // It may be our own, created by a call that nobody heard of: its id will find it.
+                self.put_off(candidate, batch);
+                continue;
+            }
             if !is_plain(&email) {
                 let reason = "Marketo has a person with this e-mail, which can't be looked up because of its commas or other characters; correct the e-mail";
                 batch.put(&hold(&candidate.entry, "email-not-searchable", reason, self.bridge.clock.now()));

@@ -142,7 +142,7 @@ fn fields(prepared: &Prepared, key_field: &str) -> Vec<String> {
 
 async fn written(bridge: &Bridge, breaker: Arc<Breaker>, kind: Kind, mode: SyncMode, lookup: &str, writes: Vec<Write>) -> Answer {
     let call = |writes: &[Write]| bridge.marketo.sync_people(mode, lookup, writes.iter().map(|write| write.record.clone()).collect());
-    Answer::Written(kind, send(breaker, mode == SyncMode::UpdateOnly, writes, call).await)
+    Answer::Written(kind, send(bridge, breaker, mode == SyncMode::UpdateOnly, writes, call).await)
 }
 
 impl Bridge {

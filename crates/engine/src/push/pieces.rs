@@ -5,7 +5,9 @@ use std::sync::Arc;
 use wire::CallError;
 
 use crate::{
+    bridge::Bridge,
     error::SyncError,
+    intent::Intent,
     marketo::Verdict,
     push::outcome::{Breaker, Failure, Whole, judge},
 };
@@ -26,20 +28,38 @@ pub(super) enum Fate {
     Unknown(Option<Failure>),
 }
 
-/// What became of a batch. Records that aren't listed were not sent and stay in the outbox.
+/// A record of the outbox on its way.
+pub(super) trait Item {
+    /// Its key in the outbox.
+    fn key(&self) -> Vec<u8>;
+}
+
+/// What became of a batch. Records that aren't listed stay in the outbox.
 #[derive(Debug)]
 pub(super) struct Sent<T> {
     pub(super) fates: Vec<(T, Fate)>,
+    /// The note that was made before; whoever saves the fates closes it.
+    pub(super) intent: Intent,
     /// Why nothing more can be sent, where that is so.
     pub(super) stop: Option<SyncError>,
 }
 
-/// Sends `items` with `call`, which gives one verdict for each. `replayable` says whether the same call may be made twice.
-pub(super) async fn send<T, F>(breaker: Arc<Breaker>, replayable: bool, items: Vec<T>, call: impl Fn(&[T]) -> F) -> Sent<T>
+/// Notes `items` and sends them with `call`, which gives one verdict for each. `replayable` says whether the same call may be made twice.
+pub(super) async fn send<T: Item, F>(
+    bridge: &Bridge,
+    breaker: Arc<Breaker>,
+    replayable: bool,
+    items: Vec<T>,
+    call: impl Fn(&[T]) -> F,
+) -> Sent<T>
 where
     F: Future<Output = Result<Vec<Verdict>, CallError>>,
 {
-    let mut sent = Sent { fates: Vec::with_capacity(items.len()), stop: None };
+    let mut sent = Sent { fates: Vec::with_capacity(items.len()), intent: Intent::default(), stop: None };
+    match Intent::note(bridge, items.iter().map(Item::key).collect()).await {
+        Ok(intent) => sent.intent = intent,
+        Err(error) => return Sent { stop: Some(error), ..sent },
+    }
     let mut pieces = vec![items];
     // Fates since which nothing got through: when nothing does any more, they say nothing about their records.
     let mut sure = 0;
@@ -53,6 +73,9 @@ where
             }
             Err(error) => error,
         };
+        if error.may_have_acted() {
+            sent.intent.open.extend(piece.iter().map(Item::key));
+        }
         match judge(error, replayable, &breaker) {
             Whole::Stop(error) => {
                 sent.fates.truncate(sure);

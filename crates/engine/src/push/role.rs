@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        DirtyRoles, Fact, Outbox, OutboxState, Role, RoleName, RoleSource, SourceKind,
+        Alias, AliasKind, DirtyRoles, Fact, Outbox, Role, RoleName, RoleSource, SourceKind,
         role::{SourceBy, SourceIndex},
     },
 };
@@ -25,15 +25,17 @@ use crate::{
     bridge::Bridge,
     capture::dirty_by,
     error::SyncError,
+    intent::{Intent, MaybeSent, maybe_sent},
     marketo::SyncMode,
     prepare::Prepared,
     progress::Step,
     push::{
         absent::{absent, may_be_a_parents_fault},
+        alias::HOPS_MAX,
         flight::Flight,
         gate::{Gate, Links, load_links, next_page, reference, refuse},
         outcome::{Breaker, Failure},
-        pieces::{Fate, Sent, send},
+        pieces::{Fate, Item, Sent, send},
     },
 };
 
@@ -60,6 +62,12 @@ struct Sendable {
     wish: Wish,
     lead: i64,
     record: Map<String, Value>,
+}
+
+impl Item for Sendable {
+    fn key(&self) -> Vec<u8> {
+        self.entry.key()
+    }
 }
 
 /// Derives the roles that may have changed, then sends what the outbox holds of them.
@@ -117,6 +125,7 @@ async fn brake(bridge: &Bridge) -> Result<Removals, SyncError> {
 /// Derives the roles of all opportunities of which something changed, and puts the differences into the outbox.
 async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
     notice_default_role(bridge).await?;
+    let maybe_sent = maybe_sent(bridge).await?;
     let mut texts = None;
     loop {
         let dirty = bridge.store.list::<DirtyRoles>(&[], None, DERIVED_AT_ONCE).await?;
@@ -129,7 +138,7 @@ async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
         let (Some(texts), now) = (&texts, bridge.clock.now()) else { return Ok(()) };
         let mut batch = Batch::new();
         for dirty in &dirty {
-            derive_one(bridge, dirty.opportunity, texts, now, &mut batch).await?;
+            derive_one(bridge, dirty.opportunity, texts, &maybe_sent, now, &mut batch).await?;
             batch.remove::<DirtyRoles>(dirty.key());
         }
         bridge.commit(batch).await?;
@@ -168,11 +177,20 @@ pub(crate) async fn all_role_names(bridge: &Bridge) -> Result<Vec<(Guid, String)
     }
 }
 
-async fn derive_one(bridge: &Bridge, opportunity: Guid, texts: &RoleTexts, now: Timestamp, batch: &mut Batch) -> Result<(), SyncError> {
+async fn derive_one(
+    bridge: &Bridge,
+    opportunity: Guid,
+    texts: &RoleTexts,
+    maybe_sent: &MaybeSent,
+    now: Timestamp,
+    batch: &mut Batch,
+) -> Result<(), SyncError> {
     let store = &bridge.store;
     let entries = store.list::<SourceIndex>(&SourceIndex::prefix(SourceBy::Opportunity, opportunity), None, usize::MAX).await?;
     let keys: Vec<_> = entries.iter().map(|entry| RoleSource::key_of(entry.source)).collect();
-    let sources: Vec<Source> = store.read::<RoleSource>(&keys).await?.into_iter().flatten().map(|source| source_of(&source)).collect();
+    let sources: Vec<RoleSource> = store.read::<RoleSource>(&keys).await?.into_iter().flatten().collect();
+    let masters = masters(bridge, sources.iter().map(|source| source.contact).collect()).await?;
+    let sources: Vec<Source> = sources.iter().map(|source| source_of(source, &masters)).collect();
     let wanted = derive(&sources, texts, &bridge.options.policy.default_role);
     let known = store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await?;
     let contacts: BTreeSet<RecordId> = wanted.iter().map(|role| RecordId::new(Table::Contact, role.contact)).collect();
@@ -190,7 +208,9 @@ async fn derive_one(bridge: &Bridge, opportunity: Guid, texts: &RoleTexts, now: 
     }
     for entry in before.values() {
         batch.remove::<Outbox>(entry.key());
-        if let Some((part, wish)) = take_back(bridge, entry, &known, &wanted, &links).await? {
+        if maybe_sent.contains(&entry.key())
+            && let Some((part, wish)) = take_back(bridge, entry, &known, &wanted, &links).await?
+        {
             batch.put(&Outbox::ready(Object::Role, record, part, serde_json::to_value(&wish).unwrap_or_default(), now));
         }
     }
@@ -206,7 +226,7 @@ async fn take_back(
     wanted: &[RoleWanted],
     links: &Links,
 ) -> Result<Option<(String, Wish)>, SyncError> {
-    let (OutboxState::Ready, Some(wish)) = (&entry.body.state, read_wish(entry)) else { return Ok(None) };
+    let Some(wish) = read_wish(entry) else { return Ok(None) };
     let (contact, name, lead) = match wish {
         Wish::Remove { contact, lead, name } => (contact, name, Some(lead)),
         Wish::Keep { contact, name, .. } => {
@@ -227,14 +247,43 @@ async fn take_back(
     Ok(Some((format!("- {lead} {text}"), Wish::Remove { contact, lead, name })))
 }
 
-fn source_of(source: &RoleSource) -> Source {
+/// A contact that was merged into another stands for that one (rule R4), at the end of the chain.
+async fn masters(bridge: &Bridge, contacts: BTreeSet<Guid>) -> Result<BTreeMap<Guid, Guid>, SyncError> {
+    let mut masters: BTreeMap<Guid, Guid> = BTreeMap::new();
+    let mut ends: BTreeMap<Guid, BTreeSet<Guid>> = contacts.into_iter().map(|contact| (contact, BTreeSet::from([contact]))).collect();
+    for _ in 0..HOPS_MAX {
+        let keys: Vec<_> = ends.keys().map(|contact| Alias::key_of(RecordId::new(Table::Contact, *contact))).collect();
+        let aliases = bridge.store.read::<Alias>(&keys).await?.into_iter().flatten();
+        let mut next: BTreeMap<Guid, BTreeSet<Guid>> = BTreeMap::new();
+        for alias in aliases.filter(|alias| alias.kind == AliasKind::Merged) {
+            let starts = ends.get(&alias.alias.id).cloned().unwrap_or_default();
+            // A circle ends where it began.
+            let starts: BTreeSet<Guid> = starts.into_iter().filter(|start| *start != alias.survivor.id).collect();
+            masters.extend(starts.iter().map(|start| (*start, alias.survivor.id)));
+            next.entry(alias.survivor.id).or_default().extend(starts);
+        }
+        if next.is_empty() {
+            break;
+        }
+        ends = next;
+    }
+    Ok(masters)
+}
+
+fn source_of(source: &RoleSource, masters: &BTreeMap<Guid, Guid>) -> Source {
     let kind = match source.kind {
         SourceKind::Connection => Kind::Connection,
         SourceKind::Mirror => Kind::Mirror,
         SourceKind::Inactive => Kind::Inactive,
         SourceKind::Primary => Kind::Primary,
     };
-    Source { id: source.id, contact: source.contact, kind, role: source.role, related: source.related }
+    Source {
+        id: source.id,
+        contact: masters.get(&source.contact).copied().unwrap_or(source.contact),
+        kind,
+        role: source.role,
+        related: source.related,
+    }
 }
 
 /// What has to be done, by the part of the outbox key: a role is another one when its lead is. Texts compare without case.
@@ -292,7 +341,7 @@ impl<'a> Pusher<'a> {
             let Some(answered) = flight.next().await else {
                 return stop.map_or(Ok(()), Err);
             };
-            self.settle(answered.fates).await?;
+            self.settle(answered.fates, &answered.intent).await?;
             if let Some(error) = answered.stop {
                 flight.cancel_queued();
                 stop.get_or_insert(error);
@@ -313,7 +362,7 @@ impl<'a> Pusher<'a> {
                 }
             }
         };
-        send(self.breaker.clone(), true, batch, call).boxed()
+        send(bridge, self.breaker.clone(), true, batch, call).boxed()
     }
 
     async fn next_batches(&mut self, after: &mut Option<Vec<u8>>) -> Result<(Vec<Vec<Sendable>>, bool), SyncError> {
@@ -388,9 +437,10 @@ impl<'a> Pusher<'a> {
         }
     }
 
-    async fn settle(&mut self, fates: Vec<(Sendable, Fate)>) -> Result<(), SyncError> {
+    async fn settle(&mut self, fates: Vec<(Sendable, Fate)>, intent: &Intent) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
         let mut batch = Batch::new();
+        intent.close(&mut batch);
         self.done += fates.len() as u64;
         let asked: BTreeSet<RecordId> = fates.iter().filter(|(_, fate)| is_doubtful(fate)).flat_map(|(sent, _)| parents(sent)).collect();
         let absent = absent(self.bridge, &asked).await?;

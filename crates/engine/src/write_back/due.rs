@@ -82,7 +82,9 @@ pub(super) async fn from_activities(bridge: &Bridge) -> Result<(), SyncError> {
     let Some(mut position) = position else {
         let token = bridge.marketo.token_since(earlier(now, OVERLAP)).await.map_err(marketo)?;
         let types = bridge.marketo.activity_types(&ACTIVITY_NAMES).await.map_err(marketo)?;
-        return save(bridge, before.as_ref(), &Position { token, types, at: Some(now), ..Position::default() }, Batch::new()).await.map(drop);
+        return save(bridge, before.as_ref(), &Position { token, types, at: Some(now), ..Position::default() }, Batch::new())
+            .await
+            .map(drop);
     };
     let start = position.start();
     let mut token = match (position.resume.clone(), start, position.at) {
@@ -97,8 +99,12 @@ pub(super) async fn from_activities(bridge: &Bridge) -> Result<(), SyncError> {
             Err(error) if is_refused(&error) => return restart(bridge, saved.as_ref(), error).await,
             page => page.map_err(marketo)?,
         };
-        let fresh: Vec<(u64, i64)> =
-            page.activities.iter().map(|(guid, lead)| (xxh3_64(guid.as_bytes()), *lead)).filter(|(print, _)| !known.contains(print)).collect();
+        let fresh: Vec<(u64, i64)> = page
+            .activities
+            .iter()
+            .map(|(guid, lead)| (xxh3_64(guid.as_bytes()), *lead))
+            .filter(|(print, _)| !known.contains(print))
+            .collect();
         met.extend(page.activities.iter().map(|(guid, _)| xxh3_64(guid.as_bytes())));
         let mut batch = Batch::new();
         let keys: Vec<_> = fresh.iter().map(|(_, lead)| *lead).collect::<BTreeSet<_>>().into_iter().map(PersonIndex::key_of).collect();

@@ -174,7 +174,8 @@ async fn an_account_merged_into_another_is_no_company_unless_something_belongs_t
     }
     world.contact(BO, "Bo", json!({"parentcustomerid": ["account", 0x23]}));
     world.clean_cycle().await;
-    let mut companies: Vec<String> = world.records(Theirs::Companies).iter().map(|record| record["externalCompanyId"].to_string()).collect();
+    let mut companies: Vec<String> =
+        world.records(Theirs::Companies).iter().map(|record| record["externalCompanyId"].to_string()).collect();
     companies.sort();
     assert_eq!(companies, [json!(id(FIRM)).to_string(), json!(id(0x23)).to_string()]);
     assert_eq!(company(&world, BO), Some(json!(id(0x23))));

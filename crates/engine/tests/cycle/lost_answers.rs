@@ -154,3 +154,53 @@ async fn a_primary_contact_that_is_one_no_longer_loses_the_mark() {
     assert_eq!(primary(&world), world.persons_of(CY));
     world.assert_agreed();
 }
+
+/// A cycle in which nothing leaves this machine, because there is no token to be had.
+async fn nothing_leaves(world: &World) {
+    world.marketo_fault("identity", refuse("503"), None);
+    assert_eq!(world.try_cycle().await.summary.exit_code, 5);
+    world.heal();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_was_undone_before_it_left_is_not_sent() {
+    let world = world();
+    world.deal(DEAL, json!({}));
+    world.connect(LINK, DEAL, BO, None);
+    world.clean_cycle().await;
+    world.update("contact", BO, json!({"jobtitle": "Clerk"}));
+    world.update("account", FIRM, json!({"telephone1": "1"}));
+    world.update("connection", LINK, json!({"statecode": 1, "statuscode": 2}));
+    nothing_leaves(&world).await;
+    world.update("contact", BO, json!({"jobtitle": "Chief"}));
+    world.update("account", FIRM, json!({"telephone1": null}));
+    world.update("connection", LINK, json!({"statecode": 0, "statuscode": 1}));
+    let ran = world.clean_cycle().await;
+    assert_eq!((ran.written(), world.to_marketo.all().len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_send_blanks_nothing_that_was_never_sent() {
+    let world = world();
+    world.clean_cycle().await;
+    world.account(0x22, "Other");
+    world.update("account", 0x22, json!({"telephone1": "1"}));
+    nothing_leaves(&world).await;
+    world.insert_record(Theirs::Companies, json!({"externalCompanyId": crate::world::id(0x22), "company": "Other", "mainPhone": "theirs"}));
+    world.update("account", 0x22, json!({"telephone1": null}));
+    world.clean_cycle().await;
+    let phones: Vec<_> = world.records(Theirs::Companies).into_iter().filter_map(|company| company.get("mainPhone").cloned()).collect();
+    assert!(phones.contains(&json!("theirs")), "{phones:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_with_a_comma_in_the_address_is_found_again_by_its_id() {
+    let mut world = World::small_with(|options| options.marketo.read_lag_s = 45);
+    world.contact(BO, "Bo", json!({"emailaddress1": "b,o@buyer.example"}));
+    dies_after(&mut world, "leads.sync").await;
+    let ran = world.cycle().await;
+    assert!(ran.held(Object::Lead).is_empty(), "{:?}", ran.held(Object::Lead));
+    world.pass(Duration::from_secs(60)).await;
+    world.clean_cycle().await;
+    assert_eq!(world.people().len(), 1);
+}

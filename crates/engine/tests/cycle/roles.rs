@@ -257,3 +257,15 @@ async fn another_default_text_is_carried_to_the_roles_that_have_it() {
     world.clean_cycle().await;
     assert_eq!(roles(&world), [role("Bo", "Contact", false)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_role_of_a_merged_contact_is_the_survivors() {
+    let mut world = world();
+    world.allow.push("role-removals");
+    world.connect(LINK, DEAL, BO, Some(CHIEF));
+    world.clean_cycle().await;
+    // Dynamics usually moves connections when it merges; this one still names the contact that is no more.
+    world.update("contact", BO, json!({"merged": true, "masterid": ["contact", CY], "statecode": 1, "statuscode": 2}));
+    world.clean_cycle().await;
+    assert_eq!(roles(&world), [role("Cy", "Champion", false)]);
+}
