@@ -42,14 +42,14 @@ impl State {
     pub(crate) fn list(&self, call: &Call<'_>, table: usize, narrowed: Option<BTreeSet<Guid>>) -> Outcome<Response> {
         let definition = self.store.schema.get(table).ok_or_else(|| Refusal::no_segment("table"))?;
         self.require(table, "Read")?;
-        let mut query = Query::parse(&self.store, table, &call.options, call.context())?;
         let cookie = call.options.get("$skiptoken").map(|text| Cookie::decode(text, &definition.set)).transpose()?;
         let tracking = call.preferences.track_changes
             || call.options.get("$deltatoken").is_some()
             || cookie.as_ref().is_some_and(|cookie| cookie.tracking);
         if tracking && narrowed.is_none() {
-            return self.tracked(call, table, &query, cookie);
+            return self.tracked(call, table, cookie);
         }
+        let mut query = Query::parse(&self.store, table, &call.options, call.context())?;
         let paged = call.preferences.page_size.is_some();
         let size = call.preferences.page_size.unwrap_or(self.options.page_max).min(self.options.page_max).max(1);
         // $top is ignored when a page size is preferred.
