@@ -170,3 +170,18 @@ fn the_documented_query_for_bulk_messages() {
     let filter = "sdkmessageid/name eq 'UpdateMultiple' and primaryobjecttypecode eq 'lead'";
     assert_eq!(world.get(&format!("sdkmessagefilters?$filter={filter}")).json["value"], json!([]));
 }
+
+#[test]
+fn a_boolean_function_may_be_compared_with_a_boolean() {
+    let mut world = World::new();
+    world.leads(12);
+    for (filter, count) in [
+        ("startswith(lastname,'Person 01') eq true", 3),
+        ("startswith(lastname,'Person 01') eq false and leadid ne null", 9),
+        ("not (contains(lastname,'1') ne true)", 4),
+    ] {
+        let answer = world.get(&format!("leads?$select=leadid&$filter={filter}"));
+        assert_eq!(answer.json["value"].as_array().map(Vec::len), Some(count), "{filter}: {}", answer.text());
+    }
+    assert_eq!(world.get("leads?$filter=contains(lastname,'a') eq 1").status, 400);
+}
