@@ -22,8 +22,16 @@ impl State {
             Some(id) => id,
             None => self.dice.guid(),
         };
+        if by == By::Client {
+            for (column, value) in &cells {
+                self.refuse_missing(table, *column, value)?;
+            }
+        }
         cells.retain(|_, value| !value.is_null());
         self.fill_new(table, &mut cells, actor);
+        if by == By::Client {
+            self.refuse_incomplete(table, &cells)?;
+        }
         self.settle_state(table, None, &cells.clone(), &mut cells)?;
         self.compute(table, None, &mut cells);
         self.refuse_collision(table, id, &cells)?;
@@ -170,6 +178,17 @@ impl State {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// A column that has to have a value and was given none, by the client or by default.
+    fn refuse_incomplete(&self, table: usize, cells: &Record) -> Outcome<()> {
+        let columns = self.store.schema.get(table).into_iter().flat_map(|table| table.columns());
+        for (at, column) in columns.filter(|(at, column)| column.required == Required::System && !cells.contains_key(at)) {
+            if column.creatable {
+                self.refuse_missing(table, at, &Value::Null)?;
+            }
+        }
+        Ok(())
     }
 
     /// Closed rows are read-only unless the change reopens them (Microsoft's lead, opportunity and connection pages).
