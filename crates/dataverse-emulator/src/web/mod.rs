@@ -6,6 +6,7 @@ pub mod bulk;
 pub mod changes;
 pub mod cookie;
 pub mod csdl;
+pub mod deep;
 pub mod definition;
 pub mod formatted;
 pub mod list;

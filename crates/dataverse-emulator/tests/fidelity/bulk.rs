@@ -93,3 +93,12 @@ fn tables_without_the_messages_refuse() {
     let answer = world.post("leads/Microsoft.Dynamics.CRM.DeleteMultiple", json!({"Targets": []}));
     assert_eq!(answer.message(), "DeleteMultiple has not yet been implemented.");
 }
+
+#[test]
+fn no_targets_are_refused() {
+    let mut world = World::new();
+    for action in ["CreateMultiple", "UpdateMultiple", "UpsertMultiple"] {
+        let answer = world.post(&format!("leads/Microsoft.Dynamics.CRM.{action}"), json!({"Targets": []}));
+        assert_eq!(answer.status, 400, "{action}: {}", answer.text());
+    }
+}

@@ -6,6 +6,7 @@ mod batch;
 mod bulk;
 mod changes;
 mod connections;
+mod deep;
 mod identity;
 mod lifecycle;
 mod limits;

@@ -273,3 +273,38 @@ fn impersonation_names_both() {
     let row = world.get(&format!("{}?$select=_createdby_value,_createdonbehalfby_value", answer.header("odata-entityid").unwrap()));
     assert_eq!((&row.json["_createdby_value"], &row.json["_createdonbehalfby_value"]), (&json!(user), &json!(caller)));
 }
+
+#[test]
+fn what_the_system_requires_is_required_on_create_too() {
+    let mut world = World::new();
+    for (set, body) in [
+        ("connectionroles", json!({"category": 1000})),
+        ("connectionroles", json!({"name": null})),
+        ("systemusers", json!({"lastname": "Ruiz"})),
+        ("leads", json!({"lastname": "Roth", "ownerid": null})),
+    ] {
+        let answer = world.post(set, body.clone());
+        if set == "leads" {
+            assert_eq!(answer.status, 204, "{}: no owner is the caller", answer.text());
+        } else {
+            assert_eq!((answer.status, answer.code()), (400, "0x80040203"), "{set} {body}: {}", answer.text());
+        }
+    }
+    assert_eq!(world.post("connectionroles", json!({"name": "Champion", "category": 1000})).status, 204);
+    assert_eq!(world.post("accounts", json!({})).status, 204, "what forms ask for isn't");
+}
+
+#[test]
+fn the_address_of_a_key_is_echoed_as_it_was_sent() {
+    let mut world = World::new();
+    for key in ["accountnumber=%27A%201%20%C3%A9%27", "accountnumber='O''Brien%20%26%20co'"] {
+        for status in [204, 204] {
+            let answer = world.call("PATCH", &format!("accounts({key})"), &[], r#"{"name":"Fabrikam"}"#);
+            let address = format!("{BASE}/accounts({key})");
+            assert_eq!(
+                (answer.status, answer.header("odata-entityid"), answer.header("location")),
+                (status, Some(&*address), Some(&*address))
+            );
+        }
+    }
+}
