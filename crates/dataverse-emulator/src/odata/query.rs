@@ -1,5 +1,7 @@
 //! What a query asks to see: selected columns, expanded neighbours, order.
 
+use base::Guid;
+
 use super::{
     syntax::Expression,
     test::{Context, Term, Test},
@@ -7,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Outcome, Refusal},
-    schema::{Kind, Table},
+    schema::{Across, Kind, Table},
     store::Store,
 };
 
@@ -20,14 +22,40 @@ pub(crate) struct Expand {
 }
 
 /// How the neighbour is reached.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     /// Through this lookup column, to this table.
     One(u16, usize),
     /// Rows of this table whose column points here.
     Many(usize, u16),
+    /// Rows tied to this one by a many-to-many relationship.
+    Across(Across),
     /// The owner as a `principal`, which has no columns worth reading.
     Principal(u16),
+}
+
+impl Link {
+    /// The table it leads to; none for an owner, who may be of several.
+    pub(crate) const fn table(self) -> Option<usize> {
+        match self {
+            Self::One(_, to) | Self::Many(to, _) => Some(to),
+            Self::Across(across) => Some(across.table),
+            Self::Principal(_) => None,
+        }
+    }
+
+    /// The rows a collection holds for this row; none for a single-valued link.
+    pub(crate) fn rows(self, store: &Store, id: Guid) -> Vec<Guid> {
+        match self {
+            Self::One(..) | Self::Principal(_) => Vec::new(),
+            Self::Many(table, column) => super::test::related_rows(store, id, table, column),
+            Self::Across(across) => {
+                let pairs = store.table(across.intersect).rows.values();
+                let near = pairs.filter(|pair| pair.get(across.near).as_guid() == Some(id));
+                near.filter_map(|pair| pair.get(across.far).as_guid()).collect()
+            }
+        }
+    }
 }
 
 /// One `$orderby` item.
@@ -209,10 +237,7 @@ fn expand(store: &Store, table: usize, text: &str, aliases: &Options, context: C
             (Some(_), false) | (None, _) => (item, ""),
         };
         let link = link(store, definition, nav)?;
-        let to = match link {
-            Link::One(_, to) | Link::Many(to, _) => to,
-            Link::Principal(_) => table,
-        };
+        let to = link.table().unwrap_or(table);
         let parts: Vec<(String, String)> = split_outside(inner, ';')
             .into_iter()
             .filter_map(|part| part.trim().split_once('='))
@@ -225,7 +250,7 @@ fn expand(store: &Store, table: usize, text: &str, aliases: &Options, context: C
             let get = |name: &str| parts.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
             Query::from_lookup(store, to, &get, aliases, context, depth + 1)?
         };
-        if nested && matches!(link, Link::Many(..)) && (query.top.is_some() || !query.order.is_empty()) {
+        if nested && matches!(link, Link::Many(..) | Link::Across(_)) && (query.top.is_some() || !query.order.is_empty()) {
             return Err(Refusal::query("$top and $orderby aren't supported in a nested $expand."));
         }
         expands.push(Expand { nav: nav.to_owned(), link, query });
@@ -255,5 +280,8 @@ pub(crate) fn link(store: &Store, table: &Table, nav: &str) -> Outcome<Link> {
         return Ok(Link::One(column, store.schema.find(&target.table).ok_or_else(missing)?));
     }
     let found = store.schema.collections(&table.name).find(|(many, ..)| *many == nav);
-    found.map(|(_, other, column)| Link::Many(other, column)).ok_or_else(missing)
+    if let Some((_, other, column)) = found {
+        return Ok(Link::Many(other, column));
+    }
+    store.schema.across(&table.name, nav).map(Link::Across).ok_or_else(missing)
 }

@@ -98,6 +98,7 @@ impl State {
             self.unlink(table, other, column, from, actor)?;
         }
         let mirror = self.is_table(table, "connection").then(|| self.mirror_of(table, id)).flatten();
+        self.untie_all(table, id);
         self.store.put(table, id, None);
         if let Some(mirror) = mirror.filter(|_| self.options.delete_mirrors)
             && self.store.row(table, mirror).is_some()

@@ -170,6 +170,7 @@ const LEAD_OWN: &[Spec] = &[
     lookup("accountid", "Account", &[to("account", "", "", Keep)]).read_only(),
     lookup("contactid", "Contact", &[to("contact", "", "", Keep)]).read_only(),
     lookup("qualifyingopportunityid", "Qualifying Opportunity", &[to("opportunity", "", "lead_qualifying_opportunity", RemoveLink)]),
+    lookup("originatingcaseid", "Originating Case", &[to("incident", "", "OriginatingCase_Lead", RemoveLink)]),
     lookup("campaignid", "Source Campaign", &[to("campaign", "", "campaign_leads", RemoveLink)]),
     lookup("masterid", "Master ID", &[to("lead", "", "lead_master_lead", Keep)]).read_only(),
     moment("lastusedincampaign", "Last Campaign Date"),

@@ -73,6 +73,9 @@ impl State {
         for (many, other, _) in self.store.schema.collections(&table.name) {
             let _ = write!(out, "<NavigationProperty Name=\"{many}\" Type=\"Collection(mscrm.{})\" />", self.table_name(other));
         }
+        for (_, (near, far)) in self.store.schema.directions(&table.name) {
+            let _ = write!(out, "<NavigationProperty Name=\"{}\" Type=\"Collection(mscrm.{})\" />", near.nav, far.table);
+        }
         out.push_str("</EntityType>");
     }
 }

@@ -34,6 +34,10 @@ impl State {
                         child.cells.insert(column, value);
                         self.create_level(call, to, None, child)?;
                     }
+                    Link::Across(across) => {
+                        let other = self.create_level(call, across.table, None, child)?;
+                        self.tie(across, own, other, call.actor)?;
+                    }
                     Link::One(..) | Link::Principal(_) => {}
                 }
             }

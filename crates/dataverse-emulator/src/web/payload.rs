@@ -14,7 +14,7 @@ use crate::{
     },
     row::Record,
     rules::convert::{LongText, convert},
-    schema::{Kind, Table},
+    schema::{Across, Kind, Table},
     state::State,
     value::Value,
 };
@@ -131,11 +131,11 @@ impl State {
                     payload.parents.push((at, to, parent));
                 }
             }
-            (Link::Many(to, _), Json::Array(items)) => {
+            (Link::Many(to, _) | Link::Across(Across { table: to, .. }), Json::Array(items)) => {
                 let children = items.iter().map(|item| read(to, item)).collect::<Outcome<Vec<_>>>()?;
                 payload.children.push((link, children));
             }
-            (Link::One(..) | Link::Many(..) | Link::Principal(_), _) => {
+            (Link::One(..) | Link::Many(..) | Link::Across(_) | Link::Principal(_), _) => {
                 return Err(refused("the nested value doesn't fit the relationship."));
             }
         }

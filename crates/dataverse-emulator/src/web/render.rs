@@ -6,12 +6,9 @@ use base::Guid;
 
 use crate::{
     headers::{Annotations, FORMATTED, LOGICAL_NAME, NAVIGATION},
-    odata::{
-        query::{Link, Query},
-        test::related_rows,
-    },
+    odata::query::{Link, Query},
     row::Row,
-    schema::{Column, Kind},
+    schema::{Across, Column, Kind},
     state::State,
     value::{Value, write_json_text},
 };
@@ -41,10 +38,7 @@ impl<'a> Plan<'a> {
             }
         }
         let expands = query.expand.iter().map(|expand| {
-            let to = match expand.link {
-                Link::One(_, to) | Link::Many(to, _) => to,
-                Link::Principal(_) => table,
-            };
+            let to = expand.link.table().unwrap_or(table);
             (expand.nav.as_str(), expand.link, Self::new(state, to, &expand.query, annotations), &expand.query)
         });
         Self {
@@ -141,8 +135,9 @@ impl State {
                     None => out.push_str("null"),
                 }
             }
-            Link::Many(table, column) => {
-                let mut rows: Vec<(Guid, &Row)> = related_rows(&self.store, id, table, column)
+            Link::Many(table, _) | Link::Across(Across { table, .. }) => {
+                let mut rows: Vec<(Guid, &Row)> = link
+                    .rows(&self.store, id)
                     .into_iter()
                     .filter_map(|from| Some((from, self.visible(table, from)?)))
                     .filter(|(from, row)| query.filter.as_ref().is_none_or(|filter| filter.passes(&self.store, *from, row)))

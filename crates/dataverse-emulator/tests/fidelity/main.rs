@@ -14,6 +14,7 @@ mod metadata;
 mod nonsense;
 mod paging;
 mod queries;
+mod relationships;
 mod rows;
 mod world;
 mod writes;
