@@ -95,10 +95,9 @@ impl Query {
             );
             match name {
                 "$skip" => return Err(Refusal::query("Skip Clause is not supported in CRM")),
-                "sql" | "fetchXml" | "savedQuery" | "userQuery" => {
-                    return Err(Refusal::new(501, "0x80060888", format!("Queries by '{name}' aren't emulated; use $select and $filter.")));
+                "sql" | "fetchXml" | "savedQuery" | "userQuery" | "$apply" => {
+                    return Err(Refusal::query(format!("The query parameter '{name}' is for lists of a whole table only.")));
                 }
-                "$apply" => return Err(Refusal::new(501, "0x80060888", "The query option '$apply' isn't supported here.")),
                 _ if name.starts_with('$') && !known => {
                     return Err(Refusal::query(format!("The query parameter '{name}' is not supported.")));
                 }

@@ -21,7 +21,7 @@ impl State {
         let mut cells = payload.cells;
         for (column, to, parent) in payload.parents {
             let parent = self.create_level(call, to, None, parent)?;
-            let value = self.reference(&self.table_name(to).to_owned(), parent).ok_or_else(|| Refusal::no_segment("table"))?;
+            let value = self.reference(self.table_name(to), parent).ok_or_else(|| Refusal::no_segment("table"))?;
             cells.insert(column, value);
         }
         let own = self.create(table, id.or(payload.id), cells, call.actor, By::Client)?;

@@ -49,6 +49,9 @@ impl State {
         if tracking && narrowed.is_none() {
             return self.tracked(call, table, cookie);
         }
+        if let Some(answer) = self.tabular(call, table).filter(|_| narrowed.is_none()) {
+            return answer;
+        }
         let mut query = Query::parse(&self.store, table, &call.options, call.context())?;
         let paged = call.preferences.page_size.is_some();
         let size = call.preferences.page_size.unwrap_or(self.options.page_max).min(self.options.page_max).max(1);
@@ -349,7 +352,7 @@ fn position(order: &[Order], cookie: &Cookie) -> Outcome<Vec<Value<'static>>> {
 }
 
 /// A value as a cookie holds it: GUIDs in braces and upper case, texts without quotes.
-fn plain(value: &Value<'_>) -> Option<String> {
+pub(crate) fn plain(value: &Value<'_>) -> Option<String> {
     if let Some(id) = value.as_guid() {
         return Some(format!("{{{}}}", id.to_string().to_uppercase()));
     }

@@ -24,6 +24,7 @@ pub mod render;
 pub mod route;
 pub mod serve;
 pub mod single;
+pub mod tabular;
 pub mod write;
 
 use std::collections::BTreeMap;

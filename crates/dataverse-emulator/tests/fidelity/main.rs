@@ -16,5 +16,6 @@ mod paging;
 mod queries;
 mod relationships;
 mod rows;
+mod tabular;
 mod world;
 mod writes;

@@ -228,13 +228,3 @@ fn tables_are_made_and_removed_as_microsofts_python_client_does() {
     assert_eq!(world.get("new_products").status, 404);
     assert_eq!(world.get("leads?$select=subject").status, 200, "other tables keep their places");
 }
-
-#[test]
-fn queries_that_are_not_emulated_say_so() {
-    let mut world = World::new();
-    for option in ["sql=SELECT%20name%20FROM%20account", "fetchXml=%3Cfetch/%3E", "$apply=aggregate(revenue%20with%20sum%20as%20total)"] {
-        assert_eq!(world.get(&format!("accounts?{option}")).status, 501, "{option}");
-    }
-    let long = format!("accounts?$filter=name eq '{}'", "x".repeat(33_000));
-    assert_eq!(world.get(&long).status, 414);
-}

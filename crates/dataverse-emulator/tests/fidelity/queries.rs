@@ -185,3 +185,10 @@ fn a_boolean_function_may_be_compared_with_a_boolean() {
     }
     assert_eq!(world.get("leads?$filter=contains(lastname,'a') eq 1").status, 400);
 }
+
+#[test]
+fn an_address_may_be_too_long() {
+    let mut world = World::new();
+    let long = format!("accounts?$filter=name eq '{}'", "x".repeat(33_000));
+    assert_eq!(world.get(&long).status, 414);
+}
