@@ -188,7 +188,7 @@ impl Schema {
     /// The collections of rows that point at `table`: the name of the collection, the table it holds, and the lookup column there.
     pub fn collections(&self, table: &str) -> impl Iterator<Item = (&str, usize, u16)> {
         self.tables().flat_map(move |(at, other)| {
-            other.columns().flat_map(move |(index, column)| {
+            other.columns().filter(|(_, column)| !column.internal).flat_map(move |(index, column)| {
                 column.targets.iter().filter(move |target| target.table == table).map(move |target| (target.many.as_str(), at, index))
             })
         })

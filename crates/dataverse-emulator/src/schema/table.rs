@@ -59,6 +59,10 @@ pub struct Column {
     pub format: String,
     /// Field security: the caller may not read it, and it is always null for them.
     pub secured: bool,
+    /// The range of a decimal or floating number, when it was given one.
+    pub range: Option<(f64, f64)>,
+    /// Whether a lookup is the service's own shortcut: it has a value, but no relationship to navigate by.
+    pub internal: bool,
     /// Whether it came after the environment was made.
     pub custom: bool,
     /// Whether it was removed.
@@ -159,6 +163,8 @@ impl Column {
             updatable: spec.updatable,
             format: spec.format.to_owned(),
             secured: false,
+            range: None,
+            internal: spec.internal,
             custom: spec.name.starts_with("mkt_") || spec.name.starts_with("new_"),
             removed: false,
             visible_from: i64::MIN,
@@ -187,6 +193,8 @@ impl Column {
             updatable: true,
             format: "Text".to_owned(),
             secured: false,
+            range: None,
+            internal: false,
             custom: true,
             removed: false,
             visible_from,
@@ -368,7 +376,8 @@ impl Table {
     /// The lookup column and the table behind a single-valued navigation name, which is case-sensitive.
     #[must_use]
     pub fn find_nav(&self, nav: &str) -> Option<(u16, &Target)> {
-        self.columns().find_map(|(at, column)| Some((at, column.targets.iter().find(|target| target.nav == nav)?)))
+        let known = self.columns().filter(|(_, column)| !column.internal);
+        known.into_iter().find_map(|(at, column)| Some((at, column.targets.iter().find(|target| target.nav == nav)?)))
     }
 
     /// Yes-or-no columns that a new row has as "no".

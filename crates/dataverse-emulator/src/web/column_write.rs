@@ -4,7 +4,7 @@ use emulator::Response;
 use http::Method;
 use serde_json::{Map, Value as Json};
 
-use super::{Call, definition, metadata_write::made, option_sets::options_of};
+use super::{Call, definition, metadata_write::made_below, option_sets::options_of};
 use crate::{
     error::{Outcome, Refusal},
     headers::no_content,
@@ -21,6 +21,7 @@ pub(crate) struct Described {
     pub column: NewColumn,
     pub required: Option<Required>,
     pub format: Option<String>,
+    pub range: Option<(f64, f64)>,
     /// Whether it is its table's primary name.
     pub title: bool,
     /// The global option set it takes its options from.
@@ -39,7 +40,7 @@ impl State {
                 let id = definition::metadata_id(&format!("{name}.{}", described.column.name));
                 let visible = call.now.as_second().saturating_add(i64::from(self.options.metadata_lag_s));
                 self.add_described(table, described, visible)?;
-                Ok(made(call, &format!("EntityDefinitions({})/Attributes({id})", definition::metadata_id(&name))))
+                Ok(made_below(call, &format!("Attributes({id})")))
             }
             (Method::PUT, Some(arguments)) => {
                 let column = self.column_by(table, arguments)?;
@@ -51,6 +52,7 @@ impl State {
                         own.kind = wanted.column.kind;
                     }
                     own.required = wanted.required.unwrap_or(own.required);
+                    own.range = wanted.range.or(own.range);
                     if let Some(format) = wanted.format {
                         own.format = format;
                     }
@@ -83,6 +85,7 @@ impl State {
         if let Some(column) = definition.column_mut(at) {
             column.required = described.required.unwrap_or(column.required);
             column.option_set = described.option_set;
+            column.range = described.range;
             if let Some(format) = described.format {
                 column.format = format;
             }
@@ -118,7 +121,8 @@ impl State {
         let options: Vec<Label> = shared.map_or_else(|| options_of(map.get("OptionSet")), |set| set.options.clone());
         Ok(Described {
             required: required_of(map),
-            format: map.get("FormatName").and_then(|name| name.get("Value")).and_then(Json::as_str).map(str::to_owned),
+            format: format_of(map),
+            range: map.get("MinValue").and_then(Json::as_f64).zip(map.get("MaxValue").and_then(Json::as_f64)),
             title: map.get("IsPrimaryName").and_then(Json::as_bool) == Some(true),
             option_set: shared.map(|set| set.name.clone()),
             column: NewColumn {
@@ -140,6 +144,12 @@ fn required_of(map: &Map<String, Json>) -> Option<Required> {
         "ApplicationRequired" => Some(Required::Application),
         _ => None,
     }
+}
+
+/// A text's format, or that of a moment that is shown as a day.
+fn format_of(map: &Map<String, Json>) -> Option<String> {
+    let named = map.get("FormatName").and_then(|name| name.get("Value")).and_then(Json::as_str);
+    named.or(Some(text(map, "Format")).filter(|format| *format == "DateOnly")).map(str::to_owned)
 }
 
 fn kind_of(map: &Map<String, Json>) -> Outcome<Kind> {

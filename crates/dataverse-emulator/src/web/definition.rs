@@ -136,8 +136,10 @@ fn details(column: &Column) -> Map<String, Json> {
         Kind::Memo(max) => json!({"MaxLength": max, "Format": "TextArea", "FormatName": {"Value": "TextArea"}, "IsLocalizable": false}),
         Kind::Integer(min, max) => json!({"MinValue": min, "MaxValue": max, "Format": "None", "FormulaDefinition": ""}),
         Kind::BigInt => json!({"MinValue": i64::MIN, "MaxValue": i64::MAX}),
-        Kind::Double(precision) => json!({"Precision": precision, "MinValue": -100_000_000_000.0, "MaxValue": 100_000_000_000.0}),
-        Kind::Decimal(precision) => json!({"Precision": precision, "MinValue": -100_000_000_000.0, "MaxValue": 100_000_000_000.0}),
+        Kind::Double(precision) | Kind::Decimal(precision) => {
+            let (min, max) = column.range.unwrap_or((-100_000_000_000.0, 100_000_000_000.0));
+            json!({"Precision": precision, "MinValue": min, "MaxValue": max})
+        }
         Kind::Money(min, max) => {
             json!({"Precision": 2, "PrecisionSource": 2, "MinValue": min, "MaxValue": max, "IsBaseCurrency": column.name.ends_with("_base"), "CalculationOf": null})
         }

@@ -97,13 +97,15 @@ impl State {
             "Attributes" => self.attributes(call, table, cast),
             "Keys" => table.keys.iter().map(|key| definition::key(table, key)).collect(),
             "ManyToOneRelationships" => {
-                let lookups = table.columns().filter(|(_, column)| column.is_lookup() && column.kind != Kind::Owner);
+                let lookups = table.columns().filter(|(_, column)| column.is_lookup() && column.kind != Kind::Owner && !column.internal);
                 lookups
                     .flat_map(|(_, column)| column.targets.iter().map(move |to| definition::relationship(schema, table, column, to)))
                     .collect()
             }
             "OneToManyRelationships" => {
-                let others = schema.tables().flat_map(|(_, other)| other.columns().map(move |(_, column)| (other, column)));
+                let others = schema
+                    .tables()
+                    .flat_map(|(_, other)| other.columns().filter(|(_, column)| !column.internal).map(move |(_, column)| (other, column)));
                 let pairs = others.flat_map(|(other, column)| column.targets.iter().map(move |to| (other, column, to)));
                 pairs
                     .filter(|(.., to)| to.table == table.name)

@@ -58,7 +58,7 @@ impl State {
                 }
                 self.add_key(&name, &key_name, &columns).map_err(|text| Refusal::new(400, "0x80047013", text))?;
                 let id = definition::metadata_id(&format!("key:{name}.{key_name}"));
-                Ok(made(call, &format!("EntityDefinitions({})/Keys({id})", definition::metadata_id(&name))))
+                Ok(made_below(call, &format!("Keys({id})")))
             }
             (&Method::DELETE, [child]) if child.name == "Keys" => self.drop_key(table, &name, child),
             (&Method::PUT, []) => {
@@ -168,4 +168,10 @@ impl State {
 pub(crate) fn made(call: &Call<'_>, address: &str) -> Response {
     let address = format!("{}/{address}", call.base);
     no_content().with("odata-entityid", &address).with("location", &address)
+}
+
+/// 204 with the address of what was made below a table, which is named as the request named it.
+pub(crate) fn made_below(call: &Call<'_>, child: &str) -> Response {
+    let table = call.request.path.split("/EntityDefinitions").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    made(call, &format!("EntityDefinitions{table}/{child}"))
 }

@@ -96,6 +96,7 @@ impl State {
     fn all_relationships(&self, cast: Option<&str>) -> Vec<Map<String, Json>> {
         let schema = &self.store.schema;
         let columns = schema.tables().flat_map(|(_, table)| table.columns().map(move |(_, column)| (table, column)));
+        let columns = columns.filter(|(_, column)| !column.internal);
         let lookups = columns.flat_map(|(table, column)| column.targets.iter().map(move |to| (table, column, to)));
         let mut all: Vec<_> = lookups
             .map(|(table, column, to)| ("OneToManyRelationshipMetadata", definition::relationship(schema, table, column, to)))
