@@ -1,6 +1,7 @@
 //! What a query asks to see: selected columns, expanded neighbours, order.
 
 use base::Guid;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{
     syntax::Expression,
@@ -19,6 +20,8 @@ pub(crate) struct Expand {
     pub nav: String,
     pub link: Link,
     pub query: Query,
+    /// Its options as they were written, for the link to a further page.
+    pub options: String,
 }
 
 /// How the neighbour is reached.
@@ -144,7 +147,20 @@ impl Query {
         if let Some(text) = get("$expand").filter(|text| !text.trim().is_empty()) {
             query.expand = expand(store, table, &text, aliases, context, depth)?;
         }
+        if query.expansions() > EXPAND_MAX {
+            return Err(too_many());
+        }
         Ok(query)
+    }
+
+    /// The `$expand` items on every level.
+    fn expansions(&self) -> usize {
+        self.expand.iter().map(|expand| 1 + expand.query.expansions()).sum()
+    }
+
+    /// Whether an expanded neighbour brings neighbours of its own.
+    pub(crate) fn nests(&self) -> bool {
+        self.expand.iter().any(|expand| !expand.query.expand.is_empty())
     }
 
     /// The selection as the context shows it: `(a,b,nav(c))`, or nothing.
@@ -199,24 +215,17 @@ fn order(store: &Store, table: usize, text: &str, aliases: &Options) -> Outcome<
         };
         let name = if name.starts_with('@') { aliases.get(name).unwrap_or_default() } else { name };
         let (term, kind) = Term::bind(store, table, name)?;
-        let (term, kind) = by_name(store, table, term, kind);
+        let (term, kind) = by_name(term, kind);
         Ok(Order { name: name.to_owned(), term, kind, descending })
     });
     items.collect()
 }
 
-/// A lookup sorts by the name of what it points at, where that is one table.
-fn by_name(store: &Store, table: usize, term: Term, kind: Kind) -> (Term, Kind) {
-    if !matches!(kind, Kind::Lookup | Kind::Customer | Kind::Owner) {
-        return (term, kind);
-    }
-    let Term::Cell(at) = term else { return (term, kind) };
-    let column = store.schema.get(table).and_then(|table| table.column(at));
-    let to = column.and_then(|column| store.schema.find(&column.targets.first()?.table));
-    let title = to.and_then(|to| store.schema.get(to)?.title);
-    match (to, title) {
-        (Some(to), Some(title)) => (Term::Via(at, to, Box::new(Term::Cell(title))), Kind::Text(0)),
-        (Some(_), None) | (None, _) => (term, kind),
+/// A lookup sorts by the name of what it points at.
+fn by_name(term: Term, kind: Kind) -> (Term, Kind) {
+    match term {
+        Term::Cell(at) if matches!(kind, Kind::Lookup | Kind::Customer | Kind::Owner) => (Term::Title(at), Kind::Text(0)),
+        Term::Const(_) | Term::Key | Term::Version | Term::Cell(_) | Term::Title(_) | Term::Via(..) => (term, kind),
     }
 }
 
@@ -224,9 +233,7 @@ fn expand(store: &Store, table: usize, text: &str, aliases: &Options, context: C
     let definition = store.schema.get(table).ok_or_else(|| Refusal::no_segment("table"))?;
     let items = split_outside(text, ',');
     if items.len() > EXPAND_MAX || depth > 5 {
-        return Err(Refusal::query(format!(
-            "The number of $expand segments included in the query has exceeded the maximum limit of {EXPAND_MAX}."
-        )));
+        return Err(too_many());
     }
     let mut expands = Vec::new();
     for item in items {
@@ -252,10 +259,23 @@ fn expand(store: &Store, table: usize, text: &str, aliases: &Options, context: C
         if nested && matches!(link, Link::Many(..) | Link::Across(_)) && (query.top.is_some() || !query.order.is_empty()) {
             return Err(Refusal::query("$top and $orderby aren't supported in a nested $expand."));
         }
-        expands.push(Expand { nav: nav.to_owned(), link, query });
+        expands.push(Expand { nav: nav.to_owned(), link, query, options: sent_again(inner) });
     }
     Ok(expands)
 }
+
+fn too_many() -> Refusal {
+    Refusal::query(format!("The number of $expand segments included in the query has exceeded the maximum limit of {EXPAND_MAX}."))
+}
+
+/// The inner options of an item as a query of their own, percent-encoded.
+fn sent_again(inner: &str) -> String {
+    let parts = split_outside(inner, ';').into_iter().map(|part| utf8_percent_encode(part.trim(), SPECIAL).to_string());
+    parts.collect::<Vec<_>>().join("&")
+}
+
+/// What has a meaning of its own in a query.
+const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'>');
 
 /// The owner expands to the abstract `principal`, which has its key and little else.
 fn principal(parts: &[(String, String)]) -> Outcome<Query> {

@@ -36,6 +36,8 @@ pub(crate) enum Term {
     Key,
     Version,
     Cell(u16),
+    /// The primary name of what this lookup points at, of whatever table.
+    Title(u16),
     /// Follow this lookup to that table, then take the term there.
     Via(u16, usize, Box<Term>),
 }
@@ -75,6 +77,11 @@ impl Term {
             Self::Key => Value::Guid(id),
             Self::Version => Value::Int(i64::try_from(row.version).unwrap_or(i64::MAX)),
             Self::Cell(column) => row.get(*column),
+            Self::Title(column) => {
+                let target = row.get(*column).as_ref();
+                let title = target.and_then(|(at, target)| Some((store.row(at, target)?, store.schema.get(at)?.title?)));
+                title.map_or(Value::Null, |(row, title)| row.get(title))
+            }
             Self::Via(column, table, inner) => match row.get(*column).as_ref() {
                 Some((at, target)) if at == *table => store.row(at, target).map_or(Value::Null, |row| inner.value(store, target, row)),
                 Some(_) | None => Value::Null,

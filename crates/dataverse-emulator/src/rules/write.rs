@@ -47,7 +47,7 @@ impl State {
     pub(crate) fn modify(&mut self, table: usize, id: Guid, changes: Record, actor: Actor, by: By) -> Outcome<()> {
         let before = self.store.row(table, id).ok_or_else(|| Refusal::no_row(self.table_name(table), id))?.unpack();
         if by == By::Client {
-            self.refuse_closed(table, id, &before, &changes)?;
+            self.refuse_closed(table, &before, &changes)?;
         }
         let mut record = before.clone();
         for (column, value) in &changes {
@@ -193,7 +193,7 @@ impl State {
     }
 
     /// Closed rows are read-only unless the change reopens them (Microsoft's lead, opportunity and connection pages).
-    fn refuse_closed(&self, table: usize, id: Guid, before: &Record, changes: &Record) -> Outcome<()> {
+    fn refuse_closed(&self, table: usize, before: &Record, changes: &Record) -> Outcome<()> {
         let name = self.table_name(table);
         let setting = match name {
             "lead" => self.options.closed_leads,
@@ -209,7 +209,7 @@ impl State {
         Err(Refusal::new(
             400,
             "0x80040203",
-            format!("The {name} with Id = {id} is closed and read-only. Reactivate it before changing it. (statecode {state})"),
+            format!("The {name} is closed and read-only. Reactivate it before changing it. (statecode {state})"),
         ))
     }
 

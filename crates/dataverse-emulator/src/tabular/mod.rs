@@ -147,7 +147,7 @@ pub(crate) enum By {
     Value(usize, Term, Vec<(i64, String)>),
 }
 
-/// A column by its logical name. A lookup's name with `name` after it is the name of what it points at, where that is one table.
+/// A column by its logical name. A lookup's name with `name` after it is the name of what it points at.
 pub(crate) fn column(store: &Store, table: usize, name: &str) -> Outcome<(Term, Kind, Option<u16>)> {
     let definition = store.schema.get(table).ok_or_else(|| Refusal::no_segment("table"))?;
     if let Some(at) = definition.find(name).or_else(|| definition.find_property(name)) {
@@ -157,10 +157,10 @@ pub(crate) fn column(store: &Store, table: usize, name: &str) -> Outcome<(Term, 
     }
     let missing = || Refusal::query(format!("'{}' entity doesn't contain attribute with Name = '{name}'.", definition.name));
     let lookup = name.strip_suffix("name").and_then(|name| definition.find(name)).ok_or_else(missing)?;
-    let target = definition.column(lookup).and_then(|column| column.targets.first()).ok_or_else(missing)?;
-    let to = store.schema.find(&target.table).ok_or_else(missing)?;
-    let title = store.schema.get(to).and_then(|table| table.title).ok_or_else(missing)?;
-    Ok((Term::Via(lookup, to, Box::new(Term::Cell(title))), Kind::Text(0), None))
+    if definition.column(lookup).is_none_or(|column| !column.is_lookup()) {
+        return Err(missing());
+    }
+    Ok((Term::Title(lookup), Kind::Text(0), None))
 }
 
 /// The labels of a choice, by which FetchXML orders it.

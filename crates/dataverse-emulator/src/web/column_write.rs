@@ -171,9 +171,8 @@ fn kind_of(map: &Map<String, Json>) -> Outcome<Kind> {
         "DoubleAttributeMetadata" => Kind::Double(decimals),
         "MoneyAttributeMetadata" => Kind::Money(whole("MinValue", -922_337_203_685_477), whole("MaxValue", 922_337_203_685_477)),
         "BooleanAttributeMetadata" => Kind::Boolean,
-        "DateTimeAttributeMetadata" if behavior.map_or(text(map, "Format") == "DateOnly", |behavior| behavior == "DateOnly") => {
-            Kind::DateOnly
-        }
+        // A format of days alone still is a moment; only the behaviour makes it a day.
+        "DateTimeAttributeMetadata" if behavior == Some("DateOnly") => Kind::DateOnly,
         "DateTimeAttributeMetadata" => Kind::DateTime,
         "PicklistAttributeMetadata" => Kind::Choice,
         "StateAttributeMetadata" => Kind::State,

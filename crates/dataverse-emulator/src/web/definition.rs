@@ -87,7 +87,7 @@ pub(crate) fn companion(table: &Table, column: &Column) -> Option<(&'static str,
         "CanBeSecuredForCreate": false, "CanBeSecuredForUpdate": false, "ColumnNumber": 1,
     })));
     if cast == "StringAttributeMetadata" {
-        map.extend(object(json!({"MaxLength": 100, "Format": "Text", "FormatName": {"Value": "Text"}, "DatabaseLength": 200})));
+        map.extend(object(json!({"MaxLength": 100, "Format": "Text", "FormatName": {"Value": "Text"}, "DatabaseLength": 200, "IsLocalizable": false, "FormulaDefinition": "", "YomiOf": null})));
     }
     Some((cast, map))
 }

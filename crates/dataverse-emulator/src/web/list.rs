@@ -57,18 +57,24 @@ impl State {
         let size = call.preferences.page_size.unwrap_or(self.options.page_max).min(self.options.page_max).max(1);
         // $top is ignored when a page size is preferred.
         let top = query.top.filter(|_| !paged);
-        let limit = top.map_or(size, |top| top.min(self.options.page_max));
+        // A $top above the page's limit comes in several pages.
+        let before = usize::try_from(cookie.as_ref().map_or(0, |cookie| cookie.page - 1)).unwrap_or(usize::MAX).saturating_mul(size);
+        let left = top.map_or(usize::MAX, |top| top.saturating_sub(before));
+        let limit = size.min(left);
         let order = std::mem::take(&mut query.order);
         let order = complete(definition, order);
         let from = cookie.as_ref().map(|cookie| position(&order, cookie)).transpose()?;
         let mut rows = self.find(table, &query, &order, narrowed.as_ref(), from.as_deref(), limit.saturating_add(1));
-        let more = rows.len() > limit && top.is_none();
+        let more = rows.len() > limit && limit < left;
         rows.truncate(limit);
         let next = more.then(|| self.next_cookie(&order, &rows, cookie.as_ref(), definition));
 
         let mut body = self.opening(call, &format!("{}{}", definition.set, query.shape()));
         self.write_count(&mut body, call, table, &query, narrowed.as_ref());
-        let plan = Plan::new(self, table, &query, &call.preferences.annotations);
+        let mut plan = Plan::new(self, table, &query, &call.preferences.annotations);
+        if paged && query.nests() {
+            plan.page(&call.base, size);
+        }
         self.write_rows(&mut body, &plan, &rows);
         if let Some(cookie) = next {
             self.write_link(&mut body, call, "@odata.nextLink", &format!("$skiptoken={cookie}"));

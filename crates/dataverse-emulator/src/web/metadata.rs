@@ -200,6 +200,13 @@ impl State {
         let global = name.and_then(|name| self.store.schema.option_sets.iter().find(|set| set.name == *name));
         for item in call.options.get("$expand").map(|text| split_outside(text, ',')).unwrap_or_default() {
             let (name, inner) = nested(item);
+            // Only the types of choices have option sets.
+            if !matches!(
+                type_name,
+                "PicklistAttributeMetadata" | "StateAttributeMetadata" | "StatusAttributeMetadata" | "BooleanAttributeMetadata"
+            ) {
+                return Err(Refusal::no_property(name, type_name));
+            }
             let value = match (name, column) {
                 ("OptionSet", Some(column)) if global.is_none() && (!column.options.is_empty() || column.kind == Kind::Boolean) => {
                     let set = definition::object(definition::option_set(table, column));

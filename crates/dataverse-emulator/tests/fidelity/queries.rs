@@ -105,7 +105,7 @@ fn order_top_and_count() {
         ("$orderby=lastname desc", &[3, 1, 2][..]),
         ("$orderby=createdon desc&$top=2", &[3, 2]),
         ("$orderby=contactid desc", &[3, 2, 1]),
-        ("$orderby=_parentcustomerid_value,firstname", &[2, 3, 1]),
+        ("$orderby=_parentcustomerid_value,firstname", &[2, 1, 3]),
         ("$orderby=numberofchildren,firstname desc", &[3, 1, 2]),
         ("$top=1", &[1]),
         ("$top=0", &[]),
@@ -191,4 +191,30 @@ fn an_address_may_be_too_long() {
     let mut world = World::new();
     let long = format!("accounts?$filter=name eq '{}'", "x".repeat(33_000));
     assert_eq!(world.get(&long).status, 414);
+}
+
+#[test]
+fn a_lookup_to_several_tables_sorts_by_name_too() {
+    let mut world = World::new();
+    world.seed("account", json!({"accountid": id(1), "name": "Bravo"}));
+    world.seed("contact", json!({"contactid": id(2), "lastname": "Alpha"}));
+    world.seed("contact", json!({"contactid": id(3), "lastname": "Charlie"}));
+    for (number, customer, table) in [(11, 1, "account"), (12, 2, "contact"), (13, 3, "contact")] {
+        world.seed(
+            "opportunity",
+            json!({"opportunityid": id(number), "_customerid_value": id(customer), "_customerid_value@Microsoft.Dynamics.CRM.lookuplogicalname": table}),
+        );
+    }
+    let found = world.get("opportunities?$select=opportunityid&$orderby=_customerid_value").ids("opportunityid");
+    assert_eq!(found, [12, 11, 13].map(|number| id(number).to_string()));
+}
+
+#[test]
+fn expansions_are_counted_on_every_level() {
+    let mut world = World::new();
+    let inner = "primarycontactid($select=fullname;$expand=createdby,modifiedby,owninguser,parentcustomerid_account)";
+    let outer = format!("parentaccountid($expand={inner}),masterid($expand={inner})");
+    assert_eq!(world.get(&format!("accounts?$expand={outer}")).status, 200);
+    let answer = world.get(&format!("accounts?$expand={outer},createdby,modifiedby,owninguser,owningteam"));
+    assert_eq!((answer.status, answer.code()), (400, "0x80060888"), "sixteen of them");
 }

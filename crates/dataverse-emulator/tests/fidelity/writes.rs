@@ -308,3 +308,24 @@ fn the_address_of_a_key_is_echoed_as_it_was_sent() {
         }
     }
 }
+
+#[test]
+fn duplicates_are_looked_for_on_updates_too_and_links_check_the_version() {
+    let mut world = World::new();
+    for (number, email) in [(1, "a@x.test"), (2, "b@x.test")] {
+        world.seed("contact", json!({"contactid": id(number), "lastname": "Roth", "emailaddress1": email}));
+    }
+    let one = format!("contacts({})", id(1));
+    let on = [("mscrm.suppressduplicatedetection", "false"), ("if-match", "*")];
+    for (email, status) in [("b@x.test", 412), ("a@x.test", 204), ("c@x.test", 204)] {
+        assert_eq!(world.call("PATCH", &one, &on, &json!({"emailaddress1": email}).to_string()).status, status, "{email}");
+    }
+    let account = world.seed("account", json!({"accountid": id(3), "name": "Fabrikam"}));
+    let link = format!("{one}/parentcustomerid_account/$ref");
+    let body = json!({"@odata.id": format!("accounts({account})")}).to_string();
+    assert_eq!(world.call("PUT", &link, &[("if-match", "W/\"1\"")], &body).code(), "0x80060882");
+    let etag = world.get(&one).header("etag").unwrap().to_owned();
+    assert_eq!(world.call("PUT", &link, &[("if-match", &etag)], &body).status, 204);
+    assert_eq!(world.call("POST", "contacts/$count", &[], "").status, 405);
+    assert_eq!(world.call("DELETE", "contacts/$count", &[], "").status, 405);
+}
