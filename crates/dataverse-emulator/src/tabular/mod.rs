@@ -7,6 +7,7 @@ pub mod condition;
 pub mod fetch;
 pub mod run;
 pub mod sql;
+pub mod sql_condition;
 pub mod token;
 pub mod xml;
 

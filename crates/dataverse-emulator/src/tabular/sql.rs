@@ -2,19 +2,13 @@
 
 use super::{
     By, Check, How, Join, Order, Out, Plan, Source, What, column,
-    condition::typed,
     token::{Token, tokens},
 };
 use crate::{
     error::{Outcome, Refusal},
-    odata::{
-        like::{Pattern, Place},
-        syntax::Operator,
-        test::{Term, Test},
-    },
+    odata::{syntax::Operator, test::Term},
     schema::{Column, Kind},
     store::Store,
-    value::Value,
 };
 
 /// A statement.
@@ -26,7 +20,7 @@ pub(crate) struct Select {
 }
 
 /// Deeper nesting than anyone writes, and shallow enough for the stack.
-const DEPTH_MAX: usize = 40;
+pub(super) const DEPTH_MAX: usize = 40;
 
 /// Words that end a table's alias.
 const KEYWORDS: [&str; 17] = [
@@ -41,13 +35,13 @@ enum Item {
 }
 
 /// A column with the alias of its table, when one was written.
-type Path = (Option<String>, String);
+pub(super) type Path = (Option<String>, String);
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     store: &'a Store,
-    tokens: Vec<Token>,
-    at: usize,
-    depth: usize,
+    pub(super) tokens: Vec<Token>,
+    pub(super) at: usize,
+    pub(super) depth: usize,
     sources: Vec<Source>,
 }
 
@@ -64,31 +58,31 @@ impl Select {
 }
 
 impl Parser<'_> {
-    fn fault(&self, what: &str) -> Refusal {
+    pub(super) fn fault(&self, what: &str) -> Refusal {
         Refusal::query(format!("The SQL can't be read: {what} (piece {}).", self.at + 1))
     }
 
-    fn peek_is(&self, word: &str) -> bool {
+    pub(super) fn peek_is(&self, word: &str) -> bool {
         matches!(self.tokens.get(self.at), Some(Token::Word(found)) if found.eq_ignore_ascii_case(word))
     }
 
-    fn word(&mut self, word: &str) -> bool {
+    pub(super) fn word(&mut self, word: &str) -> bool {
         let hit = self.peek_is(word);
         self.at += usize::from(hit);
         hit
     }
 
-    fn need(&mut self, word: &str) -> Outcome<()> {
+    pub(super) fn need(&mut self, word: &str) -> Outcome<()> {
         if self.word(word) { Ok(()) } else { Err(self.fault(&format!("{} expected", word.to_uppercase()))) }
     }
 
-    fn sign(&mut self, sign: &str) -> bool {
+    pub(super) fn sign(&mut self, sign: &str) -> bool {
         let hit = matches!(self.tokens.get(self.at), Some(Token::Sign(found)) if *found == sign);
         self.at += usize::from(hit);
         hit
     }
 
-    fn need_sign(&mut self, sign: &str) -> Outcome<()> {
+    pub(super) fn need_sign(&mut self, sign: &str) -> Outcome<()> {
         if self.sign(sign) { Ok(()) } else { Err(self.fault(&format!("'{sign}' expected"))) }
     }
 
@@ -112,7 +106,7 @@ impl Parser<'_> {
         }
     }
 
-    fn path(&mut self) -> Outcome<Path> {
+    pub(super) fn path(&mut self) -> Outcome<Path> {
         let first = self.name()?;
         if self.sign(".") { Ok((Some(first), self.name()?)) } else { Ok((None, first)) }
     }
@@ -303,7 +297,7 @@ impl Parser<'_> {
     }
 
     /// Which source and column a path means. Without an alias it is the first table that has the column.
-    fn find(&self, (alias, name): &Path) -> Outcome<(usize, Term, Kind, Option<u16>)> {
+    pub(super) fn find(&self, (alias, name): &Path) -> Outcome<(usize, Term, Kind, Option<u16>)> {
         let candidates = self.sources.iter().enumerate().filter(|(_, source)| alias.as_ref().is_none_or(|alias| source.alias == *alias));
         let mut fault = self.fault(&format!("there is no table '{}'", alias.as_deref().unwrap_or_default()));
         for (at, source) in candidates {
@@ -376,117 +370,6 @@ impl Parser<'_> {
             if !self.sign(",") {
                 return Ok(());
             }
-        }
-    }
-
-    fn or(&mut self) -> Outcome<Check> {
-        self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(self.fault("it is nested too deeply"));
-        }
-        let mut parts = vec![self.and()?];
-        while self.word("or") {
-            parts.push(self.and()?);
-        }
-        self.depth -= 1;
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Check::Any(parts) })
-    }
-
-    fn and(&mut self) -> Outcome<Check> {
-        let mut parts = vec![self.not()?];
-        while self.word("and") {
-            parts.push(self.not()?);
-        }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Check::All(parts) })
-    }
-
-    fn not(&mut self) -> Outcome<Check> {
-        let mut negated = false;
-        while self.word("not") {
-            negated = !negated;
-        }
-        let inner = if self.sign("(") {
-            let inner = self.or()?;
-            self.need_sign(")")?;
-            inner
-        } else {
-            self.predicate()?
-        };
-        Ok(if negated { Check::Not(Box::new(inner)) } else { inner })
-    }
-
-    fn predicate(&mut self) -> Outcome<Check> {
-        let path = self.path()?;
-        let (source, term, kind, _) = self.find(&path)?;
-        let present = Check::On(source, Test::Compare(term.clone(), Operator::Ne, Term::Const(Value::Null)));
-        if self.word("is") {
-            let not = self.word("not");
-            self.need("null")?;
-            let missing = if term == Term::Key { Check::Missing(source) } else { Check::Not(Box::new(present)) };
-            return Ok(if not { Check::Not(Box::new(missing)) } else { missing });
-        }
-        let negated = self.word("not");
-        let test = if self.word("like") {
-            Test::Like(term, Pattern::new(&self.literal()?, Place::Whole))
-        } else if self.word("in") {
-            self.need_sign("(")?;
-            let mut values = vec![typed(&self.literal()?, kind)?];
-            while self.sign(",") {
-                values.push(typed(&self.literal()?, kind)?);
-            }
-            self.need_sign(")")?;
-            Test::OneOf(term, values)
-        } else if self.word("between") {
-            let from = typed(&self.literal()?, kind)?;
-            self.need("and")?;
-            Test::Within(term, Some(from), Some(typed(&self.literal()?, kind)?))
-        } else if negated {
-            return Err(self.fault("LIKE, IN or BETWEEN expected"));
-        } else {
-            return self.comparison(source, term, kind, present);
-        };
-        let check = Check::On(source, test);
-        Ok(if negated { Check::All(vec![present, Check::Not(Box::new(check))]) } else { check })
-    }
-
-    fn comparison(&mut self, source: usize, term: Term, kind: Kind, present: Check) -> Outcome<Check> {
-        let operators = [
-            ("=", Operator::Eq),
-            ("<>", Operator::Ne),
-            ("!=", Operator::Ne),
-            ("<=", Operator::Le),
-            (">=", Operator::Ge),
-            ("<", Operator::Lt),
-            (">", Operator::Gt),
-        ];
-        let found = operators.iter().find(|(sign, _)| self.sign(sign));
-        let (_, operator) = found.ok_or_else(|| self.fault("an operator expected"))?;
-        if matches!(self.tokens.get(self.at), Some(Token::Word(_) | Token::Quoted(_))) && !self.peek_is("null") {
-            let other = self.path()?;
-            let (right, other, ..) = self.find(&other)?;
-            return Ok(Check::Pair((source, term), *operator, (right, other)));
-        }
-        if self.word("null") {
-            // Nothing equals null, and nothing differs from it.
-            return Ok(Check::Any(Vec::new()));
-        }
-        let value = typed(&self.literal()?, kind)?;
-        // In SQL a row without a value doesn't differ from anything.
-        Ok(Check::All(vec![present, Check::On(source, Test::Compare(term, *operator, Term::Const(value)))]))
-    }
-
-    fn literal(&mut self) -> Outcome<String> {
-        let minus = self.sign("-");
-        match self.tokens.get(self.at) {
-            Some(Token::Number(text)) => {
-                self.at += 1;
-                Ok(if minus { format!("-{text}") } else { text.clone() })
-            }
-            Some(Token::Text(text)) if !minus => {
-                self.at += 1;
-                Ok(text.clone())
-            }
-            _ => Err(self.fault("a value expected")),
         }
     }
 }
