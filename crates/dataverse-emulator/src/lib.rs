@@ -22,6 +22,7 @@ mod gate;
 mod headers;
 
 mod odata;
+mod tabular;
 mod token;
 mod web;
 

@@ -46,6 +46,8 @@ pub struct State {
     /// What the rows about bulk messages and retention were last made from.
     pub(crate) announced: (BTreeSet<String>, u32),
     pub(crate) requests: u64,
+    /// Where the last request was sent, for refusals that name the environment without seeing a request.
+    pub(crate) origin: String,
     /// The row the last write made or changed, for references between the parts of a change set.
     pub(crate) touched: Option<(usize, Guid)>,
 }
@@ -71,6 +73,7 @@ impl State {
             delta_floor: 0,
             announced: (BTreeSet::new(), 0),
             requests: 0,
+            origin: "https://contoso.crm.dynamics.com".to_owned(),
             touched: None,
             options,
         };

@@ -18,12 +18,14 @@ pub(crate) enum Place {
     Anywhere,
     Start,
     End,
+    /// The pattern is all of it.
+    Whole,
 }
 
 impl Pattern {
     pub(crate) fn new(text: &str, place: Place) -> Self {
         let mut pieces = Vec::new();
-        if place != Place::Start {
+        if matches!(place, Place::Anywhere | Place::End) {
             pieces.push(Piece::Many);
         }
         let folded: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
@@ -43,7 +45,7 @@ impl Pattern {
                 other => pieces.push(Piece::Char(*other)),
             }
         }
-        if place != Place::End {
+        if matches!(place, Place::Anywhere | Place::Start) {
             pieces.push(Piece::Many);
         }
         Self(pieces)
@@ -129,6 +131,8 @@ mod tests {
             ("É", Place::Anywhere, "café", true),
             ("[", Place::Anywhere, "a[b", true),
             ("", Place::Anywhere, "", true),
+            ("lena", Place::Whole, "Lena Ortiz", false),
+            ("lena%", Place::Whole, "Lena Ortiz", true),
         ] {
             assert_eq!(Pattern::new(pattern, place).matches(text), hit, "{pattern} in {text}");
         }

@@ -1,5 +1,8 @@
 //! What a query asks to see: selected columns, expanded neighbours, order.
 
+use base::Guid;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::{
     syntax::Expression,
     test::{Context, Term, Test},
@@ -7,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Outcome, Refusal},
-    schema::{Kind, Table},
+    schema::{Across, Kind, Table},
     store::Store,
 };
 
@@ -17,17 +20,45 @@ pub(crate) struct Expand {
     pub nav: String,
     pub link: Link,
     pub query: Query,
+    /// Its options as they were written, for the link to a further page.
+    pub options: String,
 }
 
 /// How the neighbour is reached.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     /// Through this lookup column, to this table.
     One(u16, usize),
     /// Rows of this table whose column points here.
     Many(usize, u16),
+    /// Rows tied to this one by a many-to-many relationship.
+    Across(Across),
     /// The owner as a `principal`, which has no columns worth reading.
     Principal(u16),
+}
+
+impl Link {
+    /// The table it leads to; none for an owner, who may be of several.
+    pub(crate) const fn table(self) -> Option<usize> {
+        match self {
+            Self::One(_, to) | Self::Many(to, _) => Some(to),
+            Self::Across(across) => Some(across.table),
+            Self::Principal(_) => None,
+        }
+    }
+
+    /// The rows a collection holds for this row; none for a single-valued link.
+    pub(crate) fn rows(self, store: &Store, id: Guid) -> Vec<Guid> {
+        match self {
+            Self::One(..) | Self::Principal(_) => Vec::new(),
+            Self::Many(table, column) => super::test::related_rows(store, id, table, column),
+            Self::Across(across) => {
+                let pairs = store.table(across.intersect).rows.values();
+                let near = pairs.filter(|pair| pair.get(across.near).as_guid() == Some(id));
+                near.filter_map(|pair| pair.get(across.far).as_guid()).collect()
+            }
+        }
+    }
 }
 
 /// One `$orderby` item.
@@ -67,10 +98,9 @@ impl Query {
             );
             match name {
                 "$skip" => return Err(Refusal::query("Skip Clause is not supported in CRM")),
-                "sql" | "fetchXml" | "savedQuery" | "userQuery" => {
-                    return Err(Refusal::new(501, "0x80060888", format!("Queries by '{name}' aren't emulated; use $select and $filter.")));
+                "sql" | "fetchXml" | "savedQuery" | "userQuery" | "$apply" => {
+                    return Err(Refusal::query(format!("The query parameter '{name}' is for lists of a whole table only.")));
                 }
-                "$apply" => return Err(Refusal::new(501, "0x80060888", "The query option '$apply' isn't supported here.")),
                 _ if name.starts_with('$') && !known => {
                     return Err(Refusal::query(format!("The query parameter '{name}' is not supported.")));
                 }
@@ -117,7 +147,20 @@ impl Query {
         if let Some(text) = get("$expand").filter(|text| !text.trim().is_empty()) {
             query.expand = expand(store, table, &text, aliases, context, depth)?;
         }
+        if query.expansions() > EXPAND_MAX {
+            return Err(too_many());
+        }
         Ok(query)
+    }
+
+    /// The `$expand` items on every level.
+    fn expansions(&self) -> usize {
+        self.expand.iter().map(|expand| 1 + expand.query.expansions()).sum()
+    }
+
+    /// Whether an expanded neighbour brings neighbours of its own.
+    pub(crate) fn nests(&self) -> bool {
+        self.expand.iter().any(|expand| !expand.query.expand.is_empty())
     }
 
     /// The selection as the context shows it: `(a,b,nav(c))`, or nothing.
@@ -172,24 +215,17 @@ fn order(store: &Store, table: usize, text: &str, aliases: &Options) -> Outcome<
         };
         let name = if name.starts_with('@') { aliases.get(name).unwrap_or_default() } else { name };
         let (term, kind) = Term::bind(store, table, name)?;
-        let (term, kind) = by_name(store, table, term, kind);
+        let (term, kind) = by_name(term, kind);
         Ok(Order { name: name.to_owned(), term, kind, descending })
     });
     items.collect()
 }
 
-/// A lookup sorts by the name of what it points at, where that is one table.
-fn by_name(store: &Store, table: usize, term: Term, kind: Kind) -> (Term, Kind) {
-    if !matches!(kind, Kind::Lookup | Kind::Customer | Kind::Owner) {
-        return (term, kind);
-    }
-    let Term::Cell(at) = term else { return (term, kind) };
-    let column = store.schema.get(table).and_then(|table| table.column(at));
-    let to = column.and_then(|column| store.schema.find(&column.targets.first()?.table));
-    let title = to.and_then(|to| store.schema.get(to)?.title);
-    match (to, title) {
-        (Some(to), Some(title)) => (Term::Via(at, to, Box::new(Term::Cell(title))), Kind::Text(0)),
-        (Some(_), None) | (None, _) => (term, kind),
+/// A lookup sorts by the name of what it points at.
+fn by_name(term: Term, kind: Kind) -> (Term, Kind) {
+    match term {
+        Term::Cell(at) if matches!(kind, Kind::Lookup | Kind::Customer | Kind::Owner) => (Term::Title(at), Kind::Text(0)),
+        Term::Const(_) | Term::Key | Term::Version | Term::Cell(_) | Term::Title(_) | Term::Via(..) => (term, kind),
     }
 }
 
@@ -197,9 +233,7 @@ fn expand(store: &Store, table: usize, text: &str, aliases: &Options, context: C
     let definition = store.schema.get(table).ok_or_else(|| Refusal::no_segment("table"))?;
     let items = split_outside(text, ',');
     if items.len() > EXPAND_MAX || depth > 5 {
-        return Err(Refusal::query(format!(
-            "The number of $expand segments included in the query has exceeded the maximum limit of {EXPAND_MAX}."
-        )));
+        return Err(too_many());
     }
     let mut expands = Vec::new();
     for item in items {
@@ -209,10 +243,7 @@ fn expand(store: &Store, table: usize, text: &str, aliases: &Options, context: C
             (Some(_), false) | (None, _) => (item, ""),
         };
         let link = link(store, definition, nav)?;
-        let to = match link {
-            Link::One(_, to) | Link::Many(to, _) => to,
-            Link::Principal(_) => table,
-        };
+        let to = link.table().unwrap_or(table);
         let parts: Vec<(String, String)> = split_outside(inner, ';')
             .into_iter()
             .filter_map(|part| part.trim().split_once('='))
@@ -225,13 +256,26 @@ fn expand(store: &Store, table: usize, text: &str, aliases: &Options, context: C
             let get = |name: &str| parts.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
             Query::from_lookup(store, to, &get, aliases, context, depth + 1)?
         };
-        if nested && matches!(link, Link::Many(..)) && (query.top.is_some() || !query.order.is_empty()) {
+        if nested && matches!(link, Link::Many(..) | Link::Across(_)) && (query.top.is_some() || !query.order.is_empty()) {
             return Err(Refusal::query("$top and $orderby aren't supported in a nested $expand."));
         }
-        expands.push(Expand { nav: nav.to_owned(), link, query });
+        expands.push(Expand { nav: nav.to_owned(), link, query, options: sent_again(inner) });
     }
     Ok(expands)
 }
+
+fn too_many() -> Refusal {
+    Refusal::query(format!("The number of $expand segments included in the query has exceeded the maximum limit of {EXPAND_MAX}."))
+}
+
+/// The inner options of an item as a query of their own, percent-encoded.
+fn sent_again(inner: &str) -> String {
+    let parts = split_outside(inner, ';').into_iter().map(|part| utf8_percent_encode(part.trim(), SPECIAL).to_string());
+    parts.collect::<Vec<_>>().join("&")
+}
+
+/// What has a meaning of its own in a query.
+const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'>');
 
 /// The owner expands to the abstract `principal`, which has its key and little else.
 fn principal(parts: &[(String, String)]) -> Outcome<Query> {
@@ -255,5 +299,8 @@ pub(crate) fn link(store: &Store, table: &Table, nav: &str) -> Outcome<Link> {
         return Ok(Link::One(column, store.schema.find(&target.table).ok_or_else(missing)?));
     }
     let found = store.schema.collections(&table.name).find(|(many, ..)| *many == nav);
-    found.map(|(_, other, column)| Link::Many(other, column)).ok_or_else(missing)
+    if let Some((_, other, column)) = found {
+        return Ok(Link::Many(other, column));
+    }
+    store.schema.across(&table.name, nav).map(Link::Across).ok_or_else(missing)
 }

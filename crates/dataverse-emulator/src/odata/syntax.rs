@@ -159,7 +159,8 @@ impl<'a> Parser<'a> {
         let follows = self.text.get(self.at + word.len()..).unwrap_or_default();
         if !word.is_empty() && follows.starts_with('(') {
             self.at += word.len() + 1;
-            return self.call(word);
+            let call = self.call(word)?;
+            return self.truth(call);
         }
         let left = self.operand()?;
         let operator = match self.peek_word() {
@@ -175,6 +176,29 @@ impl<'a> Parser<'a> {
         };
         self.at += 2;
         Ok(Expression::Compare(left, operator, self.operand()?))
+    }
+
+    /// A Boolean call may be compared with a Boolean: `startswith(a,'b') eq true`.
+    fn truth(&mut self, call: Expression) -> Outcome<Expression> {
+        let equal = match self.peek_word() {
+            "eq" => true,
+            "ne" => false,
+            _ => return Ok(call),
+        };
+        self.at += 2;
+        match self.literal()? {
+            Literal::Bool(wanted) if wanted == equal => Ok(call),
+            Literal::Bool(_) => Ok(Expression::Not(Box::new(call))),
+            Literal::Null
+            | Literal::Text(_)
+            | Literal::Int(_)
+            | Literal::Float(_)
+            | Literal::Guid(_)
+            | Literal::Time(_)
+            | Literal::Day(_)
+            | Literal::Member(_)
+            | Literal::List(_) => Err(self.fault("a function can be compared with true or false only")),
+        }
     }
 
     fn call(&mut self, name: &str) -> Outcome<Expression> {

@@ -9,6 +9,7 @@ use base::Guid;
 use super::{
     fit::{fit, loose},
     like::{Pattern, Place},
+    query::{Link, link},
     syntax::{Expression, Literal, Operand, Operator},
 };
 use crate::{
@@ -35,6 +36,8 @@ pub(crate) enum Term {
     Key,
     Version,
     Cell(u16),
+    /// The primary name of what this lookup points at, of whatever table.
+    Title(u16),
     /// Follow this lookup to that table, then take the term there.
     Via(u16, usize, Box<Term>),
 }
@@ -50,10 +53,10 @@ pub(crate) enum Test {
     OneOf(Term, Vec<Value<'static>>),
     /// Between two values, both included; none is open.
     Within(Term, Option<Value<'static>>, Option<Value<'static>>),
-    /// Rows of `table` whose `column` points here: any (or all) pass the body.
+    /// Rows of a collection: any (or all) pass the body.
     Related {
+        link: Link,
         table: usize,
-        column: u16,
         all: bool,
         body: Option<Box<Test>>,
     },
@@ -74,6 +77,11 @@ impl Term {
             Self::Key => Value::Guid(id),
             Self::Version => Value::Int(i64::try_from(row.version).unwrap_or(i64::MAX)),
             Self::Cell(column) => row.get(*column),
+            Self::Title(column) => {
+                let target = row.get(*column).as_ref();
+                let title = target.and_then(|(at, target)| Some((store.row(at, target)?, store.schema.get(at)?.title?)));
+                title.map_or(Value::Null, |(row, title)| row.get(title))
+            }
             Self::Via(column, table, inner) => match row.get(*column).as_ref() {
                 Some((at, target)) if at == *table => store.row(at, target).map_or(Value::Null, |row| inner.value(store, target, row)),
                 Some(_) | None => Value::Null,
@@ -126,13 +134,11 @@ impl Test {
             Expression::Call(name, arguments) => Self::call(store, table, name, arguments, context)?,
             Expression::Lambda { path, all, variable, body } => {
                 let definition = store.schema.get(table).ok_or_else(|| Refusal::no_segment(path))?;
-                let (_, other, column) = store
-                    .schema
-                    .collections(&definition.name)
-                    .find(|(many, ..)| many == path)
-                    .ok_or_else(|| Refusal::no_property(path, &definition.name))?;
+                let missing = || Refusal::no_property(path, &definition.name);
+                let link = link(store, definition, path)?;
+                let other = link.table().filter(|_| matches!(link, Link::Many(..) | Link::Across(_))).ok_or_else(missing)?;
                 let inner = |body: &Expression| Self::bind(store, other, &strip(body, variable), context).map(Box::new);
-                Self::Related { table: other, column, all: *all, body: body.as_deref().map(inner).transpose()? }
+                Self::Related { link, table: other, all: *all, body: body.as_deref().map(inner).transpose()? }
             }
         })
     }
@@ -268,8 +274,8 @@ impl Test {
                 let at_most = |to: &Value<'_>| matches!(own.compare(to), Some(Ordering::Less | Ordering::Equal));
                 !own.is_null() && from.as_ref().is_none_or(at_least) && to.as_ref().is_none_or(at_most)
             }
-            Self::Related { table, column, all, body } => {
-                let mut related = related_rows(store, id, *table, *column).into_iter();
+            Self::Related { link, table, all, body } => {
+                let mut related = link.rows(store, id).into_iter();
                 let pass = |from: Guid| {
                     let Some(row) = store.row(*table, from) else { return *all };
                     body.as_ref().is_none_or(|body| body.passes(store, from, row))

@@ -42,6 +42,13 @@ fn segment(text: &str) -> Segment {
     }
 }
 
+/// What stands in the parentheses of a row's path, as sent.
+pub(crate) fn raw_key(path: &str) -> Option<&str> {
+    let start = [("(", 1), ("%28", 3)].into_iter().filter_map(|(open, length)| Some(path.find(open)? + length)).min()?;
+    let rest = path.get(start..)?;
+    rest.strip_suffix(')').or_else(|| rest.strip_suffix("%29"))
+}
+
 /// Splits at a character that is outside quotes, parentheses and brackets.
 pub(crate) fn split_outside(text: &str, at: char) -> Vec<&str> {
     let mut parts = Vec::new();

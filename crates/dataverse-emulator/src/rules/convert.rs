@@ -35,7 +35,11 @@ pub(crate) fn convert(table: &str, column: &Column, json: &Json, long: LongText)
         }
         (Kind::BigInt, Json::Number(n)) => whole(n).map(Value::Int).ok_or_else(mismatch),
         (Kind::Double(decimals) | Kind::Decimal(decimals), Json::Number(n)) => {
-            n.as_f64().map(|n| Value::Float(round(n, decimals))).ok_or_else(mismatch)
+            let n = n.as_f64().ok_or_else(mismatch)?;
+            if column.range.is_some_and(|(min, max)| n < min || n > max) {
+                return Err(out_of_range(table, column, "0x80044330", n));
+            }
+            Ok(Value::Float(round(n, decimals)))
         }
         (Kind::Money(min, max), Json::Number(n)) => {
             let n = n.as_f64().ok_or_else(mismatch)?;

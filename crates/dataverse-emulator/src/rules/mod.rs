@@ -8,6 +8,7 @@ pub mod lifecycle;
 pub mod sales;
 pub mod seed;
 pub mod state_reason;
+pub mod tie;
 pub mod write;
 
 use base::Guid;

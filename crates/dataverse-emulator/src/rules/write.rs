@@ -22,8 +22,16 @@ impl State {
             Some(id) => id,
             None => self.dice.guid(),
         };
+        if by == By::Client {
+            for (column, value) in &cells {
+                self.refuse_missing(table, *column, value)?;
+            }
+        }
         cells.retain(|_, value| !value.is_null());
         self.fill_new(table, &mut cells, actor);
+        if by == By::Client {
+            self.refuse_incomplete(table, &cells)?;
+        }
         self.settle_state(table, None, &cells.clone(), &mut cells)?;
         self.compute(table, None, &mut cells);
         self.refuse_collision(table, id, &cells)?;
@@ -39,7 +47,7 @@ impl State {
     pub(crate) fn modify(&mut self, table: usize, id: Guid, changes: Record, actor: Actor, by: By) -> Outcome<()> {
         let before = self.store.row(table, id).ok_or_else(|| Refusal::no_row(self.table_name(table), id))?.unpack();
         if by == By::Client {
-            self.refuse_closed(table, id, &before, &changes)?;
+            self.refuse_closed(table, &before, &changes)?;
         }
         let mut record = before.clone();
         for (column, value) in &changes {
@@ -90,6 +98,7 @@ impl State {
             self.unlink(table, other, column, from, actor)?;
         }
         let mirror = self.is_table(table, "connection").then(|| self.mirror_of(table, id)).flatten();
+        self.untie_all(table, id);
         self.store.put(table, id, None);
         if let Some(mirror) = mirror.filter(|_| self.options.delete_mirrors)
             && self.store.row(table, mirror).is_some()
@@ -172,8 +181,19 @@ impl State {
         }
     }
 
+    /// A column that has to have a value and was given none, by the client or by default.
+    fn refuse_incomplete(&self, table: usize, cells: &Record) -> Outcome<()> {
+        let columns = self.store.schema.get(table).into_iter().flat_map(|table| table.columns());
+        for (at, column) in columns.filter(|(at, column)| column.required == Required::System && !cells.contains_key(at)) {
+            if column.creatable {
+                self.refuse_missing(table, at, &Value::Null)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Closed rows are read-only unless the change reopens them (Microsoft's lead, opportunity and connection pages).
-    fn refuse_closed(&self, table: usize, id: Guid, before: &Record, changes: &Record) -> Outcome<()> {
+    fn refuse_closed(&self, table: usize, before: &Record, changes: &Record) -> Outcome<()> {
         let name = self.table_name(table);
         let setting = match name {
             "lead" => self.options.closed_leads,
@@ -189,7 +209,7 @@ impl State {
         Err(Refusal::new(
             400,
             "0x80040203",
-            format!("The {name} with Id = {id} is closed and read-only. Reactivate it before changing it. (statecode {state})"),
+            format!("The {name} is closed and read-only. Reactivate it before changing it. (statecode {state})"),
         ))
     }
 

@@ -2,9 +2,11 @@
 //!
 //! Lengths, options and navigation names are the documented ones; columns that no integration reads are left out.
 
+pub mod association;
 pub mod spec;
 pub mod table;
 
+mod neighbours;
 mod people;
 mod sales;
 mod shared;
@@ -12,6 +14,7 @@ mod system;
 
 use std::collections::BTreeMap;
 
+pub use association::{Association, End};
 pub use spec::{Kind, OnDelete, Required};
 pub use table::{AlternateKey, Column, Label, NewColumn, Table, Target};
 
@@ -34,6 +37,35 @@ pub struct Schema {
     tables: Vec<Table>,
     by_name: BTreeMap<String, usize>,
     by_set: BTreeMap<String, usize>,
+    /// Many-to-many relationships.
+    pub associations: Vec<Association>,
+    /// Option sets that several columns may share.
+    pub option_sets: Vec<OptionSet>,
+}
+
+/// An option set with a name of its own ("global choice").
+#[derive(Debug, Clone)]
+pub struct OptionSet {
+    /// Its name.
+    pub name: String,
+    /// English label.
+    pub label: Option<String>,
+    /// Its options.
+    pub options: Vec<Label>,
+}
+
+/// The way across a many-to-many relationship, by positions: the table on the other side, the intersect table, and its columns with the ids of
+/// this side and of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Across {
+    /// The table on the other side.
+    pub table: usize,
+    /// The intersect table.
+    pub intersect: usize,
+    /// Its column with the ids of this side.
+    pub near: u16,
+    /// Its column with the ids of the other side.
+    pub far: u16,
 }
 
 const TABLES: &[&TableSpec] = &[
@@ -54,13 +86,26 @@ const TABLES: &[&TableSpec] = &[
     &system::SOLUTION,
     &system::SDK_MESSAGE,
     &system::SDK_MESSAGE_FILTER,
+    &neighbours::POSITION,
+    &neighbours::TERRITORY,
+    &neighbours::QUEUE,
+    &neighbours::INCIDENT,
+    &neighbours::ROLE_TABLES,
+    &neighbours::TEAM_MEMBERSHIP,
+    &neighbours::ROLE_ASSOCIATION,
 ];
 
 impl Schema {
     /// The tables out of the box, with the MSI columns of this profile.
     #[must_use]
     pub fn new(msi: MsiColumns) -> Self {
-        let mut schema = Self { tables: Vec::new(), by_name: BTreeMap::new(), by_set: BTreeMap::new() };
+        let mut schema = Self {
+            tables: Vec::new(),
+            by_name: BTreeMap::new(),
+            by_set: BTreeMap::new(),
+            associations: association::ASSOCIATIONS.iter().map(Association::from_spec).collect(),
+            option_sets: Vec::new(),
+        };
         for spec in TABLES {
             let mut table = Table::from_spec(spec);
             let columns = match msi {
@@ -125,10 +170,25 @@ impl Schema {
         self.tables.get_mut(at).filter(|table| !table.removed)
     }
 
+    /// The way from `table` through a many-to-many relationship's navigation name.
+    #[must_use]
+    pub fn across(&self, table: &str, nav: &str) -> Option<Across> {
+        let (association, (near, far)) = self.directions(table).find(|(_, (near, _))| near.nav == nav)?;
+        let intersect = self.find(&association.intersect)?;
+        let definition = self.get(intersect)?;
+        Some(Across { table: self.find(&far.table)?, intersect, near: definition.find(&near.column)?, far: definition.find(&far.column)? })
+    }
+
+    /// The many-to-many relationships of `table`: each with the end at this table and the other one.
+    pub fn directions(&self, table: &str) -> impl Iterator<Item = (&Association, (&End, &End))> {
+        let all = self.associations.iter().flat_map(|association| association.directions().map(|ends| (association, ends)));
+        all.filter(move |(_, (near, _))| near.table == table)
+    }
+
     /// The collections of rows that point at `table`: the name of the collection, the table it holds, and the lookup column there.
     pub fn collections(&self, table: &str) -> impl Iterator<Item = (&str, usize, u16)> {
         self.tables().flat_map(move |(at, other)| {
-            other.columns().flat_map(move |(index, column)| {
+            other.columns().filter(|(_, column)| !column.internal).flat_map(move |(index, column)| {
                 column.targets.iter().filter(move |target| target.table == table).map(move |target| (target.many.as_str(), at, index))
             })
         })
@@ -154,6 +214,10 @@ mod tests {
             let mut collections = std::collections::BTreeSet::new();
             for (many, ..) in schema.collections(&table.name) {
                 assert!(collections.insert(many.to_owned()), "{}: {many} twice", table.name);
+            }
+            for (_, (near, _)) in schema.directions(&table.name) {
+                assert!(collections.insert(near.nav.clone()), "{}: {} twice", table.name, near.nav);
+                assert!(schema.across(&table.name, &near.nav).is_some(), "{}: {}", table.name, near.nav);
             }
         }
     }

@@ -62,8 +62,8 @@ const CONTACT_OWN: &[Spec] = &[
         ],
     )
     .kind(Kind::Customer),
-    lookup("accountid", "Account", &[to("account", "", "", Keep)]).read_only(),
-    lookup("parentcontactid", "Parent Contact", &[to("contact", "", "", Keep)]).read_only(),
+    lookup("accountid", "Account", &[to("account", "", "", Keep)]).internal(),
+    lookup("parentcontactid", "Parent Contact", &[to("contact", "", "", Keep)]).internal(),
     lookup("originatingleadid", "Originating Lead", &[to("lead", "", "contact_originating_lead", RemoveLink)]),
     lookup("masterid", "Master ID", &[to("contact", "", "contact_master_contact", Keep)]).read_only(),
     choice("accountrolecode", "Role", &[(1, "Decision Maker", 0), (2, "Employee", 0), (3, "Influencer", 0)]),
@@ -167,9 +167,10 @@ const LEAD_OWN: &[Spec] = &[
         ],
     )
     .kind(Kind::Customer),
-    lookup("accountid", "Account", &[to("account", "", "", Keep)]).read_only(),
-    lookup("contactid", "Contact", &[to("contact", "", "", Keep)]).read_only(),
+    lookup("accountid", "Account", &[to("account", "", "", Keep)]).internal(),
+    lookup("contactid", "Contact", &[to("contact", "", "", Keep)]).internal(),
     lookup("qualifyingopportunityid", "Qualifying Opportunity", &[to("opportunity", "", "lead_qualifying_opportunity", RemoveLink)]),
+    lookup("originatingcaseid", "Originating Case", &[to("incident", "", "OriginatingCase_Lead", RemoveLink)]),
     lookup("campaignid", "Source Campaign", &[to("campaign", "", "campaign_leads", RemoveLink)]),
     lookup("masterid", "Master ID", &[to("lead", "", "lead_master_lead", Keep)]).read_only(),
     moment("lastusedincampaign", "Last Campaign Date"),

@@ -95,6 +95,8 @@ pub(crate) struct Spec {
     pub creatable: bool,
     pub updatable: bool,
     pub format: &'static str,
+    /// Whether a lookup is the service's own shortcut: it has a value, but no relationship to navigate by.
+    pub internal: bool,
 }
 
 /// One table as written down.
@@ -115,7 +117,18 @@ pub(crate) struct TableSpec {
 }
 
 pub(crate) const fn column(name: &'static str, label: &'static str, kind: Kind) -> Spec {
-    Spec { name, label, kind, choices: &[], targets: &[], required: Required::None, creatable: true, updatable: true, format: "Text" }
+    Spec {
+        name,
+        label,
+        kind,
+        choices: &[],
+        targets: &[],
+        required: Required::None,
+        creatable: true,
+        updatable: true,
+        format: "Text",
+        internal: false,
+    }
 }
 
 pub(crate) const fn text(name: &'static str, label: &'static str, max: u32) -> Spec {
@@ -193,6 +206,11 @@ impl Spec {
         self.creatable = false;
         self.updatable = false;
         self
+    }
+
+    pub(crate) const fn internal(mut self) -> Self {
+        self.internal = true;
+        self.read_only()
     }
 
     pub(crate) const fn create_only(mut self) -> Self {

@@ -79,6 +79,8 @@ const USER_OWN: &[Spec] = &[
         ],
     ),
     lookup("parentsystemuserid", "Manager", &[to("systemuser", "", "user_parent_user", RemoveLink)]),
+    lookup("positionid", "Position", &[to("position", "", "position_users", RemoveLink)]),
+    lookup("territoryid", "Territory", &[to("territory", "", "territory_system_users", RemoveLink)]),
     lookup("businessunitid", "Business Unit", BUSINESS_UNIT),
 ];
 
@@ -103,6 +105,7 @@ pub(crate) const TEAM: TableSpec = TableSpec {
             choice("teamtype", "Team Type", &[(0, "Owner", 0), (1, "Access", 0), (2, "AAD Security Group", 0), (3, "AAD Office Group", 0)]),
             flag("isdefault", "Is Default").read_only(),
             lookup("administratorid", "Administrator", USER),
+            lookup("queueid", "Default Queue", &[to("queue", "", "queue_team", RemoveLink)]),
             lookup("businessunitid", "Business Unit", BUSINESS_UNIT),
             guid("azureactivedirectoryobjectid", "Azure AD Object Id for a group"),
         ],
@@ -111,7 +114,7 @@ pub(crate) const TEAM: TableSpec = TableSpec {
     keys: &[],
 };
 
-const fn plain(
+pub(super) const fn plain(
     name: &'static str,
     schema: &'static str,
     set: &'static str,

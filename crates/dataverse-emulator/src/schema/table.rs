@@ -26,6 +26,8 @@ pub struct Target {
     pub nav: String,
     /// The collection-valued navigation name on the other side.
     pub many: String,
+    /// The relationship's schema name.
+    pub relationship: String,
     /// What becomes of this row when that one is deleted.
     pub on_delete: OnDelete,
 }
@@ -43,6 +45,8 @@ pub struct Column {
     pub kind: Kind,
     /// The options of a choice.
     pub options: Vec<Label>,
+    /// The name of the global option set they come from.
+    pub option_set: Option<String>,
     /// Where a lookup may point.
     pub targets: Vec<Target>,
     /// Whether it may be null.
@@ -55,6 +59,10 @@ pub struct Column {
     pub format: String,
     /// Field security: the caller may not read it, and it is always null for them.
     pub secured: bool,
+    /// The range of a decimal or floating number, when it was given one.
+    pub range: Option<(f64, f64)>,
+    /// Whether a lookup is the service's own shortcut: it has a value, but no relationship to navigate by.
+    pub internal: bool,
     /// Whether it came after the environment was made.
     pub custom: bool,
     /// Whether it was removed.
@@ -118,6 +126,8 @@ pub struct Table {
     pub keys: Vec<AlternateKey>,
     /// Whether it was removed.
     pub removed: bool,
+    /// Whether it keeps the pairs of a many-to-many relationship.
+    pub intersect: bool,
     columns: Vec<Column>,
     by_name: BTreeMap<String, u16>,
     /// Yes-or-no columns that a new row has as "no".
@@ -129,11 +139,15 @@ pub struct Table {
 impl Column {
     fn from_spec(table: &str, spec: &Spec) -> Self {
         let named = |text: &'static str, other: String| if text.is_empty() { other } else { text.to_owned() };
-        let targets = spec.targets.iter().map(|to| Target {
-            table: to.table.to_owned(),
-            nav: named(to.nav, spec.name.to_owned()),
-            many: named(to.many, format!("lk_{table}_{}_{}", spec.name, to.table)),
-            on_delete: to.on_delete,
+        let targets = spec.targets.iter().map(|to| {
+            let many = named(to.many, format!("lk_{table}_{}_{}", spec.name, to.table));
+            Target {
+                table: to.table.to_owned(),
+                nav: named(to.nav, spec.name.to_owned()),
+                relationship: many.clone(),
+                many,
+                on_delete: to.on_delete,
+            }
         });
         let options = spec.choices.iter().map(|(value, label, state)| Label { value: *value, label: (*label).to_owned(), state: *state });
         Self {
@@ -142,12 +156,15 @@ impl Column {
             label: Some(spec.label.to_owned()),
             kind: spec.kind,
             options: options.collect(),
+            option_set: None,
             targets: targets.collect(),
             required: spec.required,
             creatable: spec.creatable,
             updatable: spec.updatable,
             format: spec.format.to_owned(),
             secured: false,
+            range: None,
+            internal: spec.internal,
             custom: spec.name.starts_with("mkt_") || spec.name.starts_with("new_"),
             removed: false,
             visible_from: i64::MIN,
@@ -160,11 +177,13 @@ impl Column {
         let target = |to: String| Target {
             nav: if many_targets { format!("{schema}_{to}") } else { schema.clone() },
             many: format!("{table}_{}_{to}", new.name),
+            relationship: format!("{table}_{}_{to}", new.name),
             table: to,
             on_delete: OnDelete::RemoveLink,
         };
         Self {
             targets: new.targets.into_iter().map(target).collect(),
+            option_set: None,
             options: new.options.into_iter().map(|(value, label)| Label { value, label, state: 0 }).collect(),
             name: new.name,
             label: new.label,
@@ -174,6 +193,8 @@ impl Column {
             updatable: true,
             format: "Text".to_owned(),
             secured: false,
+            range: None,
+            internal: false,
             custom: true,
             removed: false,
             visible_from,
@@ -210,6 +231,7 @@ impl Table {
             concurrency: spec.concurrency,
             keys: Vec::new(),
             removed: false,
+            intersect: false,
             columns: Vec::new(),
             by_name: BTreeMap::new(),
             flags: Vec::new(),
@@ -218,6 +240,7 @@ impl Table {
         for group in spec.columns {
             table.extend(group);
         }
+        table.intersect = super::association::ASSOCIATIONS.iter().any(|(_, intersect, _)| *intersect == spec.name);
         table.key = table.find(spec.key).unwrap_or_default();
         table.title = table.find(spec.title);
         for (name, columns) in spec.keys {
@@ -233,7 +256,7 @@ impl Table {
         let name = schema_name.to_lowercase();
         let mut table = Self {
             schema: schema_name.to_owned(),
-            set: format!("{name}s"),
+            set: plural_of(&name),
             label: label.to_owned(),
             plural: plural.to_owned(),
             code,
@@ -244,6 +267,7 @@ impl Table {
             concurrency: true,
             keys: Vec::new(),
             removed: false,
+            intersect: false,
             columns: Vec::new(),
             by_name: BTreeMap::new(),
             flags: Vec::new(),
@@ -264,6 +288,37 @@ impl Table {
         table.extend(&[super::spec::state(super::shared::ACTIVE), super::spec::status(super::shared::ACTIVE_REASON)]);
         table.extend(super::shared::BOOKKEEPING);
         table
+    }
+
+    /// The table of a many-to-many relationship: a key of its own and the ids of both ends.
+    #[must_use]
+    pub fn intersect(schema_name: &str, columns: [&str; 2], code: i32) -> Self {
+        let mut table = Self::custom(schema_name, schema_name, schema_name, code);
+        table.set = format!("{}set", table.name);
+        table.intersect = true;
+        "OrganizationOwned".clone_into(&mut table.ownership);
+        table.columns.truncate(1);
+        table.by_name.retain(|_, at| *at == 0);
+        table.amounts.clear();
+        table.flags.clear();
+        table.extend(&[super::spec::column("versionnumber", "Version Number", Kind::BigInt).read_only()]);
+        for name in columns {
+            let end =
+                NewColumn { name: name.to_owned(), schema: None, label: None, kind: Kind::Guid, options: Vec::new(), targets: Vec::new() };
+            let mut end = Column::from_new(&table.name, end, i64::MIN);
+            (end.creatable, end.updatable) = (false, false);
+            table.push(end);
+        }
+        table
+    }
+
+    /// Makes it a table of the organization's: its rows have no owner.
+    pub fn disown(&mut self) {
+        "OrganizationOwned".clone_into(&mut self.ownership);
+        for name in ["ownerid", "owninguser", "owningteam", "owningbusinessunit"] {
+            // A column that isn't there needs no removing.
+            let _ = self.remove_column(name);
+        }
     }
 
     pub(crate) fn extend(&mut self, specs: &[Spec]) {
@@ -321,7 +376,8 @@ impl Table {
     /// The lookup column and the table behind a single-valued navigation name, which is case-sensitive.
     #[must_use]
     pub fn find_nav(&self, nav: &str) -> Option<(u16, &Target)> {
-        self.columns().find_map(|(at, column)| Some((at, column.targets.iter().find(|target| target.nav == nav)?)))
+        let known = self.columns().filter(|(_, column)| !column.internal);
+        known.into_iter().find_map(|(at, column)| Some((at, column.targets.iter().find(|target| target.nav == nav)?)))
     }
 
     /// Yes-or-no columns that a new row has as "no".
@@ -382,5 +438,15 @@ impl Table {
             to.clone_into(&mut column.schema);
         }
         Ok(())
+    }
+}
+
+/// A table's set name, as the service makes it from the logical name.
+fn plural_of(name: &str) -> String {
+    let vowel = |text: &str| text.ends_with(['a', 'e', 'i', 'o', 'u']);
+    match name.strip_suffix('y') {
+        Some(stem) if !vowel(stem) => format!("{stem}ies"),
+        _ if ["s", "x", "z", "ch", "sh"].iter().any(|end| name.ends_with(end)) => format!("{name}es"),
+        _ => format!("{name}s"),
     }
 }

@@ -113,7 +113,10 @@ impl State {
         }
         self.require(table, "Write")?;
         let cells = match body.get("UpdateContent") {
-            Some(Json::Object(update)) => self.read_payload(call, table, update, Purpose::Update)?.cells,
+            Some(Json::Object(update)) => {
+                let payload = self.read_payload(call, table, update, Purpose::Update)?;
+                self.changes(table, target, payload)
+            }
             Some(_) | None => crate::row::Record::new(),
         };
         self.transact(|state| state.merge_rows(table, target, subordinate, cells, call.actor))?;

@@ -4,7 +4,11 @@ use base::Guid;
 use emulator::Response;
 use serde_json::{Map, Value as Json};
 
-use super::{Call, payload::Purpose, route::Located};
+use super::{
+    Call,
+    payload::{Payload, Purpose},
+    route::Located,
+};
 use crate::{
     error::{Outcome, Refusal},
     headers::{json, no_content},
@@ -45,6 +49,9 @@ impl State {
         let Some(Json::Array(targets)) = body.get("Targets") else {
             return Err(Refusal::payload(action, "The payload needs 'Targets', an array."));
         };
+        if targets.is_empty() {
+            return Err(Refusal::new(400, "0x80040203", format!("{action} needs at least one row in 'Targets'.")));
+        }
         let targets = targets.iter().map(|target| checked_target(&name, target)).collect::<Outcome<Vec<_>>>()?;
         let ids =
             self.transact(|state| targets.iter().map(|target| state.bulk_row(call, table, action, target)).collect::<Outcome<Vec<_>>>())?;
@@ -63,19 +70,16 @@ impl State {
         let identity = self.identify(table, target)?;
         match (action, identity) {
             ("CreateMultiple", identity) => {
-                let payload = self.read_payload(call, table, target, Purpose::Create)?;
-                let cells = match identity {
-                    Identity::Absent(_, mut cells) => {
-                        cells.extend(payload.cells);
-                        cells
-                    }
-                    Identity::None | Identity::Row(_) => payload.cells,
-                };
-                self.create(table, payload.id, cells, call.actor, By::Client)
+                let mut payload = self.read_payload(call, table, target, Purpose::Create)?;
+                if let Identity::Absent(_, cells) = identity {
+                    complete(&mut payload, cells);
+                }
+                self.create_deep(call, table, None, payload)
             }
             (_, Identity::Row(id)) => {
                 let payload = self.read_payload(call, table, target, Purpose::Update)?;
-                self.modify(table, id, payload.cells, call.actor, By::Client).map(|()| id)
+                let cells = self.changes(table, id, payload);
+                self.modify(table, id, cells, call.actor, By::Client).map(|()| id)
             }
             ("UpdateMultiple", Identity::None) => {
                 Err(Refusal::new(400, "0x80040203", format!("A target of UpdateMultiple has no id of {name}.")))
@@ -88,12 +92,12 @@ impl State {
             }
             (_, Identity::None) => {
                 let payload = self.read_payload(call, table, target, Purpose::Create)?;
-                self.create(table, None, payload.cells, call.actor, By::Client)
+                self.create_deep(call, table, None, payload)
             }
-            (_, Identity::Absent(id, mut cells)) => {
-                let payload = self.read_payload(call, table, target, Purpose::Create)?;
-                cells.extend(payload.cells);
-                self.create(table, id, cells, call.actor, By::Client)
+            (_, Identity::Absent(id, cells)) => {
+                let mut payload = self.read_payload(call, table, target, Purpose::Create)?;
+                complete(&mut payload, cells);
+                self.create_deep(call, table, id, payload)
             }
         }
     }
@@ -116,6 +120,13 @@ impl State {
             Located::NoId(id) => Identity::Absent(Some(id), Record::new()),
             Located::NoKey(cells) => Identity::Absent(None, cells),
         })
+    }
+}
+
+/// Adds the values of the key a row was looked for by; those of the body beat them.
+fn complete(payload: &mut Payload, cells: Record) {
+    for (at, value) in cells {
+        payload.cells.entry(at).or_insert(value);
     }
 }
 

@@ -3,7 +3,7 @@
 //! A delta is bounded when it starts, so nothing that changes while it is paged gets lost: it comes with the next one.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fmt::Write as _,
     ops::Bound::{Excluded, Included, Unbounded},
 };
@@ -47,19 +47,15 @@ struct Span {
 
 impl State {
     /// A tracked read: the first one, a delta, or a further page of either.
-    pub(crate) fn tracked(&self, call: &Call<'_>, table: usize, query: &Query, cookie: Option<Cookie>) -> Outcome<Response> {
-        let definition = self.store.schema.get(table).ok_or_else(|| Refusal::no_segment("table"))?;
-        if !definition.tracked {
-            let name = &definition.name;
-            return Err(Refusal::query(format!(
-                "Change tracking is not enabled for entity '{name}'. Enable change tracking on the entity and retry."
-            )));
-        }
-        for option in ["$filter", "$orderby", "$expand", "$top"] {
-            if call.options.get(option).is_some() {
+    pub(crate) fn tracked(&self, call: &Call<'_>, table: usize, cookie: Option<Cookie>) -> Outcome<Response> {
+        for option in ["$filter", "$orderby", "$expand", "$top", "$count", "$apply"] {
+            // A count that says "no" asks for nothing.
+            if call.options.get(option).is_some_and(|value| option != "$count" || value.trim() != "false") {
                 return Err(Refusal::query(format!("The \"{option}\" query parameter isn't supported when Change Tracking is enabled.")));
             }
         }
+        let definition = self.tracked_table(table)?;
+        let query = &Query::parse(&self.store, table, &call.options, call.context())?;
         let (body, delta) = match (cookie, call.options.get("$deltatoken")) {
             (Some(cookie), _) if cookie.last("until").is_some() => {
                 (self.delta_page(call, table, definition, query, &span_of(&cookie)?, Some(&cookie)), true)
@@ -74,6 +70,15 @@ impl State {
         // A follow-up of a link is tracked whether or not the preference was repeated; it is named only when it was asked for.
         let applied = call.preferences.applied(call.preferences.track_changes || !delta, true, false);
         Ok(with_applied(crate::headers::json(200, body), applied))
+    }
+
+    fn tracked_table(&self, table: usize) -> Outcome<&Table> {
+        let definition = self.store.schema.get(table).ok_or_else(|| Refusal::no_segment("table"))?;
+        if definition.tracked {
+            return Ok(definition);
+        }
+        let name = &definition.name;
+        Err(Refusal::query(format!("Change tracking is not enabled for entity '{name}'. Enable change tracking on the entity and retry.")))
     }
 
     fn page_size(&self, call: &Call<'_>) -> usize {
@@ -119,10 +124,6 @@ impl State {
         let more = entries.len() > size;
         entries.truncate(size);
         let mut body = self.opening(call, &format!("{}{}/$delta", definition.set, query.shape()));
-        if query.count {
-            let all = self.entries(table, &Span { rows: span.since, deletes: span.since, ..*span }, usize::MAX).len();
-            let _ = write!(body, "\"@odata.count\":{all},");
-        }
         body.push_str("\"value\":[");
         let plan = Plan::new(self, table, query, &call.preferences.annotations);
         for (at, entry) in entries.iter().enumerate() {
@@ -176,20 +177,20 @@ impl State {
             entries.extend(rows.filter_map(|(version, id)| Some(Entry::Row(*version, *id, data.rows.get(id)?))).take(limit));
         }
         if span.deletes < span.until {
-            let gone = data.deleted.range(within(span.deletes)).filter(|(_, id)| !hidden(id) && !data.rows.contains_key(id));
+            // A row that was deleted, made again and deleted again is one deletion, the last, on whatever page it stands.
+            let last: BTreeMap<Guid, u64> = data.deleted.range(within(span.since)).map(|(version, id)| (*id, *version)).collect();
+            let gone = data
+                .deleted
+                .range(within(span.deletes))
+                .filter(|(version, id)| last.get(*id) == Some(*version) && !hidden(id) && !data.rows.contains_key(*id));
             entries.extend(gone.map(|(version, id)| Entry::Deleted(*version, *id)).take(limit.saturating_sub(entries.len())));
         }
-        // A row that was deleted, made again and deleted again is one deletion.
-        let mut once = BTreeSet::new();
-        entries.retain(|entry| match entry {
-            Entry::Row(..) => true,
-            Entry::Deleted(_, id) => once.insert(*id),
-        });
         entries
     }
 
     /// `/contacts/$count?$deltatoken=…`
     pub(crate) fn count_changes(&self, table: usize, token: &str, now: Timestamp) -> Outcome<usize> {
+        self.tracked_table(table)?;
         let since = self.read_token(token, now)?;
         Ok(self.entries(table, &Span { since, until: self.store.version(), rows: since, deletes: since }, usize::MAX).len())
     }

@@ -43,6 +43,13 @@ impl Cookie {
         )
     }
 
+    /// The cookie of a FetchXML query, as its annotation holds it: the inner part encoded twice.
+    pub(crate) fn for_fetch(&self, scope: &str) -> String {
+        let once = lower(&utf8_percent_encode(&self.inner(scope), INNER).to_string());
+        let twice = lower(&utf8_percent_encode(&once, INNER).to_string());
+        format!("<cookie pagenumber=\"{}\" pagingcookie=\"{twice}\" istracking=\"False\" />", self.page)
+    }
+
     fn inner(&self, scope: &str) -> String {
         let mut body = String::new();
         for (name, last, first) in &self.entries {

@@ -25,7 +25,7 @@ impl State {
         out.push_str("<EntityContainer Name=\"System\">");
         for (_, table) in self.store.schema.tables() {
             let _ = write!(out, "<EntitySet Name=\"{}\" EntityType=\"Microsoft.Dynamics.CRM.{}\">", table.set, table.name);
-            for (_, column) in table.columns().filter(|(_, column)| column.kind != Kind::Owner) {
+            for (_, column) in table.columns().filter(|(_, column)| column.kind != Kind::Owner && !column.internal) {
                 for to in &column.targets {
                     let set =
                         self.store.schema.find(&to.table).and_then(|at| self.store.schema.get(at)).map_or("", |table| table.set.as_str());
@@ -57,7 +57,7 @@ impl State {
         for (_, column) in table.columns() {
             property(out, column);
         }
-        for (_, column) in table.columns() {
+        for (_, column) in table.columns().filter(|(_, column)| !column.internal) {
             for to in column.targets.iter().take(if column.kind == Kind::Owner { 1 } else { usize::MAX }) {
                 let kind = if column.kind == Kind::Owner { "principal" } else { to.table.as_str() };
                 let _ = write!(out, "<NavigationProperty Name=\"{}\" Type=\"mscrm.{kind}\" Nullable=\"false\">", to.nav);
@@ -72,6 +72,9 @@ impl State {
         }
         for (many, other, _) in self.store.schema.collections(&table.name) {
             let _ = write!(out, "<NavigationProperty Name=\"{many}\" Type=\"Collection(mscrm.{})\" />", self.table_name(other));
+        }
+        for (_, (near, far)) in self.store.schema.directions(&table.name) {
+            let _ = write!(out, "<NavigationProperty Name=\"{}\" Type=\"Collection(mscrm.{})\" />", near.nav, far.table);
         }
         out.push_str("</EntityType>");
     }

@@ -3,7 +3,7 @@
 use base::Guid;
 use serde_json::{Map, Value as Json, json};
 
-use crate::schema::{AlternateKey, Column, Kind, OnDelete, Required, Schema, Table, Target};
+use crate::schema::{AlternateKey, Association, Column, Kind, OnDelete, OptionSet, Required, Schema, Table, Target};
 
 /// A stable id for a thing in the metadata, made of its name.
 pub(crate) fn metadata_id(name: &str) -> Guid {
@@ -38,7 +38,7 @@ pub(crate) fn entity(table: &Table) -> Map<String, Json> {
         "IsOptimisticConcurrencyEnabled": table.concurrency, "TableType": "Standard", "DataProviderId": null,
         "DisplayName": label(Some(&table.label), !custom), "DisplayCollectionName": label(Some(&table.plural), !custom),
         "Description": label(None, !custom), "IsCustomEntity": custom, "IsManaged": !custom, "IsActivity": table.name == "opportunityclose",
-        "IsIntersect": false, "IsPrivate": false, "IsLogicalEntity": false, "IsValidForAdvancedFind": true, "IsChildEntity": false,
+        "IsIntersect": table.intersect, "IsPrivate": false, "IsLogicalEntity": false, "IsValidForAdvancedFind": true, "IsChildEntity": false,
         "IsCustomizable": managed(Json::Bool(true), "iscustomizable"), "IsConnectionsEnabled": managed(Json::Bool(true), "canmodifyconnectionsettings"),
         "CanCreateAttributes": managed(Json::Bool(true), "cancreateattributes"), "IntroducedVersion": "5.0.0.0", "HasChanged": null,
         "HasActivities": true, "HasNotes": true, "PrimaryImageAttribute": null,
@@ -87,7 +87,7 @@ pub(crate) fn companion(table: &Table, column: &Column) -> Option<(&'static str,
         "CanBeSecuredForCreate": false, "CanBeSecuredForUpdate": false, "ColumnNumber": 1,
     })));
     if cast == "StringAttributeMetadata" {
-        map.extend(object(json!({"MaxLength": 100, "Format": "Text", "FormatName": {"Value": "Text"}, "DatabaseLength": 200})));
+        map.extend(object(json!({"MaxLength": 100, "Format": "Text", "FormatName": {"Value": "Text"}, "DatabaseLength": 200, "IsLocalizable": false, "FormulaDefinition": "", "YomiOf": null})));
     }
     Some((cast, map))
 }
@@ -136,8 +136,10 @@ fn details(column: &Column) -> Map<String, Json> {
         Kind::Memo(max) => json!({"MaxLength": max, "Format": "TextArea", "FormatName": {"Value": "TextArea"}, "IsLocalizable": false}),
         Kind::Integer(min, max) => json!({"MinValue": min, "MaxValue": max, "Format": "None", "FormulaDefinition": ""}),
         Kind::BigInt => json!({"MinValue": i64::MIN, "MaxValue": i64::MAX}),
-        Kind::Double(precision) => json!({"Precision": precision, "MinValue": -100_000_000_000.0, "MaxValue": 100_000_000_000.0}),
-        Kind::Decimal(precision) => json!({"Precision": precision, "MinValue": -100_000_000_000.0, "MaxValue": 100_000_000_000.0}),
+        Kind::Double(precision) | Kind::Decimal(precision) => {
+            let (min, max) = column.range.unwrap_or((-100_000_000_000.0, 100_000_000_000.0));
+            json!({"Precision": precision, "MinValue": min, "MaxValue": max})
+        }
         Kind::Money(min, max) => {
             json!({"Precision": 2, "PrecisionSource": 2, "MinValue": min, "MaxValue": max, "IsBaseCurrency": column.name.ends_with("_base"), "CalculationOf": null})
         }
@@ -161,12 +163,6 @@ fn details(column: &Column) -> Map<String, Json> {
 pub(crate) fn option_set(table: &Table, column: &Column) -> Json {
     let name = format!("{}_{}", table.name, column.name);
     let description = label(None, true);
-    let option = |value: i32, text: &str| {
-        object(
-            json!({"Value": value, "Color": null, "IsManaged": true, "ExternalValue": null, "ParentValues": [], "Tag": null, "IsHidden": false,
-            "MetadataId": null, "HasChanged": null, "Label": label(Some(text), true), "Description": description}),
-        )
-    };
     let mut set = object(json!({"MetadataId": metadata_id(&format!("options:{name}")), "Name": name, "IsGlobal": false, "IsManaged": true,
         "IsCustomOptionSet": column.custom, "OptionSetType": cast(column.kind).1, "HasChanged": null, "DisplayName": label(column.label.as_deref(), true), "Description": description}));
     if column.kind == Kind::Boolean {
@@ -210,14 +206,42 @@ pub(crate) fn relationship(schema: &Schema, table: &Table, column: &Column, to: 
         OnDelete::Restrict => "Restrict",
         OnDelete::Keep => "NoCascade",
     };
-    object(json!({"MetadataId": metadata_id(&format!("relationship:{}", to.many)), "SchemaName": to.many, "ReferencingEntity": table.name,
+    object(
+        json!({"MetadataId": metadata_id(&format!("relationship:{}", to.relationship)), "SchemaName": to.relationship, "ReferencingEntity": table.name,
         "ReferencingAttribute": column.name, "ReferencedEntity": to.table, "ReferencedAttribute": referenced,
         "ReferencingEntityNavigationPropertyName": to.nav, "ReferencedEntityNavigationPropertyName": to.many,
         "RelationshipType": "OneToManyRelationship", "IsCustomRelationship": column.custom, "IsManaged": !column.custom, "IsHierarchical": false,
         "IsValidForAdvancedFind": true, "SecurityTypes": "None", "IntroducedVersion": "5.0.0.0", "HasChanged": null, "RelationshipBehavior": 0,
         "IsCustomizable": managed(Json::Bool(true), "iscustomizable"), "EntityKey": null, "RelationshipAttributes": [],
         "CascadeConfiguration": {"Assign": "NoCascade", "Delete": delete, "Archive": "NoCascade", "Merge": "NoCascade", "Reparent": "NoCascade",
-            "Share": "NoCascade", "Unshare": "NoCascade", "RollupView": "NoCascade"}}))
+            "Share": "NoCascade", "Unshare": "NoCascade", "RollupView": "NoCascade"}}),
+    )
+}
+
+/// A many-to-many relationship.
+pub(crate) fn association(known: &Association) -> Map<String, Json> {
+    let [first, second] = &known.ends;
+    object(json!({"MetadataId": metadata_id(&format!("relationship:{}", known.schema)), "SchemaName": known.schema,
+        "RelationshipType": "ManyToManyRelationship", "IntersectEntityName": known.intersect, "Entity1LogicalName": first.table,
+        "Entity1IntersectAttribute": first.column, "Entity1NavigationPropertyName": first.nav, "Entity2LogicalName": second.table,
+        "Entity2IntersectAttribute": second.column, "Entity2NavigationPropertyName": second.nav, "IsCustomRelationship": known.custom,
+        "IsManaged": !known.custom, "IsValidForAdvancedFind": true, "SecurityTypes": "None", "IntroducedVersion": "5.0.0.0", "HasChanged": null,
+        "IsCustomizable": managed(Json::Bool(true), "iscustomizable")}))
+}
+
+/// An option set with a name of its own.
+pub(crate) fn global_option_set(set: &OptionSet) -> Map<String, Json> {
+    let options: Vec<Json> = set.options.iter().map(|option| Json::Object(self::option(option.value, &option.label))).collect();
+    object(json!({"@odata.type": "#Microsoft.Dynamics.CRM.OptionSetMetadata", "MetadataId": metadata_id(&format!("global:{}", set.name)),
+        "Name": set.name, "IsGlobal": true, "IsManaged": false, "IsCustomOptionSet": true, "OptionSetType": "Picklist", "HasChanged": null,
+        "DisplayName": label(set.label.as_deref(), false), "Description": label(None, false), "Options": options}))
+}
+
+fn option(value: i32, text: &str) -> Map<String, Json> {
+    object(
+        json!({"Value": value, "Color": null, "IsManaged": true, "ExternalValue": null, "ParentValues": [], "Tag": null, "IsHidden": false,
+        "MetadataId": null, "HasChanged": null, "Label": label(Some(text), true), "Description": label(None, true)}),
+    )
 }
 
 pub(crate) fn object(json: Json) -> Map<String, Json> {

@@ -16,7 +16,7 @@ impl State {
             Value::Int(n) => format!("{}{}", if *n < 0 { "-" } else { "" }, grouped(n.unsigned_abs())),
             Value::Bool(b) => if *b { "Yes" } else { "No" }.to_owned(),
             Value::Money(n) => {
-                let cents = n.unsigned_abs().div_ceil(100);
+                let cents = (n.unsigned_abs() + 50) / 100;
                 let amount = format!("${}.{:02}", grouped(cents / 100), cents % 100);
                 if *n < 0 { format!("({amount})") } else { amount }
             }

@@ -42,30 +42,39 @@ impl State {
     pub(crate) fn list(&self, call: &Call<'_>, table: usize, narrowed: Option<BTreeSet<Guid>>) -> Outcome<Response> {
         let definition = self.store.schema.get(table).ok_or_else(|| Refusal::no_segment("table"))?;
         self.require(table, "Read")?;
-        let mut query = Query::parse(&self.store, table, &call.options, call.context())?;
         let cookie = call.options.get("$skiptoken").map(|text| Cookie::decode(text, &definition.set)).transpose()?;
         let tracking = call.preferences.track_changes
             || call.options.get("$deltatoken").is_some()
             || cookie.as_ref().is_some_and(|cookie| cookie.tracking);
         if tracking && narrowed.is_none() {
-            return self.tracked(call, table, &query, cookie);
+            return self.tracked(call, table, cookie);
         }
+        if let Some(answer) = self.tabular(call, table).filter(|_| narrowed.is_none()) {
+            return answer;
+        }
+        let mut query = Query::parse(&self.store, table, &call.options, call.context())?;
         let paged = call.preferences.page_size.is_some();
         let size = call.preferences.page_size.unwrap_or(self.options.page_max).min(self.options.page_max).max(1);
         // $top is ignored when a page size is preferred.
         let top = query.top.filter(|_| !paged);
-        let limit = top.map_or(size, |top| top.min(self.options.page_max));
+        // A $top above the page's limit comes in several pages.
+        let before = usize::try_from(cookie.as_ref().map_or(0, |cookie| cookie.page - 1)).unwrap_or(usize::MAX).saturating_mul(size);
+        let left = top.map_or(usize::MAX, |top| top.saturating_sub(before));
+        let limit = size.min(left);
         let order = std::mem::take(&mut query.order);
         let order = complete(definition, order);
         let from = cookie.as_ref().map(|cookie| position(&order, cookie)).transpose()?;
         let mut rows = self.find(table, &query, &order, narrowed.as_ref(), from.as_deref(), limit.saturating_add(1));
-        let more = rows.len() > limit && top.is_none();
+        let more = rows.len() > limit && limit < left;
         rows.truncate(limit);
         let next = more.then(|| self.next_cookie(&order, &rows, cookie.as_ref(), definition));
 
         let mut body = self.opening(call, &format!("{}{}", definition.set, query.shape()));
         self.write_count(&mut body, call, table, &query, narrowed.as_ref());
-        let plan = Plan::new(self, table, &query, &call.preferences.annotations);
+        let mut plan = Plan::new(self, table, &query, &call.preferences.annotations);
+        if paged && query.nests() {
+            plan.page(&call.base, size);
+        }
         self.write_rows(&mut body, &plan, &rows);
         if let Some(cookie) = next {
             self.write_link(&mut body, call, "@odata.nextLink", &format!("$skiptoken={cookie}"));
@@ -349,7 +358,7 @@ fn position(order: &[Order], cookie: &Cookie) -> Outcome<Vec<Value<'static>>> {
 }
 
 /// A value as a cookie holds it: GUIDs in braces and upper case, texts without quotes.
-fn plain(value: &Value<'_>) -> Option<String> {
+pub(crate) fn plain(value: &Value<'_>) -> Option<String> {
     if let Some(id) = value.as_guid() {
         return Some(format!("{{{}}}", id.to_string().to_uppercase()));
     }

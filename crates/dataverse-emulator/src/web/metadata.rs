@@ -24,9 +24,6 @@ impl State {
     /// Any request under `EntityDefinitions`.
     pub(crate) fn metadata(&mut self, call: &Call<'_>) -> Outcome<Response> {
         let [first, rest @ ..] = call.segments.as_slice() else { return Err(Refusal::no_segment("")) };
-        if first.name != "EntityDefinitions" {
-            return self.other_definitions(call, &first.name);
-        }
         if call.request.method != Method::GET {
             return self.change_metadata(call, first, rest);
         }
@@ -45,27 +42,6 @@ impl State {
             }
             (None, [child, ..]) => Err(Refusal::no_segment(&child.name)),
         }
-    }
-
-    /// All relationships of the environment; there are no global option sets.
-    fn other_definitions(&self, call: &Call<'_>, name: &str) -> Outcome<Response> {
-        let schema = &self.store.schema;
-        let mut all = Vec::new();
-        if name == "RelationshipDefinitions" {
-            for (_, table) in schema.tables() {
-                for (_, column) in table.columns() {
-                    all.extend(column.targets.iter().map(|to| {
-                        let mut map = definition::relationship(schema, table, column, to);
-                        map.insert("@odata.type".to_owned(), format!("#{NAMESPACE}OneToManyRelationshipMetadata").into());
-                        map
-                    }));
-                }
-            }
-        }
-        let kept = filter(all, call.options.get("$filter"), &call.options, name)?;
-        let select = selection(call.options.get("$select"));
-        let values = kept.into_iter().map(|map| project(map, select.as_deref(), name).map(Json::Object)).collect::<Outcome<Vec<_>>>()?;
-        Ok(listing(call, &format!("{name}{}", shape(&call.options)), values))
     }
 
     fn table_at(&self, at: usize) -> Outcome<&Table> {
@@ -121,20 +97,26 @@ impl State {
             "Attributes" => self.attributes(call, table, cast),
             "Keys" => table.keys.iter().map(|key| definition::key(table, key)).collect(),
             "ManyToOneRelationships" => {
-                let lookups = table.columns().filter(|(_, column)| column.is_lookup() && column.kind != Kind::Owner);
+                let lookups = table.columns().filter(|(_, column)| column.is_lookup() && column.kind != Kind::Owner && !column.internal);
                 lookups
                     .flat_map(|(_, column)| column.targets.iter().map(move |to| definition::relationship(schema, table, column, to)))
                     .collect()
             }
             "OneToManyRelationships" => {
-                let others = schema.tables().flat_map(|(_, other)| other.columns().map(move |(_, column)| (other, column)));
+                let others = schema
+                    .tables()
+                    .flat_map(|(_, other)| other.columns().filter(|(_, column)| !column.internal).map(move |(_, column)| (other, column)));
                 let pairs = others.flat_map(|(other, column)| column.targets.iter().map(move |to| (other, column, to)));
                 pairs
                     .filter(|(.., to)| to.table == table.name)
                     .map(|(other, column, to)| definition::relationship(schema, other, column, to))
                     .collect()
             }
-            "ManyToManyRelationships" | "Privileges" => Vec::new(),
+            "ManyToManyRelationships" => {
+                let own = schema.associations.iter().filter(|known| known.ends.iter().any(|end| end.table == table.name));
+                own.map(definition::association).collect()
+            }
+            "Privileges" => Vec::new(),
             other => return Err(Refusal::no_segment(other)),
         })
     }
@@ -214,13 +196,30 @@ impl State {
     ) -> Outcome<Map<String, Json>> {
         let column: Option<&Column> = child.get("LogicalName").and_then(Json::as_str).and_then(|name| table.column(table.find(name)?));
         let mut map = project(child, select, type_name)?;
+        let name = column.and_then(|column| column.option_set.as_ref());
+        let global = name.and_then(|name| self.store.schema.option_sets.iter().find(|set| set.name == *name));
         for item in call.options.get("$expand").map(|text| split_outside(text, ',')).unwrap_or_default() {
             let (name, inner) = nested(item);
+            // Only the types of choices have option sets.
+            if !matches!(
+                type_name,
+                "PicklistAttributeMetadata" | "StateAttributeMetadata" | "StatusAttributeMetadata" | "BooleanAttributeMetadata"
+            ) {
+                return Err(Refusal::no_property(name, type_name));
+            }
             let value = match (name, column) {
-                ("OptionSet", Some(column)) if !column.options.is_empty() || column.kind == Kind::Boolean => {
+                ("OptionSet", Some(column)) if global.is_none() && (!column.options.is_empty() || column.kind == Kind::Boolean) => {
                     let set = definition::object(definition::option_set(table, column));
                     Json::Object(project(set, selection(inner.get("$select")).as_deref(), "OptionSetMetadata")?)
                 }
+                ("GlobalOptionSet", Some(_)) => match global {
+                    Some(set) => Json::Object(project(
+                        definition::global_option_set(set),
+                        selection(inner.get("$select")).as_deref(),
+                        "OptionSetMetadata",
+                    )?),
+                    None => Json::Null,
+                },
                 ("OptionSet" | "GlobalOptionSet", _) => Json::Null,
                 (other, _) => return Err(Refusal::no_property(other, type_name)),
             };
@@ -324,11 +323,11 @@ fn nested(item: &str) -> (&str, Options) {
     }
 }
 
-fn shape(options: &Options) -> String {
+pub(crate) fn shape(options: &Options) -> String {
     options.get("$select").map(|select| format!("({select})")).unwrap_or_default()
 }
 
-fn listing(call: &Call<'_>, shape: &str, values: Vec<Json>) -> Response {
+pub(crate) fn listing(call: &Call<'_>, shape: &str, values: Vec<Json>) -> Response {
     let body = json!({"@odata.context": format!("{}/$metadata#{shape}", call.base), "value": values});
     json_answer(200, body.to_string())
 }

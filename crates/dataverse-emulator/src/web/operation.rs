@@ -29,7 +29,8 @@ impl State {
             "WinOpportunity" => Some("opportunity.win"),
             "LoseOpportunity" => Some("opportunity.lose"),
             "RetrieveTotalRecordCount" => Some("total_count"),
-            name if name.starts_with("EntityDefinitions") || name.starts_with("RetrieveMetadata") => Some("metadata"),
+            "CreateEntities" | "EntityDefinitions" | "RelationshipDefinitions" | "GlobalOptionSetDefinitions" => Some("metadata"),
+            name if name.starts_with("RetrieveMetadata") => Some("metadata"),
             _ => None,
         };
         if let Some(fixed) = fixed {

@@ -37,6 +37,7 @@ pub(crate) fn filter(
 ) -> Outcome<Vec<Map<String, Json>>> {
     let Some(text) = text else { return Ok(objects) };
     let expression = Expression::parse(text, options)?;
+    supported(&expression)?;
     let mut kept = Vec::new();
     for object in objects {
         if passes(&object, &expression, type_name)? {
@@ -44,6 +45,18 @@ pub(crate) fn filter(
         }
     }
     Ok(kept)
+}
+
+/// What can't be filtered by is refused whatever the rest of the expression says.
+fn supported(expression: &Expression) -> Outcome<()> {
+    match expression {
+        Expression::And(parts) | Expression::Or(parts) => parts.iter().try_for_each(supported),
+        Expression::Not(inner) => supported(inner),
+        Expression::Compare(_, Operator::Gt | Operator::Ge | Operator::Lt | Operator::Le, _) => Err(unsupported("The comparison")),
+        Expression::Compare(..) => Ok(()),
+        Expression::Call(name, _) => Err(unsupported(&format!("The function '{name}'"))),
+        Expression::Lambda { .. } => Err(unsupported("A lambda")),
+    }
 }
 
 fn passes(object: &Map<String, Json>, expression: &Expression, type_name: &str) -> Outcome<bool> {

@@ -8,9 +8,10 @@ use super::Call;
 use crate::{
     error::{Outcome, Refusal},
     headers::{json, no_content},
-    odata::{query::Link, test::related_rows, uri::Segment},
+    odata::{query::Link, uri::Segment},
     row::Record,
     rules::By,
+    schema::Across,
     state::State,
     value::{Value, write_json_text},
 };
@@ -23,8 +24,8 @@ impl State {
                 let target = self.store.row(table, id).and_then(|row| row.get(column).as_ref());
                 Ok(target.map_or_else(no_content, |(to, id)| json(200, self.reference_body(call, &[(to, id)], false))))
             }
-            (Link::Many(other, column), &Method::GET) => {
-                let rows: Vec<_> = related_rows(&self.store, id, other, column).into_iter().map(|from| (other, from)).collect();
+            (Link::Many(other, _) | Link::Across(Across { table: other, .. }), &Method::GET) => {
+                let rows: Vec<_> = link.rows(&self.store, id).into_iter().map(|from| (other, from)).collect();
                 Ok(json(200, self.reference_body(call, &rows, true)))
             }
             (Link::One(column, _) | Link::Principal(column), &Method::PUT) => {
@@ -45,14 +46,34 @@ impl State {
                 self.relate(call, other, from, column, Some((table, id)))
             }
             (Link::Many(other, column), &Method::DELETE) => {
-                let from = match (&second.arguments, call.options.get("$id")) {
-                    (Some(arguments), _) => self.present(other, &self.locate(other, &crate::odata::uri::key(arguments)?)?)?,
-                    (None, Some(address)) => self.resolve(call, address)?.1,
-                    (None, None) => return Err(Refusal::query("The $id query option is missing.")),
-                };
+                let from = self.unlinked(call, other, second)?;
                 self.relate(call, other, from, column, None)
             }
+            (Link::Across(across), &Method::POST) => {
+                let (to, other) = self.referenced(call)?;
+                if to != across.table {
+                    return Err(Refusal::payload(self.table_name(table), format!("A row of '{}' isn't in '{nav}'.", self.table_name(to))));
+                }
+                self.require(table, "Append")?;
+                self.transact(|state| state.tie(across, id, other, call.actor))?;
+                Ok(no_content())
+            }
+            (Link::Across(across), &Method::DELETE) => {
+                let other = self.unlinked(call, across.table, second)?;
+                self.require(table, "Append")?;
+                self.transact(|state| state.untie(across, id, other))?;
+                Ok(no_content())
+            }
             (_, method) => Err(Refusal::method(format!("The requested resource does not support http method '{method}'."))),
+        }
+    }
+
+    /// The row a deletion names, in its path or as `$id`.
+    fn unlinked(&self, call: &Call<'_>, table: usize, segment: &Segment) -> Outcome<Guid> {
+        match (&segment.arguments, call.options.get("$id")) {
+            (Some(arguments), _) => self.present(table, &self.locate(table, &crate::odata::uri::key(arguments)?)?),
+            (None, Some(address)) => Ok(self.resolve(call, address)?.1),
+            (None, None) => Err(Refusal::query("The $id query option is missing.")),
         }
     }
 
@@ -64,6 +85,7 @@ impl State {
 
     fn relate(&mut self, call: &Call<'_>, table: usize, id: Guid, column: u16, to: Option<(usize, Guid)>) -> Outcome<Response> {
         self.require(table, "Write")?;
+        self.check_match(call, table, id)?;
         let definition = self.store.schema.get(table).and_then(|table| table.column(column));
         if !definition.is_some_and(|column| column.updatable) {
             return Err(Refusal::payload(self.table_name(table), "The relationship is read-only."));

@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 
 use base::Guid;
 
+use super::{cookie::Cookie, list::plain};
 use crate::{
     headers::{Annotations, FORMATTED, LOGICAL_NAME, NAVIGATION},
-    odata::{
-        query::{Link, Query},
-        test::related_rows,
-    },
+    odata::query::{Expand, Link, Query},
     row::Row,
-    schema::{Column, Kind},
+    schema::{Across, Column, Kind},
     state::State,
     value::{Value, write_json_text},
 };
@@ -19,7 +17,10 @@ use crate::{
 /// A query prepared for writing rows: every name is looked up once.
 pub(crate) struct Plan<'a> {
     columns: Vec<(u16, String, &'a Column)>,
-    expands: Vec<(&'a str, Link, Plan<'a>, &'a Query)>,
+    set: &'a str,
+    expands: Vec<(&'a Expand, Plan<'a>)>,
+    /// The service's root and the size of a page, where nested collections are paged.
+    paging: Option<(String, usize)>,
     formatted: bool,
     logical_name: bool,
     navigation: bool,
@@ -41,18 +42,27 @@ impl<'a> Plan<'a> {
             }
         }
         let expands = query.expand.iter().map(|expand| {
-            let to = match expand.link {
-                Link::One(_, to) | Link::Many(to, _) => to,
-                Link::Principal(_) => table,
-            };
-            (expand.nav.as_str(), expand.link, Self::new(state, to, &expand.query, annotations), &expand.query)
+            let to = expand.link.table().unwrap_or(table);
+            (expand, Self::new(state, to, &expand.query, annotations))
         });
         Self {
             columns,
+            set: definition.map_or("", |table| table.set.as_str()),
             expands: expands.collect(),
+            paging: None,
             formatted: annotations.wants(FORMATTED),
             logical_name: annotations.wants(LOGICAL_NAME),
             navigation: annotations.wants(NAVIGATION),
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// Pages the collections of every level, as the service does when neighbours bring neighbours along.
+    pub(crate) fn page(&mut self, base: &str, size: usize) {
+        self.paging = Some((base.to_owned(), size));
+        for (_, inner) in &mut self.expands {
+            inner.page(base, size);
         }
     }
 }
@@ -89,11 +99,17 @@ impl State {
                 let _ = write!(out, ",\"ownerid\":\"{id}\"");
             }
         }
-        for (nav, link, inner, query) in &plan.expands {
+        for (expand, inner) in &plan.expands {
             out.push(',');
-            write_json_text(nav, out);
+            write_json_text(&expand.nav, out);
             out.push(':');
-            self.write_neighbours(out, *link, inner, query, id, row);
+            if let Some(next) = self.write_neighbours(out, expand, inner, id, row)
+                && let Some((base, _)) = &plan.paging
+            {
+                let _ = write!(out, ",\"{}@odata.nextLink\":", expand.nav);
+                let joint = if expand.options.is_empty() { "" } else { "&" };
+                write_json_text(&format!("{base}/{}({id})/{}?{}{joint}$skiptoken={next}", plan.set, expand.nav, expand.options), out);
+            }
         }
         out.push('}');
     }
@@ -125,7 +141,9 @@ impl State {
         }
     }
 
-    fn write_neighbours(&self, out: &mut String, link: Link, plan: &Plan<'_>, query: &Query, id: Guid, row: &Row) {
+    /// Appends what a row's navigation leads to; answers the cookie of the next page when there is one.
+    fn write_neighbours(&self, out: &mut String, expand: &Expand, plan: &Plan<'_>, id: Guid, row: &Row) -> Option<String> {
+        let (link, query) = (expand.link, &expand.query);
         match link {
             Link::Principal(column) => match row.get(column).as_ref() {
                 Some((table, owner)) => {
@@ -141,14 +159,20 @@ impl State {
                     None => out.push_str("null"),
                 }
             }
-            Link::Many(table, column) => {
-                let mut rows: Vec<(Guid, &Row)> = related_rows(&self.store, id, table, column)
+            Link::Many(table, _) | Link::Across(Across { table, .. }) => {
+                let mut rows: Vec<(Guid, &Row)> = link
+                    .rows(&self.store, id)
                     .into_iter()
                     .filter_map(|from| Some((from, self.visible(table, from)?)))
                     .filter(|(from, row)| query.filter.as_ref().is_none_or(|filter| filter.passes(&self.store, *from, row)))
                     .collect();
+                if query.order.is_empty() {
+                    rows.sort_by_key(|(from, _)| *from);
+                }
                 self.sort(&query.order, &mut rows);
-                rows.truncate(query.top.unwrap_or(usize::MAX).min(self.options.page_max));
+                let size = plan.paging.as_ref().map_or(self.options.page_max, |(_, size)| *size);
+                let next = (plan.paging.is_some() && rows.len() > size).then(|| self.nested_cookie(table, rows.get(..size)?)).flatten();
+                rows.truncate(query.top.unwrap_or(usize::MAX).min(size));
                 out.push('[');
                 for (at, (from, row)) in rows.into_iter().enumerate() {
                     if at > 0 {
@@ -157,8 +181,18 @@ impl State {
                     self.write_row(out, plan, from, row, None);
                 }
                 out.push(']');
+                return next;
             }
         }
+        None
+    }
+
+    /// A nested collection is ordered by its key, so that its cookie needs nothing else.
+    fn nested_cookie(&self, table: usize, shown: &[(Guid, &Row)]) -> Option<String> {
+        let definition = self.store.schema.get(table)?;
+        let value = |row: Option<&(Guid, &Row)>| row.and_then(|(id, _)| plain(&Value::Guid(*id)));
+        let entries = vec![(definition.key_name().to_owned(), value(shown.last()), value(shown.first()))];
+        Some(Cookie { page: 2, tracking: false, entries }.encode(&definition.set))
     }
 
     /// A row the caller may see.

@@ -1,7 +1,5 @@
 //! From a path and a method to the one thing that was asked for.
 
-use std::collections::BTreeSet;
-
 use base::Guid;
 use emulator::Response;
 use http::Method;
@@ -11,10 +9,10 @@ use crate::{
     error::{Outcome, Refusal},
     odata::{
         query::{Link, link},
-        test::related_rows,
         uri::{Key, Segment, key},
     },
     row::Record,
+    schema::Across,
     state::State,
 };
 
@@ -65,7 +63,9 @@ impl State {
             "RetrieveVersion" if get => Ok(self.version_answer(call)),
             "RetrieveTotalRecordCount" if get => self.total_record_count(call, first),
             "RetrieveMetadataChanges" if get => self.metadata_changes(call, first),
-            "EntityDefinitions" | "GlobalOptionSetDefinitions" | "RelationshipDefinitions" => self.metadata(call),
+            "EntityDefinitions" => self.metadata(call),
+            "GlobalOptionSetDefinitions" => self.option_sets(call, first),
+            "RelationshipDefinitions" => self.relationships(call, first),
             "CreateEntities" if post => self.create_entities(call),
             "Merge" if post => self.merge_action(call),
             "WinOpportunity" if post => self.close_action(call, 1),
@@ -99,7 +99,10 @@ impl State {
         let name = second.name.as_str();
         let action = name.strip_prefix(NAMESPACE).unwrap_or(name);
         match (action, call.request.method == Method::POST) {
-            ("$count", false) => self.count_only(call, table, None),
+            ("$count", _) if call.request.method != Method::GET => {
+                Err(Refusal::method(format!("The requested resource does not support http method '{}'.", call.request.method)))
+            }
+            ("$count", _) => self.count_only(call, table, None),
             ("CreateMultiple" | "UpdateMultiple" | "UpsertMultiple" | "DeleteMultiple", true) => self.bulk(call, table, action),
             _ => Err(Refusal::no_segment(name)),
         }
@@ -131,7 +134,9 @@ impl State {
         match third.map(|third| third.name.as_str()) {
             Some("$ref") => self.refer(call, table, id, name, link, second),
             Some("$count") => match link {
-                Link::Many(other, column) => self.count_only(call, other, Some(&self.related(id, other, column))),
+                Link::Many(other, _) | Link::Across(Across { table: other, .. }) => {
+                    self.count_only(call, other, Some(&link.rows(&self.store, id).into_iter().collect()))
+                }
                 Link::One(..) | Link::Principal(_) => Err(Refusal::no_segment("$count")),
             },
             Some(other) => Err(Refusal::no_segment(other)),
@@ -144,7 +149,9 @@ impl State {
     fn neighbour(&self, call: &Call<'_>, table: usize, id: Guid, link: Link) -> Outcome<Response> {
         let target = |column: u16| self.store.row(table, id).and_then(|row| row.get(column).as_ref());
         match link {
-            Link::Many(other, column) => self.list(call, other, Some(self.related(id, other, column))),
+            Link::Many(other, _) | Link::Across(Across { table: other, .. }) => {
+                self.list(call, other, Some(link.rows(&self.store, id).into_iter().collect()))
+            }
             Link::One(column, to) => match target(column).filter(|(at, _)| *at == to) {
                 Some((to, id)) => self.get_row(call, to, id),
                 None => Ok(crate::headers::no_content()),
@@ -154,10 +161,6 @@ impl State {
                 None => Ok(crate::headers::no_content()),
             },
         }
-    }
-
-    fn related(&self, id: Guid, table: usize, column: u16) -> BTreeSet<Guid> {
-        related_rows(&self.store, id, table, column).into_iter().collect()
     }
 
     /// The id behind a key, when the row is there.

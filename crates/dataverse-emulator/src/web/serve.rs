@@ -20,6 +20,7 @@ impl Emulator for State {
     }
 
     fn admit(&mut self, request: &Request, now: Timestamp) -> Result<(), Response> {
+        self.origin.clone_from(&request.origin);
         if split_version(&request.path).is_none() {
             return Ok(());
         }
@@ -57,11 +58,18 @@ impl Emulator for State {
     }
 
     fn refusal(&self, code: &str, wait_s: Option<u64>, now: Timestamp) -> Response {
+        // What stands in front of the service answers failures with a page, or with nothing.
+        let (code, form) = code.split_once('-').unwrap_or((code, ""));
         let html = |status: u16, title: &str| {
             Response::new(status, "text/html", format!("<html><head><title>{title}</title></head><body><h2>{title}</h2></body></html>"))
         };
+        match (code.parse::<u16>(), form) {
+            (Ok(status @ 500..=599), "html") => return self.wait(html(status, &format!("{status} - Server error")), wait_s, now),
+            (Ok(status @ 500..=599), "empty") => return self.wait(Response::empty(status), wait_s, now),
+            (Ok(_) | Err(_), _) => {}
+        }
         match code {
-            "401" => self.unauthorized(""),
+            "401" => self.unauthorized(&self.origin),
             "429" | "0x80072322" => self.throttled(Full { limit: Limit::Requests, wait_s: wait_s.unwrap_or(30) }, now),
             "0x80072321" => self.throttled(Full { limit: Limit::Time, wait_s: wait_s.unwrap_or(30) }, now),
             "0x80072326" => self.throttled(Full { limit: Limit::Concurrency, wait_s: wait_s.unwrap_or(30) }, now),

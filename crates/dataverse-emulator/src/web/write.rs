@@ -3,11 +3,13 @@
 use base::Guid;
 use emulator::Response;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::{Call, list::with_applied, payload::Purpose, route::Located};
 use crate::{
     error::{Outcome, Refusal},
     headers::{condition, json, no_content},
-    odata::query::Query,
+    odata::{query::Query, uri::raw_key},
     row::Record,
     rules::By,
     state::State,
@@ -20,9 +22,9 @@ impl State {
         self.require(table, "Create")?;
         let body = self.body(call, self.table_name(table))?;
         let payload = self.read_payload(call, table, &body, Purpose::Create)?;
-        self.detect_duplicates(call, table, &payload.cells)?;
-        let id = self.transact(|state| state.create(table, payload.id, payload.cells, call.actor, By::Client))?;
-        self.created(call, table, id, None)
+        self.detect_duplicates(call, table, None, &payload.cells)?;
+        let id = self.create_deep(call, table, None, payload)?;
+        self.created(call, table, id, false)
     }
 
     /// `PATCH /leads(key)`: update, or upsert without `If-Match`.
@@ -35,30 +37,35 @@ impl State {
             Located::Row(id) => {
                 self.require(table, "Write")?;
                 self.check_match(call, table, *id)?;
-                let mut payload = self.read_payload(call, table, &body, Purpose::Update)?;
+                let payload = self.read_payload(call, table, &body, Purpose::Update)?;
+                let mut cells = self.changes(table, *id, payload);
                 // Key columns are ignored when the row was found by them.
                 for at in self.key_columns(table, key_text) {
-                    payload.cells.remove(&at);
+                    cells.remove(&at);
                 }
-                self.transact(|state| state.modify(table, *id, payload.cells, call.actor, By::Client))?;
+                self.detect_duplicates(call, table, Some(*id), &cells)?;
+                self.transact(|state| state.modify(table, *id, cells, call.actor, By::Client))?;
                 self.touched = Some((table, *id));
-                self.updated(call, table, *id, key_text)
+                self.updated(call, table, *id)
             }
             Located::NoId(_) | Located::NoKey(_) if must_exist => self.present(table, located).map(|_| no_content()),
             Located::NoId(id) => {
                 self.require(table, "Create")?;
                 let payload = self.read_payload(call, table, &body, Purpose::Create)?;
-                let id = self.transact(|state| state.create(table, Some(*id), payload.cells, call.actor, By::Client))?;
-                self.created(call, table, id, Some(key_text))
+                self.detect_duplicates(call, table, None, &payload.cells)?;
+                let id = self.create_deep(call, table, Some(*id), payload)?;
+                self.created(call, table, id, true)
             }
             Located::NoKey(cells) => {
                 self.require(table, "Create")?;
-                let payload = self.read_payload(call, table, &body, Purpose::Create)?;
+                let mut payload = self.read_payload(call, table, &body, Purpose::Create)?;
                 // Values of the body beat those of the address.
-                let mut all = cells.clone();
-                all.extend(payload.cells);
-                let id = self.transact(|state| state.create(table, payload.id, all, call.actor, By::Client))?;
-                self.created(call, table, id, Some(key_text))
+                for (at, value) in cells {
+                    payload.cells.entry(*at).or_insert_with(|| value.clone());
+                }
+                self.detect_duplicates(call, table, None, &payload.cells)?;
+                let id = self.create_deep(call, table, None, payload)?;
+                self.created(call, table, id, true)
             }
         }
     }
@@ -99,19 +106,19 @@ impl State {
         Err(Refusal::new(412, "0x80060882", "The version of the existing record doesn't match the RowVersion property provided."))
     }
 
-    fn created(&mut self, call: &Call<'_>, table: usize, id: Guid, key_text: Option<&str>) -> Outcome<Response> {
+    fn created(&mut self, call: &Call<'_>, table: usize, id: Guid, addressed: bool) -> Outcome<Response> {
         self.touched = Some((table, id));
         if call.preferences.representation {
             return self.representation(call, table, id, 201);
         }
-        Ok(self.located_answer(call, table, id, key_text))
+        Ok(self.located_answer(call, table, id, addressed))
     }
 
-    fn updated(&mut self, call: &Call<'_>, table: usize, id: Guid, key_text: &str) -> Outcome<Response> {
+    fn updated(&mut self, call: &Call<'_>, table: usize, id: Guid) -> Outcome<Response> {
         if call.preferences.representation {
             return self.representation(call, table, id, 200);
         }
-        Ok(self.located_answer(call, table, id, Some(key_text)))
+        Ok(self.located_answer(call, table, id, true))
     }
 
     fn representation(&self, call: &Call<'_>, table: usize, id: Guid, status: u16) -> Outcome<Response> {
@@ -122,27 +129,27 @@ impl State {
         Ok(with_applied(json(status, body).with("etag", &etag), applied))
     }
 
-    /// 204 with the row's address, in the form it was addressed by.
-    fn located_answer(&self, call: &Call<'_>, table: usize, id: Guid, key_text: Option<&str>) -> Response {
+    /// 204 with the row's address. One that was `addressed` by a key is answered with that key, percent-encoded as it came.
+    fn located_answer(&self, call: &Call<'_>, table: usize, id: Guid, addressed: bool) -> Response {
         let set = self.store.schema.get(table).map_or("", |table| table.set.as_str());
-        let key = match key_text {
-            Some(text) if text.contains('=') => text.to_owned(),
-            Some(_) | None => id.to_string(),
-        };
-        let address = format!("{}/{set}({key})", call.base);
+        let raw = raw_key(&call.request.path).filter(|raw| addressed && crate::odata::uri::decode(raw).contains('='));
+        let address =
+            format!("{}/{set}({})", call.base, raw.map_or_else(|| id.to_string(), |raw| utf8_percent_encode(raw, UNSENDABLE).to_string()));
         no_content().with("location", &address).with("odata-entityid", &address)
     }
 
     /// The duplicate rule that comes with a new environment: two rows with the same e-mail address. Off unless a header asks for it.
-    fn detect_duplicates(&self, call: &Call<'_>, table: usize, cells: &Record) -> Outcome<()> {
+    fn detect_duplicates(&self, call: &Call<'_>, table: usize, own: Option<Guid>, cells: &Record) -> Outcome<()> {
         let asked = call.request.header("mscrm.suppressduplicatedetection").is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
         if !asked || !matches!(self.table_name(table), "account" | "contact" | "lead") {
             return Ok(());
         }
         let Some(at) = self.column(table, "emailaddress1") else { return Ok(()) };
         let Some(email) = cells.get(&at).and_then(Value::as_text) else { return Ok(()) };
-        let mut rows = self.store.table(table).rows.values();
-        if rows.any(|row| row.get(at).as_text().is_some_and(|other| crate::value::compare_text(other, email).is_eq())) {
+        let mut rows = self.store.table(table).rows.iter();
+        if rows.any(|(id, row)| {
+            Some(*id) != own && row.get(at).as_text().is_some_and(|other| crate::value::compare_text(other, email).is_eq())
+        }) {
             return Err(Refusal::new(
                 412,
                 "0x80040333",
@@ -152,3 +159,6 @@ impl State {
         Ok(())
     }
 }
+
+/// What may stand in the request line of a batch's part, but in no header.
+const UNSENDABLE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');

@@ -93,3 +93,22 @@ fn tables_without_the_messages_refuse() {
     let answer = world.post("leads/Microsoft.Dynamics.CRM.DeleteMultiple", json!({"Targets": []}));
     assert_eq!(answer.message(), "DeleteMultiple has not yet been implemented.");
 }
+
+#[test]
+fn no_targets_are_refused() {
+    let mut world = World::new();
+    for action in ["CreateMultiple", "UpdateMultiple", "UpsertMultiple"] {
+        let answer = world.post(&format!("leads/Microsoft.Dynamics.CRM.{action}"), json!({"Targets": []}));
+        assert_eq!(answer.status, 400, "{action}: {}", answer.text());
+    }
+}
+
+#[test]
+fn a_failure_names_a_row_only_when_it_is_missing() {
+    let mut world = World::new();
+    world.seed("lead", json!({"leadid": id(1), "lastname": "Roth", "statecode": 2, "statuscode": 4}));
+    let target = json!({"@odata.type": "Microsoft.Dynamics.CRM.lead", "leadid": id(1), "subject": "x"});
+    let answer = world.post("leads/Microsoft.Dynamics.CRM.UpdateMultiple", json!({"Targets": [target]}));
+    assert_eq!((answer.status, answer.code()), (400, "0x80040203"));
+    assert!(!answer.text().contains(&id(1).to_string()), "{}", answer.text());
+}

@@ -194,3 +194,43 @@ fn the_retention_can_be_read_and_the_delta_link_omitted() {
     assert!(world.prefer("leads?$select=lastname", prefer).json.get("@odata.deltaLink").is_none());
     assert!(world.prefer("leads?$select=lastname", TRACK).json["@odata.deltaLink"].is_string());
 }
+
+#[test]
+fn a_row_deleted_twice_hides_no_other_deletion() {
+    let mut world = World::new();
+    world.leads(4);
+    let first = world.prefer("leads?$select=leadid", "odata.track-changes");
+    let mut link = first.json["@odata.deltaLink"].as_str().unwrap().to_owned();
+    let now = world.now;
+    world.state.delete("lead", id(1), now).unwrap();
+    world.leads(1);
+    world.state.delete("lead", id(1), now).unwrap();
+    for number in 2..=4 {
+        world.state.delete("lead", id(number), now).unwrap();
+    }
+    let mut gone = Vec::new();
+    loop {
+        let page = world.prefer(&link, "odata.maxpagesize=1");
+        gone.extend(page.ids("id"));
+        let Some(next) = page.json["@odata.nextLink"].as_str() else { break };
+        link = next.to_owned();
+    }
+    gone.sort();
+    assert_eq!(gone, [1, 2, 3, 4].map(|number| id(number).to_string()));
+}
+
+#[test]
+fn counts_and_aggregates_go_with_no_tracked_read() {
+    let mut world = World::new();
+    world.leads(1);
+    for option in ["$count=true", "$apply=aggregate($count as n)"] {
+        let answer = world.prefer(&format!("leads?$select=leadid&{option}"), "odata.track-changes");
+        assert_eq!((answer.status, answer.code()), (400, "0x80060888"), "{option}");
+        assert!(answer.message().contains("isn't supported when Change Tracking is enabled."), "{}", answer.text());
+    }
+    let first = world.prefer("leads?$select=leadid", "odata.track-changes");
+    let token = first.json["@odata.deltaLink"].as_str().unwrap().split_once("$deltatoken=").unwrap().1.to_owned();
+    assert_eq!(world.get(&format!("leads/$count?$deltatoken={token}")).text(), "0");
+    world.state.options_mut().untracked_tables.insert("lead".to_owned());
+    assert_eq!(world.get(&format!("leads/$count?$deltatoken={token}")).status, 400);
+}

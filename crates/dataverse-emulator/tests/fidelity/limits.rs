@@ -105,3 +105,25 @@ fn operations_have_short_names() {
         assert_eq!(world.state.operation(&world.request(method, url, &[], "")), name, "{method} {url}");
     }
 }
+
+#[test]
+fn failures_come_as_a_page_or_empty_on_request() {
+    let mut world = World::new();
+    world.leads(1);
+    world.get("leads");
+    let state = &world.state;
+    for status in [500, 502, 503, 504] {
+        let page = state.refusal(&format!("{status}-html"), None, world.now);
+        let nothing = state.refusal(&format!("{status}-empty"), Some(9), world.now);
+        assert_eq!((page.status, nothing.status, nothing.body.len()), (status, status, 0));
+        assert!(page.body.starts_with(b"<html>") && page.headers["content-type"] == "text/html");
+        assert_eq!(nothing.headers["retry-after"], "9");
+    }
+    let denied = state.refusal("401", None, world.now);
+    let said = denied.headers["www-authenticate"].to_str().unwrap();
+    assert!(
+        said.contains("authorization_uri=https://contoso.crm.dynamics.com/")
+            && said.contains("resource_id=https://contoso.crm.dynamics.com/"),
+        "{said}"
+    );
+}

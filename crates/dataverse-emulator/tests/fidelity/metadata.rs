@@ -230,11 +230,51 @@ fn tables_are_made_and_removed_as_microsofts_python_client_does() {
 }
 
 #[test]
-fn queries_that_are_not_emulated_say_so() {
+fn what_a_type_lacks_is_refused_and_what_it_has_is_there() {
     let mut world = World::new();
-    for option in ["sql=SELECT%20name%20FROM%20account", "fetchXml=%3Cfetch/%3E", "$apply=aggregate(revenue%20with%20sum%20as%20total)"] {
-        assert_eq!(world.get(&format!("accounts?{option}")).status, 501, "{option}");
+    let lead = "EntityDefinitions(LogicalName='lead')/Attributes";
+    for (url, status) in [
+        ("?$select=LogicalName&$expand=OptionSet", 400),
+        ("/Microsoft.Dynamics.CRM.StringAttributeMetadata?$expand=OptionSet", 400),
+        ("/Microsoft.Dynamics.CRM.StringAttributeMetadata?$select=LogicalName,IsLocalizable,YomiOf,FormulaDefinition", 200),
+        ("?$filter=LogicalName eq 'zz' and startswith(LogicalName,'a')", 501),
+        ("?$filter=LogicalName eq 'zz' or ColumnNumber gt 3", 501),
+    ] {
+        let answer = world.get(&format!("{lead}{url}"));
+        assert_eq!(answer.status, status, "{url}: {}", answer.text());
     }
-    let long = format!("accounts?$filter=name eq '{}'", "x".repeat(33_000));
-    assert_eq!(world.get(&long).status, 414);
+}
+
+#[test]
+fn made_columns_keep_their_limits() {
+    let mut world = World::new();
+    let table = json!({"SchemaName": "new_Policy", "Attributes": [{"@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata", "SchemaName": "new_Name", "IsPrimaryName": true}]});
+    assert_eq!(world.post("EntityDefinitions", table).status, 204);
+    let url = "EntityDefinitions(LogicalName='new_policy')/Attributes";
+    let decimal = json!({"@odata.type": "Microsoft.Dynamics.CRM.DecimalAttributeMetadata", "SchemaName": "new_Rate", "MinValue": 0.5, "MaxValue": 2.5, "Precision": 1, "RequiredLevel": {"Value": "ApplicationRequired"}});
+    let made = world.post(url, decimal);
+    let address = made.header("odata-entityid").unwrap().to_owned();
+    assert!(address.contains("/EntityDefinitions(LogicalName='new_policy')/Attributes("), "{address}");
+    let read = world.get(&format!("{address}/Microsoft.Dynamics.CRM.DecimalAttributeMetadata?$select=MinValue,MaxValue,RequiredLevel"));
+    assert_eq!(
+        (&read.json["MinValue"], &read.json["MaxValue"], &read.json["RequiredLevel"]["Value"]),
+        (&json!(0.5), &json!(2.5), &json!("ApplicationRequired"))
+    );
+    let shown = json!({"@odata.type": "Microsoft.Dynamics.CRM.DateTimeAttributeMetadata", "SchemaName": "new_When", "Format": "DateOnly"});
+    assert_eq!(world.post(url, shown).status, 204);
+    for (body, status) in [(json!({"new_rate": 2.6}), 400), (json!({"new_rate": 2.5, "new_when": "2026-01-01T10:00:00Z"}), 204)] {
+        let answer = world.post("new_policies", body.clone());
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+    }
+}
+
+#[test]
+fn internal_lookups_have_values_but_no_relationship() {
+    let mut world = World::new();
+    let listed = world.get("EntityDefinitions(LogicalName='contact')/ManyToOneRelationships?$select=ReferencingAttribute");
+    assert!(!listed.ids("ReferencingAttribute").contains(&"accountid".to_owned()), "{}", listed.text());
+    assert_eq!(world.get("contacts?$select=_accountid_value").status, 200);
+    assert_eq!(world.get("contacts?$expand=accountid").status, 400);
+    let body = json!({"lastname": "Roth", "accountid@odata.bind": format!("/accounts({})", crate::world::id(1))});
+    assert_eq!(world.post("contacts", body).code(), "0x80048d19");
 }

@@ -122,3 +122,43 @@ fn overlapping_pages_on_request() {
     assert!(all.len() > 5, "rows come twice");
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 5, "and all of them come");
 }
+
+#[test]
+fn a_top_above_the_page_limit_comes_in_pages() {
+    let mut world = World::new();
+    world.leads(9);
+    world.state.options_mut().page_max = 3;
+    let (mut found, mut url) = (Vec::new(), "leads?$select=leadid&$top=7".to_owned());
+    loop {
+        let page = world.get(&url);
+        found.push(page.ids("leadid").len());
+        let Some(next) = page.json["@odata.nextLink"].as_str() else { break };
+        url = next.to_owned();
+    }
+    assert_eq!(found, [3, 3, 1]);
+    assert!(world.get("leads?$select=leadid&$top=3").json["@odata.nextLink"].is_null());
+}
+
+#[test]
+fn nested_collections_are_paged_when_neighbours_bring_neighbours() {
+    let mut world = World::new();
+    let account = world.seed("account", json!({"accountid": id(1), "name": "Fabrikam"}));
+    for number in 2..=6 {
+        world.seed("contact", json!({"contactid": id(number), "lastname": "It's & so", "_parentcustomerid_value": account}));
+    }
+    let collection = "contact_customer_accounts($select=contactid;$filter=contains(lastname,'%26');$expand=createdby($select=fullname))";
+    let page = world.prefer(&format!("accounts?$select=name&$expand={collection}"), "odata.maxpagesize=2");
+    let row = &page.json["value"][0];
+    assert_eq!(row["contact_customer_accounts"].as_array().map(Vec::len), Some(2), "{}", page.text());
+    let mut rest = Vec::new();
+    let mut link = row["contact_customer_accounts@odata.nextLink"].as_str().map(str::to_owned);
+    while let Some(url) = link {
+        let page = world.prefer(&url, "odata.maxpagesize=2");
+        assert!(page.json["value"][0]["createdby"].is_object(), "{}", page.text());
+        rest.extend(page.ids("contactid"));
+        link = page.json["@odata.nextLink"].as_str().map(str::to_owned);
+    }
+    assert_eq!(rest, [4, 5, 6].map(|number| id(number).to_string()));
+    let plain = world.prefer("accounts?$select=name&$expand=contact_customer_accounts($select=contactid)", "odata.maxpagesize=2");
+    assert_eq!(plain.json["value"][0]["contact_customer_accounts"].as_array().map(Vec::len), Some(5), "a single level isn't paged");
+}

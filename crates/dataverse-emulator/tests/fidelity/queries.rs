@@ -105,7 +105,7 @@ fn order_top_and_count() {
         ("$orderby=lastname desc", &[3, 1, 2][..]),
         ("$orderby=createdon desc&$top=2", &[3, 2]),
         ("$orderby=contactid desc", &[3, 2, 1]),
-        ("$orderby=_parentcustomerid_value,firstname", &[2, 3, 1]),
+        ("$orderby=_parentcustomerid_value,firstname", &[2, 1, 3]),
         ("$orderby=numberofchildren,firstname desc", &[3, 1, 2]),
         ("$top=1", &[1]),
         ("$top=0", &[]),
@@ -169,4 +169,52 @@ fn the_documented_query_for_bulk_messages() {
     world.state.options_mut().no_bulk.insert("lead".to_owned());
     let filter = "sdkmessageid/name eq 'UpdateMultiple' and primaryobjecttypecode eq 'lead'";
     assert_eq!(world.get(&format!("sdkmessagefilters?$filter={filter}")).json["value"], json!([]));
+}
+
+#[test]
+fn a_boolean_function_may_be_compared_with_a_boolean() {
+    let mut world = World::new();
+    world.leads(12);
+    for (filter, count) in [
+        ("startswith(lastname,'Person 01') eq true", 3),
+        ("startswith(lastname,'Person 01') eq false and leadid ne null", 9),
+        ("not (contains(lastname,'1') ne true)", 4),
+    ] {
+        let answer = world.get(&format!("leads?$select=leadid&$filter={filter}"));
+        assert_eq!(answer.json["value"].as_array().map(Vec::len), Some(count), "{filter}: {}", answer.text());
+    }
+    assert_eq!(world.get("leads?$filter=contains(lastname,'a') eq 1").status, 400);
+}
+
+#[test]
+fn an_address_may_be_too_long() {
+    let mut world = World::new();
+    let long = format!("accounts?$filter=name eq '{}'", "x".repeat(33_000));
+    assert_eq!(world.get(&long).status, 414);
+}
+
+#[test]
+fn a_lookup_to_several_tables_sorts_by_name_too() {
+    let mut world = World::new();
+    world.seed("account", json!({"accountid": id(1), "name": "Bravo"}));
+    world.seed("contact", json!({"contactid": id(2), "lastname": "Alpha"}));
+    world.seed("contact", json!({"contactid": id(3), "lastname": "Charlie"}));
+    for (number, customer, table) in [(11, 1, "account"), (12, 2, "contact"), (13, 3, "contact")] {
+        world.seed(
+            "opportunity",
+            json!({"opportunityid": id(number), "_customerid_value": id(customer), "_customerid_value@Microsoft.Dynamics.CRM.lookuplogicalname": table}),
+        );
+    }
+    let found = world.get("opportunities?$select=opportunityid&$orderby=_customerid_value").ids("opportunityid");
+    assert_eq!(found, [12, 11, 13].map(|number| id(number).to_string()));
+}
+
+#[test]
+fn expansions_are_counted_on_every_level() {
+    let mut world = World::new();
+    let inner = "primarycontactid($select=fullname;$expand=createdby,modifiedby,owninguser,parentcustomerid_account)";
+    let outer = format!("parentaccountid($expand={inner}),masterid($expand={inner})");
+    assert_eq!(world.get(&format!("accounts?$expand={outer}")).status, 200);
+    let answer = world.get(&format!("accounts?$expand={outer},createdby,modifiedby,owninguser,owningteam"));
+    assert_eq!((answer.status, answer.code()), (400, "0x80060888"), "sixteen of them");
 }

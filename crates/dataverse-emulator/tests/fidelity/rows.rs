@@ -179,3 +179,13 @@ fn hidden_rows_vanish_without_a_trace() {
     assert_eq!(world.get("leads?$select=leadid").ids("leadid"), [id(1).to_string(), id(3).to_string()]);
     assert_eq!(world.get(&format!("leads({})", id(2))).status, 404);
 }
+
+#[test]
+fn formatted_amounts_are_rounded_to_the_nearest_cent() {
+    let mut world = World::new();
+    for (number, value, shown) in [(1, 12.3401, "$12.34"), (2, 12.345, "$12.35"), (3, -1.999, "($2.00)")] {
+        world.seed("opportunity", json!({"opportunityid": id(number), "estimatedvalue": value}));
+        let answer = world.prefer(&format!("opportunities({})?$select=estimatedvalue", id(number)), "odata.include-annotations=\"*\"");
+        assert_eq!(answer.json["estimatedvalue@OData.Community.Display.V1.FormattedValue"], shown, "{value}");
+    }
+}

@@ -273,3 +273,59 @@ fn impersonation_names_both() {
     let row = world.get(&format!("{}?$select=_createdby_value,_createdonbehalfby_value", answer.header("odata-entityid").unwrap()));
     assert_eq!((&row.json["_createdby_value"], &row.json["_createdonbehalfby_value"]), (&json!(user), &json!(caller)));
 }
+
+#[test]
+fn what_the_system_requires_is_required_on_create_too() {
+    let mut world = World::new();
+    for (set, body) in [
+        ("connectionroles", json!({"category": 1000})),
+        ("connectionroles", json!({"name": null})),
+        ("systemusers", json!({"lastname": "Ruiz"})),
+        ("leads", json!({"lastname": "Roth", "ownerid": null})),
+    ] {
+        let answer = world.post(set, body.clone());
+        if set == "leads" {
+            assert_eq!(answer.status, 204, "{}: no owner is the caller", answer.text());
+        } else {
+            assert_eq!((answer.status, answer.code()), (400, "0x80040203"), "{set} {body}: {}", answer.text());
+        }
+    }
+    assert_eq!(world.post("connectionroles", json!({"name": "Champion", "category": 1000})).status, 204);
+    assert_eq!(world.post("accounts", json!({})).status, 204, "what forms ask for isn't");
+}
+
+#[test]
+fn the_address_of_a_key_is_echoed_as_it_was_sent() {
+    let mut world = World::new();
+    for key in ["accountnumber=%27A%201%20%C3%A9%27", "accountnumber='O''Brien%20%26%20co'"] {
+        for status in [204, 204] {
+            let answer = world.call("PATCH", &format!("accounts({key})"), &[], r#"{"name":"Fabrikam"}"#);
+            let address = format!("{BASE}/accounts({key})");
+            assert_eq!(
+                (answer.status, answer.header("odata-entityid"), answer.header("location")),
+                (status, Some(&*address), Some(&*address))
+            );
+        }
+    }
+}
+
+#[test]
+fn duplicates_are_looked_for_on_updates_too_and_links_check_the_version() {
+    let mut world = World::new();
+    for (number, email) in [(1, "a@x.test"), (2, "b@x.test")] {
+        world.seed("contact", json!({"contactid": id(number), "lastname": "Roth", "emailaddress1": email}));
+    }
+    let one = format!("contacts({})", id(1));
+    let on = [("mscrm.suppressduplicatedetection", "false"), ("if-match", "*")];
+    for (email, status) in [("b@x.test", 412), ("a@x.test", 204), ("c@x.test", 204)] {
+        assert_eq!(world.call("PATCH", &one, &on, &json!({"emailaddress1": email}).to_string()).status, status, "{email}");
+    }
+    let account = world.seed("account", json!({"accountid": id(3), "name": "Fabrikam"}));
+    let link = format!("{one}/parentcustomerid_account/$ref");
+    let body = json!({"@odata.id": format!("accounts({account})")}).to_string();
+    assert_eq!(world.call("PUT", &link, &[("if-match", "W/\"1\"")], &body).code(), "0x80060882");
+    let etag = world.get(&one).header("etag").unwrap().to_owned();
+    assert_eq!(world.call("PUT", &link, &[("if-match", &etag)], &body).status, 204);
+    assert_eq!(world.call("POST", "contacts/$count", &[], "").status, 405);
+    assert_eq!(world.call("DELETE", "contacts/$count", &[], "").status, 405);
+}
