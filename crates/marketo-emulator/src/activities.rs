@@ -1,4 +1,4 @@
-//! Listing activities, lead changes and deleted leads: from a date on, page by page, for ever.
+//! Activities, lead changes and deleted leads: what a call asks for, and how an entry of the log is shown.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::{
     call::Call,
     cell::Cell,
     log::{Changes, Detail, Entry, kind},
-    mark::{Mark, decode, encode},
+    mark::{Mark, encode},
     schema::{Column, Object},
     state::State,
     text::instant,
@@ -76,40 +76,12 @@ impl State {
         // There are no static lists, so nobody is a member of one.
         let nobody = call.param("listId").is_some_and(|id| !id.is_empty());
         let size = call.batch_size(self.options.page_size_max)?;
-        let (entries, first, since, gap) = self.start(call.required("nextPageToken")?)?;
-        if self.options.empty_pages && !gap {
-            let next = encode(Mark::From { id: first, since, gap: true });
-            return Ok(Reply { next: Some(next), more: Some(true), ..Reply::of(Vec::new()) }.into());
-        }
-        let delay = i64::try_from(self.options.activity_delay_s).unwrap_or(i64::MAX);
-        let visible = entries.iter().take_while(|entry| entry.recorded.saturating_add(delay) <= now);
-        let mut result = Vec::new();
-        let (mut end, mut more) = (first, false);
-        'entries: for entry in visible {
-            let wanted = entry.at >= since && !nobody && leads.as_ref().is_none_or(|leads| leads.contains(&self.log.owner(entry.lead)));
-            for (id, row) in wanted.then(|| self.listed(listing, entry)).into_iter().flatten().filter(|(id, _)| *id >= first) {
-                if result.len() >= size {
-                    (end, more) = (id, true);
-                    break 'entries;
-                }
-                result.push(self.activity(listing, entry, id, row));
-            }
-            end = entry.first + entry.width();
-        }
-        let next = encode(Mark::From { id: end, since, gap: false });
-        Ok(Reply { next: Some(next), more: Some(more), ..Reply::of(result) }.into())
-    }
-
-    /// The entries a token leads to, its first id, its date, and whether the empty page was served.
-    fn start(&self, token: &str) -> Result<(&[Entry], u64, i64, bool), Reason> {
-        match decode(token) {
-            Some(Mark::Since(since)) => {
-                let entries = self.log.since(since);
-                Ok((entries, entries.first().map_or(self.log.next(), |entry| entry.first), since, false))
-            }
-            Some(Mark::From { id, since, gap }) => Ok((self.log.from(id), id, since, gap)),
-            Some(Mark::After { .. }) | None => Err(Reason::invalid("Invalid nextPageToken")),
-        }
+        let page = self.page(call.required("nextPageToken")?, size, now, |entry| {
+            let wanted = !nobody && leads.as_ref().is_none_or(|leads| leads.contains(&self.log.owner(entry.lead)));
+            if wanted { self.listed(listing, entry) } else { Vec::new() }
+        })?;
+        let result = page.rows.iter().map(|(entry, id, at)| self.activity(listing, entry, *id, *at)).collect();
+        Ok(Reply { next: Some(page.next), more: Some(page.more), ..Reply::of(result) }.into())
     }
 
     /// The rows an entry has in a listing: id, and which of its changed fields, if it is about one.

@@ -85,7 +85,9 @@ pub(crate) fn after(token: Option<&str>, query: u64, now: i64) -> Result<Option<
         Some(Mark::After { query: known, number, asked }) if known == query && now.saturating_sub(asked) <= TOKEN_LIFE_S => {
             Ok(Some(number))
         }
-        Some(Mark::After { .. } | Mark::Since(_) | Mark::From { .. }) | None => Err(Reason::invalid("Invalid nextPageToken")),
+        Some(Mark::After { .. } | Mark::Since(_) | Mark::From { .. } | Mark::Dated { .. }) | None => {
+            Err(Reason::invalid("Invalid nextPageToken"))
+        }
     }
 }
 

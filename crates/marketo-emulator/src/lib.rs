@@ -7,6 +7,7 @@
 //! and its default is the answer we think most likely. What it does not have: the Asset API (listings are empty), campaigns, lists,
 //! programs, custom objects, named accounts, webhooks and the Data Ingestion API.
 
+mod choices;
 pub mod options;
 pub mod schema;
 
@@ -33,6 +34,7 @@ mod delimited;
 mod describe;
 mod export;
 mod export_file;
+mod feed;
 mod fields;
 mod import;
 mod lead_delete;
@@ -51,13 +53,14 @@ mod person;
 mod queue;
 mod serve;
 mod sha256;
+mod shape;
 mod state;
 mod stats;
 
 pub use control::SeedError;
 pub use options::{
-    ApiClient, CompanyFields, EmptyText, ErrorLevel, MergeIds, Nulls, Options, Overlong, Permission, ReadOnly, RelativeScoreName,
-    UnknownLead, Unlink, UrgencyName,
+    ActivityTokens, ApiClient, Codes, CompanyFields, EmptyResult, EmptyText, ErrorLevel, MergeIds, Nulls, Options, Overlong, Permission,
+    ReadOnly, RelativeScoreName, Throttle, UnknownLead, UnknownParent, Unlink, UrgencyName, Warnings,
 };
 pub use schema::{DataType, FieldSpec, Object};
 pub use state::State;

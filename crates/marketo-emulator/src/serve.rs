@@ -10,9 +10,10 @@ use crate::{
     answer::{Answer, JSON, Outcome, Reason, bytes, failure, plain, request_id, success, text_of},
     call::Call,
     mark::fingerprint,
-    options::{ApiClient, Permission},
+    options::{ApiClient, Permission, Throttle},
     permit,
     route::{Op, Route},
+    shape::shaped,
     state::State,
     text::floor,
     tokens::{self, Standing},
@@ -61,7 +62,7 @@ impl Emulator for State {
             return self.identity(&call, now);
         }
         let mut user = self.options.api_user.clone();
-        let answer = self.serve(&call, &mut user, now);
+        let answer = shaped(self.serve(&call, &mut user, now), &self.options);
         let id = request_id(self.serial, now);
         let (response, code) = match answer {
             Ok(Outcome::Reply(reply)) => (success(id, reply), None),
@@ -69,7 +70,7 @@ impl Emulator for State {
                 let code = (response.status >= 400).then(|| response.status.to_string());
                 (response, code)
             }
-            Err(reason) => (failure(&id, self.status_of(&reason.code), &reason), Some(reason.code)),
+            Err(reason) => (self.failed(&id, &reason, None), Some(reason.code)),
         };
         self.gate.charge(&user, code.as_deref(), now);
         response
@@ -82,31 +83,33 @@ impl Emulator for State {
     }
 
     fn refusal(&self, code: &str, wait_s: Option<u64>, now: Timestamp) -> Response {
-        let wait = |response: Response| match wait_s {
-            Some(seconds) => response.with("retry-after", &seconds.to_string()),
-            None => response,
-        };
         match code {
             "401" => denied(),
-            "404" | "413" | "414" | "429" | "500" | "502" | "503" | "504" => {
-                let status = code.parse().unwrap_or(500);
-                wait(plain(status, http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")))
-            }
+            "404" | "413" | "414" | "429" | "500" | "502" | "503" | "504" => waiting(bare(code.parse().unwrap_or(500)), wait_s),
             code => {
                 let message = match code {
                     "606" => format!("Max rate limit '{}' exceeded with in '{}' secs", self.options.rate_max, self.options.rate_window_s),
                     code => text_of(code).to_owned(),
                 };
                 let id = request_id(self.serial.wrapping_add(1), now);
-                wait(failure(&id, self.status_of(code), &Reason::new(code, message)))
+                self.failed(&id, &Reason::new(code, message), wait_s)
             }
         }
     }
 }
 
 impl State {
-    fn status_of(&self, code: &str) -> u16 {
-        if matches!(code, "606" | "607" | "615") { self.options.throttle_status } else { 200 }
+    /// The answer that a whole request failed, throttled ones as the options want them.
+    fn failed(&self, id: &str, reason: &Reason, wait_s: Option<u64>) -> Response {
+        if !matches!(reason.code.as_str(), "606" | "607" | "615") {
+            return waiting(failure(id, 200, reason, &self.options), wait_s);
+        }
+        let wait_s = wait_s.or(self.options.throttle_retry_after_s);
+        match (self.options.throttle, self.options.throttle_status) {
+            (Throttle::Envelope, status) => waiting(failure(id, status, reason, &self.options), wait_s),
+            (Throttle::Plain, 200) => waiting(bare(429), wait_s),
+            (Throttle::Plain, status) => waiting(bare(status), wait_s),
+        }
     }
 
     fn serve(&mut self, call: &Call<'_>, user: &mut String, now: Timestamp) -> Answer {
@@ -189,6 +192,18 @@ impl State {
         let (token, left) = self.tokens.issue(&client.id, &mut self.options, now);
         let body = json!({"access_token": token, "token_type": "bearer", "expires_in": left, "scope": client.user});
         Response::new(200, JSON, bytes(&body)).with("cache-control", "no-store")
+    }
+}
+
+/// A gateway's answer: the status and its name.
+fn bare(status: u16) -> Response {
+    plain(status, http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error"))
+}
+
+fn waiting(response: Response, wait_s: Option<u64>) -> Response {
+    match wait_s {
+        Some(seconds) => response.with("retry-after", &seconds.to_string()),
+        None => response,
     }
 }
 

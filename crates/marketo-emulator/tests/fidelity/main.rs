@@ -13,4 +13,5 @@ mod merge;
 mod objects;
 mod paging;
 mod robust;
+mod shapes;
 mod switches;

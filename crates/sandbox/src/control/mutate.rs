@@ -192,7 +192,7 @@ fn apply(sandbox: &Sandbox, operation: Operation) -> Answer {
         Operation::MarketoDelete { id } => there(marketo().delete_lead(id, now)),
         Operation::MarketoMerge { winner, losers } => there(marketo().merge_leads(winner, &losers, now)),
         Operation::Moment { id, kind, description, source, at } => {
-            there(marketo().interesting_moment(id, &kind, &description, &source, at.unwrap_or(now)))
+            there(marketo().interesting_moment_of(id, &kind, &description, &source, at.unwrap_or(now), now))
         }
         Operation::Score { id, priority, relative_urgency, relative_score } => {
             there(marketo().change_score(id, priority, relative_urgency, relative_score, now))
