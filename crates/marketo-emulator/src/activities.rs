@@ -23,8 +23,14 @@ const LEADS_MAX: usize = 30;
 
 /// Which listing is asked for.
 enum Listing {
-    Activities { kinds: BTreeSet<u16> },
-    LeadChanges { columns: BTreeSet<Column> },
+    /// Of these types, about these primary assets unless none are named.
+    Activities {
+        kinds: BTreeSet<u16>,
+        assets: BTreeSet<i64>,
+    },
+    LeadChanges {
+        columns: BTreeSet<Column>,
+    },
     DeletedLeads,
 }
 
@@ -47,8 +53,12 @@ impl State {
         }
         let wrong =
             |id: &String| Reason::new("1001", format!("Invalid value '{id}' for parameter 'activityTypeIds'. Required of type 'integer'"));
-        let kinds = ids.iter().map(|id| id.parse().map_err(|_| wrong(id))).collect::<Result<_, _>>()?;
-        self.list(&Listing::Activities { kinds }, call, now)
+        let kinds = ids.iter().map(|id| id.parse().map_err(|_| wrong(id))).collect::<Result<BTreeSet<u16>, _>>()?;
+        let assets: BTreeSet<i64> = call.list("assetIds").iter().filter_map(|id| id.parse().ok()).collect();
+        if !assets.is_empty() && kinds.len() > 1 {
+            return Err(Reason::invalid("'assetIds' can only be used with a single activity type"));
+        }
+        self.list(&Listing::Activities { kinds, assets }, call, now)
     }
 
     /// `GET /rest/v1/activities/leadchanges`: types 12 and 13.
@@ -73,11 +83,13 @@ impl State {
             return Err(Reason::invalid(format!("Too many lead ids: {}. The maximum is {LEADS_MAX}", leads.len())));
         }
         let leads: Option<BTreeSet<i64>> = (!leads.is_empty()).then(|| leads.iter().filter_map(|id| id.parse().ok()).collect());
-        // There are no static lists, so nobody is a member of one.
-        let nobody = call.param("listId").is_some_and(|id| !id.is_empty());
+        let list = call.param("listId").filter(|id| !id.is_empty()).map(|id| self.lists.find(id)).transpose()?;
+        let members = list.map(|(_, list)| &list.members);
         let size = call.batch_size(self.options.page_size_max)?;
         let page = self.page(call.required("nextPageToken")?, size, now, |entry| {
-            let wanted = !nobody && leads.as_ref().is_none_or(|leads| leads.contains(&self.log.owner(entry.lead)));
+            let owner = self.log.owner(entry.lead);
+            let wanted =
+                leads.as_ref().is_none_or(|leads| leads.contains(&owner)) && members.is_none_or(|members| members.contains(&owner));
             if wanted { self.listed(listing, entry) } else { Vec::new() }
         })?;
         let result = page.rows.iter().map(|(entry, id, at)| self.activity(listing, entry, *id, *at)).collect();
@@ -87,7 +99,7 @@ impl State {
     /// The rows an entry has in a listing: id, and which of its changed fields, if it is about one.
     fn listed(&self, listing: &Listing, entry: &Entry) -> Vec<(u64, usize)> {
         let matches = match listing {
-            Listing::Activities { kinds } => kinds.contains(&entry.kind) && entry.kind != kind::DELETE_LEAD,
+            Listing::Activities { kinds, .. } => kinds.contains(&entry.kind) && entry.kind != kind::DELETE_LEAD,
             Listing::LeadChanges { columns } => match &entry.detail {
                 Detail::Changes(changes) => changes.fields.iter().any(|change| columns.contains(&change.column)),
                 Detail::Plain | Detail::Facts(_) => entry.kind == kind::NEW_LEAD,
@@ -98,7 +110,16 @@ impl State {
             Listing::Activities { .. } => entry.width(),
             Listing::LeadChanges { .. } | Listing::DeletedLeads => 1,
         };
-        if matches { (0..width).map(|at| (entry.first + at, usize::try_from(at).unwrap_or(0))).collect() } else { Vec::new() }
+        if !matches {
+            return Vec::new();
+        }
+        let rows = (0..width).map(|at| (entry.first + at, usize::try_from(at).unwrap_or(0)));
+        match listing {
+            Listing::Activities { assets, .. } if !assets.is_empty() => {
+                rows.filter(|(_, at)| self.facts(entry, *at).0.is_some_and(|id| assets.contains(&id))).collect()
+            }
+            Listing::Activities { .. } | Listing::LeadChanges { .. } | Listing::DeletedLeads => rows.collect(),
+        }
     }
 
     fn activity(&self, listing: &Listing, entry: &Entry, id: u64, at: usize) -> Value {

@@ -150,6 +150,7 @@ pub(crate) fn bytes(value: &Value) -> Bytes {
 /// The text Adobe's "error codes" page (or a recorded answer) has for a code.
 pub(crate) fn text_of(code: &str) -> &'static str {
     match code {
+        "500" => "Internal Server Error",
         "502" => "Bad Gateway",
         "600" => "Access token is empty",
         "601" => "Access token invalid",

@@ -90,6 +90,29 @@ impl State {
         Ok(self.id_value(object, number))
     }
 
+    /// Changes a record of any object by its id, a number or a GUID: any field, `null` clears. False when there is none.
+    pub fn update(&mut self, object: Object, id: &Value, patch: Map<String, Value>, now: Timestamp) -> bool {
+        let Some(number) = self.by_id_value(object, id) else { return false };
+        if object == Object::Leads {
+            return self.update_lead(self.leads.id(number), patch, now);
+        }
+        let seed = self.seed(object, &patch);
+        self.change_object(object, number, &seed.changes, floor(now));
+        true
+    }
+
+    /// Deletes a record of any object by its id, whatever refers to it. False when there is none.
+    pub fn delete(&mut self, object: Object, id: &Value, now: Timestamp) -> bool {
+        let Some(number) = self.by_id_value(object, id) else { return false };
+        match object {
+            Object::Leads => self.remove_lead(number, floor(now)),
+            Object::Companies | Object::SalesPersons | Object::Opportunities | Object::Roles => {
+                self.remove_object(object, number, floor(now));
+            }
+        }
+        true
+    }
+
     /// Every record of an object with the fields that have a value, in the order of creation.
     pub fn rows(&self, object: Object) -> impl Iterator<Item = Map<String, Value>> {
         self.table(object).iter().map(move |(number, _)| self.all_fields(object, number))

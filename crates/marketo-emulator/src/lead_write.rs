@@ -245,6 +245,7 @@ impl State {
             let left: Vec<_> = record.row.iter().map(|(column, _)| column).filter(|column| self.is_company_field(*column)).collect();
             effective.extend(left.into_iter().map(|column| (column, None)));
         }
+        self.note_for_index(Object::Leads, number, &effective, now);
         self.leads.write(number, &effective);
         if let Some(record) = self.leads.get_mut(number) {
             record.updated = if visible { now } else { record.updated };

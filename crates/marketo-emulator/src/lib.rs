@@ -4,8 +4,8 @@
 //! opens a socket or does arithmetic with chance that a seed doesn't decide. It knows none of our clients: it meets them in bytes.
 //!
 //! It answers as Adobe's developer documents say; where they are silent or contradict each other, [`Options`] has a switch per question,
-//! and its default is the answer we think most likely. What it does not have: the Asset API (listings are empty), campaigns, lists,
-//! programs, custom objects, named accounts, webhooks and the Data Ingestion API.
+//! and its default is the answer we think most likely. What it does not have: the Asset API except for static lists (listings are
+//! empty), campaigns, programs, custom objects, named accounts, custom activities, webhooks and the Data Ingestion API.
 
 mod choices;
 pub mod options;
@@ -37,11 +37,14 @@ mod export_file;
 mod feed;
 mod fields;
 mod import;
+mod lag;
 mod lead_delete;
 mod lead_read;
 mod lead_sync;
 mod lead_write;
+mod list_assets;
 mod listings;
+mod lists;
 mod merge;
 mod multipart;
 mod object_delete;
@@ -54,6 +57,7 @@ mod queue;
 mod serve;
 mod sha256;
 mod shape;
+mod spoil;
 mod state;
 mod stats;
 

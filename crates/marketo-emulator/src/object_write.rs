@@ -183,6 +183,7 @@ impl State {
         if effective.is_empty() {
             return;
         }
+        self.note_for_index(object, number, &effective, now);
         let table = self.table_mut(object);
         table.write(number, &effective);
         if let Some(record) = table.get_mut(number) {

@@ -26,6 +26,8 @@ pub struct Options {
     pub permissions: BTreeSet<Permission>,
     /// Further custom services, each with a token of its own.
     pub other_clients: Vec<ApiClient>,
+    /// Where access tokens take their chance from.
+    pub seed: u64,
     /// The account id, such as `123-ABC-456`; for show, since every origin is answered.
     pub munchkin_id: String,
 
@@ -89,7 +91,7 @@ pub struct Options {
     pub merge_ids: MergeIds,
     /// Seconds until a new activity shows.
     pub activity_delay_s: u64,
-    /// Seconds until a newly created record is found by a filter. Lookups of a sync see it at once.
+    /// Seconds until a filter finds a newly created record, or a changed one by its new values. Lookups of a sync see both at once.
     pub read_lag_s: u64,
     /// Two upserts of one key that are in flight together make two leads, as Adobe's "leads" page warns. A request counts as in flight
     /// from its admission on.
@@ -155,6 +157,7 @@ impl Default for Options {
             api_user: "crm-sync@example.com".into(),
             permissions: Permission::all(),
             other_clients: Vec::new(),
+            seed: 0,
             munchkin_id: "123-ABC-456".into(),
             enforce_limits: true,
             daily_quota: 50_000,

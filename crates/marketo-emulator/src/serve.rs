@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use base::Timestamp;
-use emulator::{Emulator, Request, Response};
+use emulator::{Emulator, Level, Request, Response, Spoil};
 use serde_json::json;
 
 use crate::{
@@ -37,10 +37,7 @@ impl Emulator for State {
         }
         if let Err(code) = self.gate.enter(&self.options, now) {
             self.gate.count(&call.route.name());
-            let user = match standing {
-                Some(Standing::Valid(client)) => client.user,
-                Some(Standing::Expired | Standing::Invalid) | None => self.options.api_user.clone(),
-            };
+            let user = self.user_of(standing);
             self.gate.charge(&user, Some(code), now);
             let refusal = self.refusal(code, None, now);
             self.serial += 1;
@@ -96,9 +93,45 @@ impl Emulator for State {
             }
         }
     }
+
+    fn failure(&self, level: Level, code: &str, wait_s: Option<u64>, now: Timestamp) -> Response {
+        let status = code.parse().ok().filter(|status| (400..600).contains(status));
+        match (level, status) {
+            (Level::Http, Some(status)) => waiting(bare(status), wait_s),
+            (Level::Response, _) => {
+                let id = request_id(self.serial.wrapping_add(1), now);
+                waiting(failure(&id, 200, &Reason::of(code), &self.options), wait_s)
+            }
+            (Level::Http, None) | (Level::Record, _) => self.refusal(code, wait_s, now),
+        }
+    }
+
+    fn refused(&mut self, request: &Request, code: &str, now: Timestamp) {
+        let call = Call::new(request);
+        self.gate.count(&call.route.name());
+        if call.route == Route::Found(Op::Token) {
+            return;
+        }
+        let standing = call.token(self.options.legacy_access_token).map(|token| self.tokens.standing(token, &self.options, now));
+        let user = self.user_of(standing);
+        self.gate.charge(&user, Some(code), now);
+        self.serial += 1;
+    }
+
+    fn handle_spoilt(&mut self, request: &Request, spoil: &Spoil, now: Timestamp) -> Response {
+        self.spoilt(request, spoil, now)
+    }
 }
 
 impl State {
+    /// Whose call it is, for the statistics; the main user's when nobody can tell.
+    fn user_of(&self, standing: Option<Standing>) -> String {
+        match standing {
+            Some(Standing::Valid(client)) => client.user,
+            Some(Standing::Expired | Standing::Invalid) | None => self.options.api_user.clone(),
+        }
+    }
+
     /// The answer that a whole request failed, throttled ones as the options want them.
     fn failed(&self, id: &str, reason: &Reason, wait_s: Option<u64>) -> Response {
         if !matches!(reason.code.as_str(), "606" | "607" | "615") {
@@ -169,10 +202,19 @@ impl State {
             Op::Usage { week } => Ok(self.usage(*week, at)),
             Op::Errors { week } => Ok(self.errors(*week, at)),
             Op::Import => self.create_import(call, now),
-            Op::ImportStatus(id) => self.import_status(id),
-            Op::ImportFailures(id) => self.import_rows(id, true),
-            Op::ImportWarnings(id) => self.import_rows(id, false),
+            Op::ImportStatus(id) => self.import_status(id, now),
+            Op::ImportFailures(id) => self.import_rows(id, true, now),
+            Op::ImportWarnings(id) => self.import_rows(id, false, now),
             Op::Export(extract, step) => self.export(*extract, step, call, client, at),
+            Op::Lists => self.query_lists(call, now),
+            Op::OneList(id) => self.one_list(id),
+            Op::ListLeads(id) => self.leads_of_list(id, call, now),
+            Op::ListMembers(id, what) => self.list_call(id, *what, call, now),
+            Op::ListsOfLead(id) => self.lists_of_lead(id, call, now),
+            Op::ListAsset(step) => self.list_asset_call(step, call, now),
+            Op::CustomActivities => Self::custom_activities(call),
+            Op::DescribeProgramMembers => Ok(self.describe_program_members()),
+            Op::DescribeNamedAccounts => Ok(self.describe_named_accounts()),
             Op::EmptyList => Ok(Self::empty_list()),
             Op::Nothing => Err(Reason::of("1013")),
             Op::Assets => Ok(Self::no_assets()),

@@ -32,7 +32,7 @@ pub(crate) fn shaped(answer: Answer, options: &Options) -> Answer {
     }
     let found_nothing = reply.result.as_ref().is_some_and(Vec::is_empty);
     match options.empty_result {
-        EmptyResult::NoData if found_nothing && reply.next.is_none() => return Err(Reason::of("702")),
+        EmptyResult::NoData if found_nothing && reply.next.is_none() => Err(Reason::of("702")),
         EmptyResult::NoData | EmptyResult::Absent if found_nothing => Ok(Reply { result: None, ..reply }.into()),
         EmptyResult::List | EmptyResult::NoData | EmptyResult::Absent => Ok(reply.into()),
     }

@@ -78,6 +78,21 @@ fn a_date_in_the_future_hides_nothing_that_comes_after() {
 }
 
 #[test]
+fn activities_of_one_asset() {
+    let mut bench = Bench::with(|options| options.partitions = vec!["Default".into(), "EMEA".into()]);
+    bench.family();
+    let since = token(&mut bench, "2026-08-17");
+    for name in ["EMEA", "Default"] {
+        bench.post("/rest/v1/leads/partitions.json", &json!({"input": [{"id": 1001, "partitionName": name}]}));
+    }
+    let target =
+        |kinds: &str, assets: &str| format!("/rest/v1/activities.json?activityTypeIds={kinds}&assetIds={assets}&nextPageToken={since}");
+    check(&bench.get(&target("100", "2")), &json!({"result": [{"primaryAttributeValueId": 2}]}));
+    check(&bench.get(&target("100", "1,2")), &json!({"result": ["*", "*"]}));
+    assert_eq!(code(&bench.get(&target("100,12", "2"))), "1003");
+}
+
+#[test]
 fn the_nightly_re_cut_says_nothing() {
     let mut bench = Bench::new();
     for at in 0..50 {

@@ -6,9 +6,12 @@ mod bench;
 
 mod activities;
 mod bulk;
+mod elsewhere;
+mod failures;
 mod identity;
 mod leads;
 mod limits;
+mod lists;
 mod merge;
 mod objects;
 mod paging;
