@@ -133,6 +133,8 @@ fn lookup(method: &Method, path: &[&str]) -> Option<Op> {
         ["bulk", "v1", "program", "members", "export", rest @ ..] => {
             export(method, rest).map(|step| Op::Export(Extract::ProgramMembers, step))
         }
+        ["bulk", "v1", "customobjects", _, "export"] if *method == Method::GET => Some(Op::EmptyList),
+        ["bulk", "v1", "customobjects", _, "export", "create"] if *method == Method::POST => Some(Op::Nothing),
         ["bulk", "v1", "activities", "export", rest @ ..] => export(method, rest).map(|step| Op::Export(Extract::Activities, step)),
         _ => None,
     }
@@ -158,7 +160,7 @@ fn leads(method: &Method, path: &[&str]) -> Option<Op> {
         [id, "merge"] if post => Some(Op::MergeLeads((*id).into())),
         [id, "associate"] if post => Some(Op::AssociateLead((*id).into())),
         [id, "listMembership"] if get => Some(Op::ListsOfLead((*id).into())),
-        ["submitForm"] if post => Some(Op::Nothing),
+        ["submitForm"] | ["programs", _, "status"] if post => Some(Op::Nothing),
         [_, "programMembership" | "smartCampaignMembership"] | ["programs", _] if get => Some(Op::EmptyList),
         _ => None,
     }
@@ -190,7 +192,9 @@ fn database(method: &Method, path: &[&str]) -> Option<Op> {
         ["customobjects", "schema"] | ["activities", "external", "types"] | ["programs", _, "members"] if get => Some(Op::EmptyList),
         ["activities", "external"] if post => Some(Op::CustomActivities),
         ["campaigns", _] | ["customobjects", _] | ["customobjects", _, "describe"] if get => Some(Op::Nothing),
-        ["campaigns", _, "schedule" | "trigger"] if post => Some(Op::Nothing),
+        ["customobjects", "schema", _, "describe"] if get => Some(Op::Nothing),
+        ["campaigns", _, "schedule" | "trigger"] | ["customobjects", _] | ["customobjects", _, "delete"] if post => Some(Op::Nothing),
+        ["programs", _, "members"] | ["programs", _, "members", "status" | "delete"] if post => Some(Op::Nothing),
         _ => None,
     }
 }

@@ -26,7 +26,19 @@ fn what_is_not_here_answers_as_empty() {
         &bench.post("/rest/v1/activities/external.json", &sent),
         &json!({"success": true, "result": [{"leadId": 1001, "status": "skipped", "errors": [{"code": "1013", "message": "*"}]}]}),
     );
-    assert_eq!(code(&bench.post("/rest/v1/campaigns/5/trigger.json", &json!({"input": {"leads": [{"id": 1001}]}}))), "1013");
+    check(&bench.get("/bulk/v1/customobjects/car_c/export.json"), &json!({"success": true, "result": []}));
+    for path in [
+        "rest/v1/campaigns/5/trigger",
+        "rest/v1/campaigns/5/schedule",
+        "rest/v1/programs/5/members",
+        "rest/v1/programs/5/members/status",
+        "rest/v1/leads/programs/5/status",
+        "rest/v1/leads/submitForm",
+        "rest/v1/customobjects/car_c",
+        "bulk/v1/customobjects/car_c/export/create",
+    ] {
+        assert_eq!(code(&bench.post(&format!("/{path}.json"), &json!({"input": [{"id": 1001}]}))), "1013", "{path}");
+    }
 }
 
 #[test]
