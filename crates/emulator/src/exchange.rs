@@ -6,6 +6,8 @@ use base::Timestamp;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::faults::{Level, Spoil};
+
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -95,4 +97,21 @@ pub trait Emulator: Send + 'static {
 
     /// The refusal with this vendor's `code` (`606`, `429`, `503`, …) in this vendor's shape; `wait_s` where the shape has a place for it.
     fn refusal(&self, code: &str, wait_s: Option<u64>, now: Timestamp) -> Response;
+
+    /// The same told at a level of choice; by default, and where the vendor has only one, as [`refusal`](Self::refusal).
+    fn failure(&self, level: Level, code: &str, wait_s: Option<u64>, now: Timestamp) -> Response {
+        let _any = level;
+        self.refusal(code, wait_s, now)
+    }
+
+    /// This request was refused with `code` in the emulator's name and never gets here; for those who count. By default nobody does.
+    fn refused(&mut self, request: &Request, code: &str, now: Timestamp) {
+        let _nobody = (request, code, now);
+    }
+
+    /// Does what the request asks for, but for the records that `spoil` strikes. By default all of it.
+    fn handle_spoilt(&mut self, request: &Request, spoil: &Spoil, now: Timestamp) -> Response {
+        let _none = spoil;
+        self.handle(request, now)
+    }
 }

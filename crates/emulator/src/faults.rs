@@ -59,13 +59,29 @@ pub struct When {
 pub enum Effect {
     /// It takes longer, in addition to the latency of every request; several of these add up.
     Latency(Latency),
-    /// It is refused at the gate, in the vendor's shape; nothing is applied and no limit counts it.
+    /// It is refused at the gate, in the vendor's shape, at the level that the code usually has; nothing is applied.
     Refuse {
         /// The vendor's code or the HTTP status: `606`, `607`, `615`, `429`, `500`, `503`, `401`, `413`, `611`, …
         code: String,
         /// How long the answer asks the client to wait, in seconds, where the shape has a place for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait_s: Option<u64>,
+    },
+    /// It fails with the vendor's code at a level of choice, usual or not.
+    Fail {
+        /// Where the failure is told.
+        level: Level,
+        /// The code; at the level of HTTP a status.
+        code: String,
+        /// How long the answer asks the client to wait, in seconds. Not for records.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_s: Option<u64>,
+        /// Only these records of the request, the first being 0; without this and a share, all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        records: Option<Vec<usize>>,
+        /// Only this share of the records, by the fault's own dice: 0 to 100.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        percent: Option<f64>,
     },
     /// The connection breaks before anything is applied.
     DropBefore,
@@ -83,6 +99,39 @@ pub enum Effect {
         #[serde(default)]
         applied: bool,
     },
+}
+
+/// Where a failure is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// By the HTTP status; nothing is applied.
+    Http,
+    /// By the vendor's envelope around the answer; nothing is applied.
+    Response,
+    /// By the result of single records; the others are applied. For vendors who answer records one by one.
+    Record,
+}
+
+/// Records of one request that fail, while the others are applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spoil {
+    /// The vendor's code.
+    pub code: String,
+    records: Option<Vec<usize>>,
+    percent: Option<f64>,
+    chance: u64,
+}
+
+impl Spoil {
+    /// Whether each of `count` records fails, in their order.
+    #[must_use]
+    pub fn strikes(&self, count: usize) -> Vec<bool> {
+        let mut dice = Dice::new(self.chance);
+        let named = |at: usize| self.records.as_ref().is_none_or(|records| records.contains(&at));
+        // The dice fall for every record, so that naming some doesn't shift them.
+        (0..count).map(|at| self.percent.is_none_or(|percent| dice.percent(percent)) && named(at)).collect()
+    }
 }
 
 /// How long an answer takes.
@@ -136,6 +185,21 @@ pub struct Fate {
     pub latency: Duration,
     /// What else happens; never a [`Effect::Latency`].
     pub effect: Option<Effect>,
+    /// The chance of what is struck inside the request.
+    pub chance: u64,
+}
+
+impl Fate {
+    /// The records that fail, when the effect is about records.
+    #[must_use]
+    pub fn spoil(&self) -> Option<Spoil> {
+        match &self.effect {
+            Some(Effect::Fail { level: Level::Record, code, records, percent, .. }) => {
+                Some(Spoil { code: code.clone(), records: records.clone(), percent: *percent, chance: self.chance })
+            }
+            Some(_) | None => None,
+        }
+    }
 }
 
 /// No latency is longer: one hour.
@@ -242,7 +306,7 @@ impl Faults {
     /// What becomes of this request. Each call counts as one request.
     pub fn decide(&mut self, operation: &str, method: &Method, path: &str) -> Fate {
         let mut latency = self.latency.map_or(Duration::ZERO, |latency| latency.throw(&mut self.dice));
-        let mut effect = None;
+        let (mut effect, mut chance) = (None, 0);
         for armed in &mut self.armed {
             if !armed.fault.when.fits(operation, method, path) {
                 continue;
@@ -262,13 +326,16 @@ impl Faults {
                 latency += more.throw(&mut armed.dice);
             } else if effect.is_none() {
                 effect = Some(armed.fault.effect.clone());
+                if let Effect::Fail { percent: Some(_), .. } = &armed.fault.effect {
+                    chance = armed.dice.bits();
+                }
             } else {
                 // Another fault has already struck this request; this one waits for the next.
                 continue;
             }
             armed.struck += 1;
         }
-        Fate { latency, effect }
+        Fate { latency, effect, chance }
     }
 }
 
@@ -336,10 +403,26 @@ mod tests {
         faults.add(fault(r#"{"effect":"html","times":1}"#));
         faults.add(fault(r#"{"effect":{"hang":{"ms":7}},"times":1}"#));
         let fate = faults.decide("a", &Method::GET, "/");
-        assert_eq!(fate, Fate { latency: Duration::from_millis(15), effect: Some(Effect::Html) });
+        assert_eq!(fate, Fate { latency: Duration::from_millis(15), effect: Some(Effect::Html), chance: 0 });
         assert_eq!(faults.decide("a", &Method::GET, "/").effect, Some(Effect::Hang { ms: 7, applied: false }));
         assert_eq!(faults.decide("a", &Method::GET, "/").effect, None);
         assert_eq!(faults.armed().iter().map(|armed| armed.struck).collect::<Vec<_>>(), [3, 1, 1]);
+    }
+
+    #[test]
+    fn a_share_of_the_records_fails_the_same_way_for_a_seed() {
+        let spoilt = |json: &str| {
+            let mut faults = Faults::new(5);
+            faults.add(fault(json));
+            faults.decide("a", &Method::POST, "/").spoil().map(|spoil| spoil.strikes(300))
+        };
+        let share = r#"{"effect":{"fail":{"level":"record","code":"1014","percent":20}}}"#;
+        let struck = spoilt(share).unwrap().iter().filter(|struck| **struck).count();
+        assert!((35..85).contains(&struck), "{struck} of 300 at 20 percent");
+        assert_eq!(spoilt(share), spoilt(share));
+        let named = spoilt(r#"{"effect":{"fail":{"level":"record","code":"1007","records":[0,2]}}}"#).unwrap();
+        assert_eq!(named.iter().enumerate().filter(|(_, struck)| **struck).map(|(at, _)| at).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(spoilt(r#"{"effect":{"fail":{"level":"response","code":"500"}}}"#), None);
     }
 
     #[test]
@@ -348,6 +431,7 @@ mod tests {
             r#"{"effect":"drop"}"#,
             r#"{"effect":"html","when":{"operaton":"x"}}"#,
             r#"{"effect":{"latency":{"ms":5}}}"#,
+            r#"{"effect":{"fail":{"code":"606"}}}"#,
             r#"{"effect":{"refuse":{"code":"606","wait_s":1}}}"#,
         ] {
             assert!(serde_json::from_str::<Fault>(json).is_err(), "{json}");

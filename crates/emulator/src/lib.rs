@@ -12,7 +12,7 @@ mod broken;
 mod compress;
 
 pub use exchange::{Emulator, Request, Response};
-pub use faults::{Effect, Fault, Faults, Latency, When};
+pub use faults::{Effect, Fault, Faults, Latency, Level, Spoil, When};
 pub use journal::{Exchange, Journal};
 pub use router::Served;
 pub use serve::{Bound, bind};

@@ -16,7 +16,7 @@ use crate::{
     broken::Broken,
     compress,
     exchange::{Emulator, Request, Response},
-    faults::{Effect, Fate, Faults},
+    faults::{Effect, Fate, Faults, Level, Spoil},
     journal::{Exchange, Journal},
 };
 
@@ -115,12 +115,23 @@ impl<E: Emulator> Served<E> {
     }
 
     async fn fulfil(&self, request: &Request, fate: Fate) -> Option<Response> {
-        let Fate { latency, effect } = fate;
+        let spoil = fate.spoil();
+        let Fate { latency, effect, .. } = fate;
         match effect {
-            None | Some(Effect::Latency(_)) => Some(self.work(request, latency).await),
+            None | Some(Effect::Latency(_) | Effect::Fail { level: Level::Record, .. }) => {
+                Some(self.work(request, latency, spoil.as_ref()).await)
+            }
             Some(Effect::Refuse { code, wait_s }) => {
                 pause(latency).await;
-                Some(self.state().refusal(&code, wait_s, self.now()))
+                let (now, mut state) = (self.now(), self.state());
+                state.refused(request, &code, now);
+                Some(state.refusal(&code, wait_s, now))
+            }
+            Some(Effect::Fail { level: level @ (Level::Http | Level::Response), code, wait_s, .. }) => {
+                pause(latency).await;
+                let (now, mut state) = (self.now(), self.state());
+                state.refused(request, &code, now);
+                Some(state.failure(level, &code, wait_s, now))
             }
             Some(Effect::Html) => {
                 pause(latency).await;
@@ -135,17 +146,17 @@ impl<E: Emulator> Served<E> {
                 None
             }
             Some(Effect::DropAfter) => {
-                self.work(request, latency).await;
+                self.work(request, latency, None).await;
                 None
             }
             Some(Effect::Truncate) => {
-                let answer = self.work(request, latency).await;
+                let answer = self.work(request, latency, None).await;
                 let half = answer.body.slice(..answer.body.len() / 2);
                 Some(answer.with_body(half))
             }
             Some(Effect::Hang { ms, applied }) => {
                 if applied {
-                    self.work(request, latency).await;
+                    self.work(request, latency, None).await;
                 }
                 pause(Duration::from_millis(ms)).await;
                 None
@@ -154,7 +165,7 @@ impl<E: Emulator> Served<E> {
     }
 
     /// Half of the latency lies before the work and half after it, so that a client that goes away in between finds both: applied and not.
-    async fn work(&self, request: &Request, latency: Duration) -> Response {
+    async fn work(&self, request: &Request, latency: Duration, spoil: Option<&Spoil>) -> Response {
         let admission = self.state().admit(request, self.now());
         if let Err(refusal) = admission {
             pause(latency).await;
@@ -162,7 +173,10 @@ impl<E: Emulator> Served<E> {
         }
         let _admitted = Admitted { served: self, request, since: self.now() };
         pause(latency / 2).await;
-        let answer = self.state().handle(request, self.now());
+        let answer = match spoil {
+            Some(spoil) => self.state().handle_spoilt(request, spoil, self.now()),
+            None => self.state().handle(request, self.now()),
+        };
         pause(latency / 2).await;
         answer
     }

@@ -9,7 +9,7 @@ use std::{
 
 use axum::body::Body;
 use base::{Clock, Timestamp};
-use emulator::{Effect, Emulator, Fault, Latency, Request, Response, Served, When};
+use emulator::{Effect, Emulator, Fault, Latency, Level, Request, Response, Served, Spoil, When};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -19,6 +19,7 @@ struct Counter {
     handled: u64,
     inside: u64,
     released: u64,
+    refused: Vec<String>,
 }
 
 impl Emulator for Counter {
@@ -46,6 +47,18 @@ impl Emulator for Counter {
     fn release(&mut self, _: &Request, _: Timestamp, _: Duration) {
         self.inside -= 1;
         self.released += 1;
+    }
+
+    fn refused(&mut self, _: &Request, code: &str, _: Timestamp) {
+        self.refused.push(code.to_owned());
+    }
+
+    fn handle_spoilt(&mut self, request: &Request, spoil: &Spoil, now: Timestamp) -> Response {
+        self.handle(request, now).with_body(format!("{} {:?}", spoil.code, spoil.strikes(3)))
+    }
+
+    fn failure(&self, level: Level, code: &str, _: Option<u64>, _: Timestamp) -> Response {
+        Response::new(200, "text/plain", format!("{level:?} {code}"))
     }
 
     fn refusal(&self, code: &str, wait_s: Option<u64>, _: Timestamp) -> Response {
@@ -162,6 +175,24 @@ async fn faults_in_process() {
     let statuses: Vec<_> = served.journal().last.iter().map(|exchange| exchange.status).collect();
     assert_eq!(statuses, [None, None, None, None, Some(502), Some(429), Some(200)]);
     assert_eq!(text(ask(&served, get("/a").header("host", "h"), "").await).await, "GET http://h /a  0", "each struck once");
+}
+
+#[tokio::test]
+async fn failures_at_each_level_and_who_is_told_of_them() {
+    let served = served();
+    let fail = |level, records| Effect::Fail { level, code: "1014".to_owned(), wait_s: None, records, percent: None };
+    for (effect, expected, applied) in [
+        (fail(Level::Http, None), "Http 1014", 0),
+        (fail(Level::Response, None), "Response 1014", 0),
+        (fail(Level::Record, Some(vec![1])), "1014 [false, true, false]", 1),
+        (Effect::Refuse { code: "606".to_owned(), wait_s: None }, "None", 0),
+    ] {
+        let before = served.state().handled;
+        served.faults().add(fault("a", effect));
+        assert_eq!(text(ask(&served, get("/a").header("host", "h"), "").await).await, expected);
+        assert_eq!(served.state().handled - before, applied, "{expected}");
+    }
+    assert_eq!(served.state().refused, ["1014", "1014", "606"]);
 }
 
 #[tokio::test]

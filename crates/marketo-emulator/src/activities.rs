@@ -1,4 +1,4 @@
-//! Listing activities, lead changes and deleted leads: from a date on, page by page, for ever.
+//! Activities, lead changes and deleted leads: what a call asks for, and how an entry of the log is shown.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::{
     call::Call,
     cell::Cell,
     log::{Changes, Detail, Entry, kind},
-    mark::{Mark, decode, encode},
+    mark::{Mark, encode},
     schema::{Column, Object},
     state::State,
     text::instant,
@@ -23,8 +23,14 @@ const LEADS_MAX: usize = 30;
 
 /// Which listing is asked for.
 enum Listing {
-    Activities { kinds: BTreeSet<u16> },
-    LeadChanges { columns: BTreeSet<Column> },
+    /// Of these types, about these primary assets unless none are named.
+    Activities {
+        kinds: BTreeSet<u16>,
+        assets: BTreeSet<i64>,
+    },
+    LeadChanges {
+        columns: BTreeSet<Column>,
+    },
     DeletedLeads,
 }
 
@@ -47,8 +53,12 @@ impl State {
         }
         let wrong =
             |id: &String| Reason::new("1001", format!("Invalid value '{id}' for parameter 'activityTypeIds'. Required of type 'integer'"));
-        let kinds = ids.iter().map(|id| id.parse().map_err(|_| wrong(id))).collect::<Result<_, _>>()?;
-        self.list(&Listing::Activities { kinds }, call, now)
+        let kinds = ids.iter().map(|id| id.parse().map_err(|_| wrong(id))).collect::<Result<BTreeSet<u16>, _>>()?;
+        let assets: BTreeSet<i64> = call.list("assetIds").iter().filter_map(|id| id.parse().ok()).collect();
+        if !assets.is_empty() && kinds.len() > 1 {
+            return Err(Reason::invalid("'assetIds' can only be used with a single activity type"));
+        }
+        self.list(&Listing::Activities { kinds, assets }, call, now)
     }
 
     /// `GET /rest/v1/activities/leadchanges`: types 12 and 13.
@@ -73,49 +83,23 @@ impl State {
             return Err(Reason::invalid(format!("Too many lead ids: {}. The maximum is {LEADS_MAX}", leads.len())));
         }
         let leads: Option<BTreeSet<i64>> = (!leads.is_empty()).then(|| leads.iter().filter_map(|id| id.parse().ok()).collect());
-        // There are no static lists, so nobody is a member of one.
-        let nobody = call.param("listId").is_some_and(|id| !id.is_empty());
+        let list = call.param("listId").filter(|id| !id.is_empty()).map(|id| self.lists.find(id)).transpose()?;
+        let members = list.map(|(_, list)| &list.members);
         let size = call.batch_size(self.options.page_size_max)?;
-        let (entries, first, since, gap) = self.start(call.required("nextPageToken")?)?;
-        if self.options.empty_pages && !gap {
-            let next = encode(Mark::From { id: first, since, gap: true });
-            return Ok(Reply { next: Some(next), more: Some(true), ..Reply::of(Vec::new()) }.into());
-        }
-        let delay = i64::try_from(self.options.activity_delay_s).unwrap_or(i64::MAX);
-        let visible = entries.iter().take_while(|entry| entry.recorded.saturating_add(delay) <= now);
-        let mut result = Vec::new();
-        let (mut end, mut more) = (first, false);
-        'entries: for entry in visible {
-            let wanted = entry.at >= since && !nobody && leads.as_ref().is_none_or(|leads| leads.contains(&self.log.owner(entry.lead)));
-            for (id, row) in wanted.then(|| self.listed(listing, entry)).into_iter().flatten().filter(|(id, _)| *id >= first) {
-                if result.len() >= size {
-                    (end, more) = (id, true);
-                    break 'entries;
-                }
-                result.push(self.activity(listing, entry, id, row));
-            }
-            end = entry.first + entry.width();
-        }
-        let next = encode(Mark::From { id: end, since, gap: false });
-        Ok(Reply { next: Some(next), more: Some(more), ..Reply::of(result) }.into())
-    }
-
-    /// The entries a token leads to, its first id, its date, and whether the empty page was served.
-    fn start(&self, token: &str) -> Result<(&[Entry], u64, i64, bool), Reason> {
-        match decode(token) {
-            Some(Mark::Since(since)) => {
-                let entries = self.log.since(since);
-                Ok((entries, entries.first().map_or(self.log.next(), |entry| entry.first), since, false))
-            }
-            Some(Mark::From { id, since, gap }) => Ok((self.log.from(id), id, since, gap)),
-            Some(Mark::After { .. }) | None => Err(Reason::invalid("Invalid nextPageToken")),
-        }
+        let page = self.page(call.required("nextPageToken")?, size, now, |entry| {
+            let owner = self.log.owner(entry.lead);
+            let wanted =
+                leads.as_ref().is_none_or(|leads| leads.contains(&owner)) && members.is_none_or(|members| members.contains(&owner));
+            if wanted { self.listed(listing, entry) } else { Vec::new() }
+        })?;
+        let result = page.rows.iter().map(|(entry, id, at)| self.activity(listing, entry, *id, *at)).collect();
+        Ok(Reply { next: Some(page.next), more: Some(page.more), ..Reply::of(result) }.into())
     }
 
     /// The rows an entry has in a listing: id, and which of its changed fields, if it is about one.
     fn listed(&self, listing: &Listing, entry: &Entry) -> Vec<(u64, usize)> {
         let matches = match listing {
-            Listing::Activities { kinds } => kinds.contains(&entry.kind) && entry.kind != kind::DELETE_LEAD,
+            Listing::Activities { kinds, .. } => kinds.contains(&entry.kind) && entry.kind != kind::DELETE_LEAD,
             Listing::LeadChanges { columns } => match &entry.detail {
                 Detail::Changes(changes) => changes.fields.iter().any(|change| columns.contains(&change.column)),
                 Detail::Plain | Detail::Facts(_) => entry.kind == kind::NEW_LEAD,
@@ -126,7 +110,16 @@ impl State {
             Listing::Activities { .. } => entry.width(),
             Listing::LeadChanges { .. } | Listing::DeletedLeads => 1,
         };
-        if matches { (0..width).map(|at| (entry.first + at, usize::try_from(at).unwrap_or(0))).collect() } else { Vec::new() }
+        if !matches {
+            return Vec::new();
+        }
+        let rows = (0..width).map(|at| (entry.first + at, usize::try_from(at).unwrap_or(0)));
+        match listing {
+            Listing::Activities { assets, .. } if !assets.is_empty() => {
+                rows.filter(|(_, at)| self.facts(entry, *at).0.is_some_and(|id| assets.contains(&id))).collect()
+            }
+            Listing::Activities { .. } | Listing::LeadChanges { .. } | Listing::DeletedLeads => rows.collect(),
+        }
     }
 
     fn activity(&self, listing: &Listing, entry: &Entry, id: u64, at: usize) -> Value {

@@ -6,7 +6,7 @@ use emulator::Response;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::schema::Field;
+use crate::{options::Options, schema::Field, shape::code};
 
 /// Media type of every JSON answer.
 pub(crate) const JSON: &str = "application/json;charset=UTF-8";
@@ -132,8 +132,9 @@ pub(crate) fn success(request_id: String, reply: Reply) -> Response {
 }
 
 /// The envelope of a failure: always exactly one error.
-pub(crate) fn failure(request_id: &str, status: u16, reason: &Reason) -> Response {
-    let body = json!({"requestId": request_id, "success": false, "errors": [reason]});
+pub(crate) fn failure(request_id: &str, status: u16, reason: &Reason, options: &Options) -> Response {
+    let error = json!({"code": code(&reason.code, options), "message": reason.message});
+    let body = json!({"requestId": request_id, "success": false, "errors": [error]});
     Response::new(status, JSON, bytes(&body))
 }
 
@@ -149,6 +150,7 @@ pub(crate) fn bytes(value: &Value) -> Bytes {
 /// The text Adobe's "error codes" page (or a recorded answer) has for a code.
 pub(crate) fn text_of(code: &str) -> &'static str {
     match code {
+        "500" => "Internal Server Error",
         "502" => "Bad Gateway",
         "600" => "Access token is empty",
         "601" => "Access token invalid",

@@ -25,6 +25,8 @@ pub(crate) struct Call<'a> {
     pub request: &'a Request,
     pub route: Route,
     params: Vec<(String, String)>,
+    /// Whether the path is one of the bulk API's.
+    bulk: bool,
 }
 
 impl<'a> Call<'a> {
@@ -38,8 +40,9 @@ impl<'a> Call<'a> {
             Some((_, method)) if request.method == Method::POST => method.to_ascii_uppercase().parse().unwrap_or(Method::POST),
             Some(_) | None => request.method.clone(),
         };
-        let route = route::find(&method, &segments(&request.path));
-        Self { request, route, params }
+        let path = segments(&request.path);
+        let bulk = path.first().is_some_and(|first| first == "bulk");
+        Self { request, route: route::find(&method, &path), params, bulk }
     }
 
     /// The HTTP status that refuses the request for its size.
@@ -48,7 +51,8 @@ impl<'a> Call<'a> {
         if self.request.path.len() + query > URI_MAX {
             return Some(414);
         }
-        let bulk = self.request.path.trim_start_matches('/').starts_with("bulk");
+        // By the resolved path: a known client writes `/rest/../bulk/v1/…`.
+        let bulk = self.bulk;
         let most = if bulk { BULK_BODY_MAX } else { BODY_MAX };
         (self.request.body.len() > most).then_some(413)
     }

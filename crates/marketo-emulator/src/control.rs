@@ -46,7 +46,7 @@ impl State {
         let created = seed.created.unwrap_or(floor(now));
         let partition =
             seed.changes.iter().find(|(column, _)| *column == self.columns.partition).and_then(|(_, cell)| cell.as_ref()?.view().int());
-        let number = self.create_lead(seed.changes, partition, created);
+        let number = self.create_lead(seed.changes, partition, created, floor(now));
         if let (Some(record), Some(updated)) = (self.leads.get_mut(number), seed.updated) {
             (record.updated, record.changed) = (updated, updated);
         }
@@ -83,11 +83,34 @@ impl State {
         if !self.options.seed_duplicate_keys && !table.by_key(&key, false).is_empty() {
             return Err(SeedError::KeyTaken);
         }
-        let number = self.create_object(object, &seed.changes, seed.created.unwrap_or(floor(now)));
+        let number = self.create_object(object, &seed.changes, seed.created.unwrap_or(floor(now)), floor(now));
         if let (Some(record), Some(updated)) = (self.table_mut(object).get_mut(number), seed.updated) {
             (record.updated, record.changed) = (updated, updated);
         }
         Ok(self.id_value(object, number))
+    }
+
+    /// Changes a record of any object by its id, a number or a GUID: any field, `null` clears. False when there is none.
+    pub fn update(&mut self, object: Object, id: &Value, patch: Map<String, Value>, now: Timestamp) -> bool {
+        let Some(number) = self.by_id_value(object, id) else { return false };
+        if object == Object::Leads {
+            return self.update_lead(self.leads.id(number), patch, now);
+        }
+        let seed = self.seed(object, &patch);
+        self.change_object(object, number, &seed.changes, floor(now));
+        true
+    }
+
+    /// Deletes a record of any object by its id, whatever refers to it. False when there is none.
+    pub fn delete(&mut self, object: Object, id: &Value, now: Timestamp) -> bool {
+        let Some(number) = self.by_id_value(object, id) else { return false };
+        match object {
+            Object::Leads => self.remove_lead(number, floor(now)),
+            Object::Companies | Object::SalesPersons | Object::Opportunities | Object::Roles => {
+                self.remove_object(object, number, floor(now));
+            }
+        }
+        true
     }
 
     /// Every record of an object with the fields that have a value, in the order of creation.
@@ -124,11 +147,16 @@ impl State {
         true
     }
 
-    /// An interesting moment happens: a type-46 activity of this date, and the `msiLastInterestingMoment…` fields if none is newer.
+    /// An interesting moment happens now: a type-46 activity, and the `msiLastInterestingMoment…` fields if none is newer.
     /// False when there is no such lead.
-    pub fn interesting_moment(&mut self, lead: i64, kind: &str, description: &str, source: &str, at: Timestamp) -> bool {
+    pub fn interesting_moment(&mut self, lead: i64, kind: &str, description: &str, source: &str, now: Timestamp) -> bool {
+        self.interesting_moment_of(lead, kind, description, source, now, now)
+    }
+
+    /// The same with a date of its own, which may lie in the past or the future. It is recorded now, whatever its date.
+    pub fn interesting_moment_of(&mut self, lead: i64, kind: &str, description: &str, source: &str, at: Timestamp, now: Timestamp) -> bool {
         let Some(number) = self.leads.by_id(lead) else { return false };
-        let at = floor(at);
+        let (at, now) = (floor(at), floor(now));
         let newest = self.leads.get(number).and_then(|record| record.row.get(self.columns.moment_date));
         if newest.is_none_or(|newest| !matches!(newest, View::Time(newest) if newest > at)) {
             let text = |text: &str| Some(Cell::Text(text.to_owned())).filter(|_| !text.is_empty());
@@ -139,11 +167,11 @@ impl State {
                 (columns.moment_desc, text(description)),
                 (columns.moment_source, text(source)),
             ];
-            self.change_lead(number, &changes, "Interesting Moment", at);
+            self.change_lead(number, &changes, "Interesting Moment", now);
         }
         let attributes = vec![("Date", json!(crate::text::stamp(at))), ("Description", json!(description)), ("Source", json!(source))];
         let facts = Facts { value_id: None, value: Some(kind.to_owned()), attributes };
-        self.log.push(lead, kind::INTERESTING_MOMENT, at, at, Detail::Facts(Box::new(facts)));
+        self.log.push(lead, kind::INTERESTING_MOMENT, at, now, Detail::Facts(Box::new(facts)));
         true
     }
 

@@ -64,7 +64,9 @@ impl State {
             .map(|(column, field)| {
                 let mut field = field.clone();
                 field.read_only |= table.key.contains(&column) && key.len() > 1;
-                field.read_only |= object == Object::SalesPersons && field.name == "email" && self.options.sales_person_email_frozen;
+                field.read_only |= object == Object::SalesPersons
+                    && field.name == "email"
+                    && (self.options.sales_person_email_frozen || self.options.sales_person_email_refused);
                 described(&field)
             })
             .collect();

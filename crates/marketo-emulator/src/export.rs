@@ -23,8 +23,10 @@ use crate::{
 
 /// Longest range of a date filter.
 const RANGE_MAX_S: i64 = 31 * 24 * 3600;
-/// Jobs are listed for seven days.
+/// Jobs are listed for seven days, and files kept for as long; the page also says ten.
 const LISTED_S: i64 = 7 * 24 * 3600;
+/// Their status is known for thirty.
+const KNOWN_S: i64 = 30 * 24 * 3600;
 
 /// All extracts, of every kind: they share one queue.
 #[derive(Debug, Default)]
@@ -58,6 +60,8 @@ pub(crate) struct Job {
 pub(crate) enum Source {
     Field(Column),
     Activity(&'static str),
+    /// A field of an object that has no records.
+    Nothing,
 }
 
 /// Which records are extracted; both ends of the range are in it.
@@ -67,6 +71,8 @@ pub(crate) struct Filter {
     pub from: i64,
     pub to: i64,
     pub kinds: Vec<u16>,
+    /// Only the members of this static list.
+    pub list: Option<i64>,
 }
 
 /// Columns of an activity extract.
@@ -89,11 +95,11 @@ impl State {
             ExportStep::Create => self.create_export(extract, call, client, at),
             ExportStep::List => self.list_exports(extract, call, client, now),
             ExportStep::Enqueue(id) => {
-                let job = self.export_job(extract, id, client)?;
+                let job = self.export_job(extract, id, client, now)?;
                 self.enqueue(job, at)
             }
             ExportStep::Cancel(id) => {
-                let at = self.export_job(extract, id, client)?;
+                let at = self.export_job(extract, id, client, now)?;
                 self.exports.queue.remove(at, now);
                 if let Some(job) = self.exports.jobs.get_mut(at).filter(|job| !matches!(job.stage, Some(Stage::Done(..)))) {
                     job.cancelled = true;
@@ -101,15 +107,16 @@ impl State {
                 self.export_reply(at)
             }
             ExportStep::Status(id) => {
-                let job = self.export_job(extract, id, client)?;
+                let job = self.export_job(extract, id, client, now)?;
                 self.export_reply(job)
             }
-            ExportStep::File(id) => Ok(Outcome::Raw(self.export_file(extract, id, call, client))),
+            ExportStep::File(id) => Ok(Outcome::Raw(self.export_file(extract, id, call, client, now))),
         }
     }
 
-    fn export_job(&self, extract: Extract, id: &str, client: &ApiClient) -> Result<usize, Reason> {
-        let mine = |job: &Job| job.id.eq_ignore_ascii_case(id) && job.extract == extract && job.user == client.user;
+    fn export_job(&self, extract: Extract, id: &str, client: &ApiClient, now: i64) -> Result<usize, Reason> {
+        let known = |job: &Job| now.saturating_sub(job.created) <= KNOWN_S && job.extract == extract && job.user == client.user;
+        let mine = |job: &Job| job.id.eq_ignore_ascii_case(id) && known(job);
         self.exports.jobs.iter().position(mine).ok_or_else(|| Reason::new("1013", format!("Export job '{id}' not found")))
     }
 
@@ -147,13 +154,14 @@ impl State {
         let titled =
             |name: &str, source| (titles.and_then(|titles| titles.get(name)).and_then(Value::as_str).unwrap_or(name).to_owned(), source);
         match extract {
-            Extract::Leads if names.is_empty() => Err(Reason::missing("fields")),
+            Extract::Leads | Extract::ProgramMembers if names.is_empty() => Err(Reason::missing("fields")),
             Extract::Leads => {
                 let find = |name: &&str| {
                     self.column(Object::Leads, name).map(|column| titled(name, Source::Field(column))).ok_or_else(|| Reason::no_field(name))
                 };
                 names.iter().map(find).collect()
             }
+            Extract::ProgramMembers => Ok(names.iter().map(|name| titled(name, Source::Nothing)).collect()),
             Extract::Activities if names.is_empty() => {
                 Ok(ACTIVITY_COLUMNS.iter().map(|name| titled(name, Source::Activity(name))).collect())
             }
@@ -180,13 +188,18 @@ impl State {
         };
         let names: Vec<&str> =
             filter.keys().map(String::as_str).filter(|name| *name != "activityTypeIds" || extract == Extract::Leads).collect();
+        if let (Extract::Leads, [by @ ("staticListId" | "staticListName")]) = (extract, names.as_slice()) {
+            return self.members_of(filter.get(*by).unwrap_or(&Value::Null));
+        }
+        if let (Extract::ProgramMembers, [_, ..]) = (extract, names.as_slice()) {
+            return Ok(Filter { by_change: false, from: i64::MIN, to: i64::MAX, kinds, list: None });
+        }
         let by_change = match (extract, names.as_slice()) {
             (_, []) => return Err(Reason::missing("filter")),
             (_, [_, _, ..]) => return Err(Reason::invalid("Only one filter type is allowed")),
             (_, ["createdAt"]) => false,
             (Extract::Leads, ["updatedAt"]) if self.options.updated_at_extract => true,
             (Extract::Leads, ["updatedAt" | "smartListId" | "smartListName"]) => return Err(Reason::of("1035")),
-            (Extract::Leads, ["staticListId" | "staticListName"]) => return Err(Reason::new("1013", "Static list not found")),
             (_, [other]) => return Err(Reason::invalid(format!("Unknown filter type '{other}'"))),
         };
         let range = filter.get(if by_change { "updatedAt" } else { "createdAt" }).and_then(Value::as_object);
@@ -201,7 +214,15 @@ impl State {
         if to - from > RANGE_MAX_S {
             return Err(Reason::invalid("The date range must not be longer than 31 days"));
         }
-        Ok(Filter { by_change, from, to, kinds })
+        Ok(Filter { by_change, from, to, kinds, list: None })
+    }
+
+    /// The filter for the members of a static list, given by id or by name.
+    fn members_of(&self, list: &Value) -> Result<Filter, Reason> {
+        let name = list.as_str().map_or_else(|| list.to_string(), str::to_owned);
+        let found = self.lists.find(&name).map(|(id, _)| id).ok().or_else(|| self.lists.named(&name).map(|(id, _)| id));
+        let list = found.ok_or_else(|| Reason::new("1013", format!("List '{name}' not found")))?;
+        Ok(Filter { by_change: false, from: i64::MIN, to: i64::MAX, kinds: Vec::new(), list: Some(list) })
     }
 
     fn within_volume(&mut self, at: Timestamp) -> Result<(), Reason> {
@@ -257,7 +278,7 @@ impl State {
             status && job.extract == extract && job.user == client.user && now - job.created <= LISTED_S
         };
         let size = call.batch_size(self.options.page_size_max)?;
-        let query = fingerprint(("exports", extract == Extract::Leads, &wanted));
+        let query = fingerprint(("exports", extract, &wanted));
         let after = after(call.param("nextPageToken"), query, now)?;
         let rest: Vec<_> =
             (0_u64..).zip(&self.exports.jobs).filter(|(at, job)| after.is_none_or(|after| *at > after) && matches(job)).collect();
@@ -300,9 +321,10 @@ impl State {
     }
 
     /// The file, or the part of it that a range asks for; 404 in plain text while there is none.
-    fn export_file(&self, extract: Extract, id: &str, call: &Call<'_>, client: &ApiClient) -> Response {
-        let job = self.export_job(extract, id, client).ok().and_then(|at| self.exports.jobs.get(at));
-        let Some(job) = job.filter(|job| matches!(job.stage, Some(Stage::Done(..)))) else { return plain(404, "Not Found") };
+    fn export_file(&self, extract: Extract, id: &str, call: &Call<'_>, client: &ApiClient, now: i64) -> Response {
+        let job = self.export_job(extract, id, client, now).ok().and_then(|at| self.exports.jobs.get(at));
+        let kept = |job: &&Job| matches!(job.stage, Some(Stage::Done(_, end)) if now.saturating_sub(end) <= LISTED_S);
+        let Some(job) = job.filter(kept) else { return plain(404, "Not Found") };
         let size = job.file.len();
         let whole = || Response::new(200, job.format.media_type(), job.file.clone()).with("accept-ranges", "bytes");
         match call.request.header("range").and_then(|range| range.trim().strip_prefix("bytes=")) {

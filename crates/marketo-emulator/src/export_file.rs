@@ -19,6 +19,7 @@ impl State {
         let records = match job.extract {
             Extract::Leads => self.extract_leads(job, &mut sheet),
             Extract::Activities => self.extract_activities(job, &mut sheet),
+            Extract::ProgramMembers => 0,
         };
         (sheet.into_bytes(), records)
     }
@@ -29,7 +30,8 @@ impl State {
         let mut count = 0;
         for (number, record) in self.leads.iter() {
             let at = if job.filter.by_change { record.changed } else { record.created };
-            if at < job.filter.from || at > job.filter.to {
+            let member = |list: i64| self.lists.rows.get(&list).is_some_and(|list| list.members.contains(&self.leads.id(number)));
+            if at < job.filter.from || at > job.filter.to || !job.filter.list.is_none_or(member) {
                 continue;
             }
             let shown = self.show_lead(number, &columns, &[], false);
@@ -54,7 +56,7 @@ impl State {
                 let cells = self.activity_cells(entry, at);
                 let cell = |source: &Source| match source {
                     Source::Activity(name) => cells.get(*name).map_or_else(|| "null".to_owned(), text),
-                    Source::Field(_) => "null".to_owned(),
+                    Source::Field(_) | Source::Nothing => "null".to_owned(),
                 };
                 sheet.line(job.columns.iter().map(|(_, source)| cell(source)));
                 count += 1;

@@ -22,7 +22,7 @@ impl State {
             None => 0,
             Some(token) => match decode(token) {
                 Some(Mark::After { query: known, number, .. }) if known == query => usize::try_from(number).unwrap_or(usize::MAX),
-                Some(Mark::After { .. } | Mark::Since(_) | Mark::From { .. }) | None => {
+                Some(Mark::After { .. } | Mark::Since(_) | Mark::From { .. } | Mark::Dated { .. }) | None => {
                     return Err(Reason::invalid("Invalid nextPageToken"));
                 }
             },

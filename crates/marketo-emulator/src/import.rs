@@ -19,6 +19,8 @@ use crate::{
 
 /// Ids of batches start here.
 const FIRST_BATCH: usize = 1001;
+/// A job is known for seven days after it is done: Adobe's "bulk lead import" page.
+const KEPT_S: i64 = 7 * 24 * 3600;
 
 /// All imports.
 #[derive(Debug, Default)]
@@ -32,7 +34,7 @@ struct Job {
     format: Format,
     lookup: Column,
     partition: Option<i64>,
-    list: Option<String>,
+    list: Option<i64>,
     header: Vec<String>,
     /// Emptied when the job has run.
     rows: Vec<Vec<String>>,
@@ -60,7 +62,7 @@ impl State {
         let format = Format::of(&format).ok_or_else(|| Reason::invalid(format!("Invalid value '{format}' for 'format'")))?;
         let lookup = self.lookup(form("lookupField").as_deref().unwrap_or("email"))?;
         let partition = form("partitionName").map(|name| self.partition(&name)).transpose()?;
-        let list = form("listId");
+        let list = form("listId").map(|id| self.lists.find(&id).map(|(id, _)| id)).transpose()?;
         let mut rows = lines(format, file.body);
         if rows.is_empty() {
             return Err(Reason::invalid("Empty file"));
@@ -87,8 +89,8 @@ impl State {
     }
 
     /// `GET /bulk/v1/leads/batch/{id}`.
-    pub(crate) fn import_status(&self, id: &str) -> Answer {
-        let (number, job) = self.import_job(id).ok_or_else(|| Reason::of("1013"))?;
+    pub(crate) fn import_status(&self, id: &str, now: i64) -> Answer {
+        let (number, job) = self.import_job(id, now).ok_or_else(|| Reason::of("1013"))?;
         let failed = job.failures.len();
         let (status, message) = match job.stage {
             Stage::Queued => ("Queued", None),
@@ -110,8 +112,8 @@ impl State {
     }
 
     /// `GET …/failures` and `GET …/warnings`: rows in the format of the upload with the reason behind; 404 when there is none.
-    pub(crate) fn import_rows(&self, id: &str, failures: bool) -> Answer {
-        let Some((_, job)) = self.import_job(id) else { return Ok(Outcome::Raw(plain(404, "Not Found"))) };
+    pub(crate) fn import_rows(&self, id: &str, failures: bool, now: i64) -> Answer {
+        let Some((_, job)) = self.import_job(id, now) else { return Ok(Outcome::Raw(plain(404, "Not Found"))) };
         let (rows, reason) = if failures { (&job.failures, "Import Failure Reason") } else { (&job.warnings, "Import Warning Reason") };
         if rows.is_empty() {
             return Ok(Outcome::Raw(plain(404, "Not Found")));
@@ -124,9 +126,10 @@ impl State {
         Ok(Outcome::Raw(Response::new(200, job.format.media_type(), sheet.into_bytes())))
     }
 
-    fn import_job(&self, id: &str) -> Option<(usize, &Job)> {
+    fn import_job(&self, id: &str, now: i64) -> Option<(usize, &Job)> {
         let number: usize = id.parse().ok()?;
-        self.imports.jobs.get(number.checked_sub(FIRST_BATCH)?).map(|job| (number, job))
+        let over = |job: &Job| matches!(job.stage, Stage::Done(_, end) if now.saturating_sub(end) > KEPT_S);
+        self.imports.jobs.get(number.checked_sub(FIRST_BATCH)?).filter(|job| !over(job)).map(|job| (number, job))
     }
 
     /// Lets imports do what is due.
@@ -167,7 +170,7 @@ impl State {
         // By id an import only updates.
         let action = if is_id { Action::UpdateOnly } else { Action::CreateOrUpdate };
         let how = How { action, lookup: job.lookup, partition: job.partition, source: Source::File, unseen: (next, next) };
-        let header = job.header.clone();
+        let (header, list) = (job.header.clone(), job.list);
         let email = header.iter().position(|name| name.eq_ignore_ascii_case("email"));
         let (mut done, mut failures, mut warnings) = (0, Vec::new(), Vec::new());
         for row in rows {
@@ -179,8 +182,11 @@ impl State {
                     .collect()
             };
             match self.import_row(&header, row, &how, now) {
-                Ok(()) => {
+                Ok(number) => {
                     done += 1;
+                    if let Some(list) = list {
+                        self.join_list(list, self.leads.id(number), now);
+                    }
                     let address = email.and_then(|at| row.get(at)).filter(|address| !address.is_empty());
                     if address.is_some_and(|address| !address.is_ascii() || !address.contains('@')) {
                         warnings.push(with("Invalid email address".into()));
@@ -195,7 +201,7 @@ impl State {
     }
 
     /// One row; an empty cell leaves its field alone, the word `null` clears it.
-    fn import_row(&mut self, header: &[String], row: &[String], how: &How, now: i64) -> Result<(), String> {
+    fn import_row(&mut self, header: &[String], row: &[String], how: &How, now: i64) -> Result<u32, String> {
         if row.len() > header.len() {
             return Err("Too many columns".into());
         }
@@ -222,7 +228,7 @@ impl State {
         });
         match wrong {
             Some(wrong) => Err(wrong),
-            None => self.upsert_lead(&record, how, now).map(|_| ()).map_err(|reason| reason.message),
+            None => self.upsert_lead(&record, how, now).map(|(number, _)| number).map_err(|reason| reason.message),
         }
     }
 }

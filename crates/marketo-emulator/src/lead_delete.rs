@@ -49,6 +49,7 @@ impl State {
             self.roles.remove(role);
         }
         if self.leads.remove(number).is_some() {
+            self.lists.forget(id);
             let facts = Facts { value_id: Some(id), value: name, attributes: Vec::new() };
             self.log.push(id, kind::DELETE_LEAD, now, now, Detail::Facts(Box::new(facts)));
         }

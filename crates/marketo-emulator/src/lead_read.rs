@@ -46,11 +46,11 @@ impl State {
         let size = call.batch_size(self.options.page_size_max)?;
         let query = fingerprint((column, &values));
         let after = after(call.param("nextPageToken"), query, now)?;
-        let mut found = self.leads_with(column, &values, self.options.matches_max.saturating_add(1));
+        let found = self.leads_with(column, &values, self.options.matches_max.saturating_add(1));
         if found.len() > self.options.matches_max {
             return Err(Reason::invalid("Too many results match the filter"));
         }
-        found.retain(|number| self.has_settled(Object::Leads, *number, now));
+        let found = self.as_indexed(Object::Leads, column, &values, found, now);
         let rest: Vec<_> = found.into_iter().filter(|number| after.is_none_or(|after| u64::from(*number) > after)).collect();
         let page = rest.get(..size).unwrap_or(&rest);
         let nulls = self.options.nulls == Nulls::Explicit;
@@ -60,7 +60,7 @@ impl State {
     }
 
     /// The columns to answer, and those that are there even when empty. The id always comes along.
-    fn lead_columns(&self, names: &[String]) -> Result<(Vec<Column>, Vec<Column>), Reason> {
+    pub(crate) fn lead_columns(&self, names: &[String]) -> Result<(Vec<Column>, Vec<Column>), Reason> {
         let find = |name: &str| self.column(Object::Leads, name).ok_or_else(|| Reason::no_field(name));
         if names.is_empty() {
             let columns: Vec<_> = DEFAULT.iter().filter_map(|name| find(name).ok()).collect();
@@ -69,12 +69,6 @@ impl State {
         let mut columns = names.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         columns.extend(find("id").ok());
         Ok((columns, Vec::new()))
-    }
-
-    /// Whether a record is old enough for a filter to find it.
-    pub(crate) fn has_settled(&self, object: Object, number: u32, now: i64) -> bool {
-        let lag = i64::try_from(self.options.read_lag_s).unwrap_or(i64::MAX);
-        lag == 0 || self.table(object).get(number).is_some_and(|record| record.created.saturating_add(lag) <= now)
     }
 }
 
@@ -85,7 +79,9 @@ pub(crate) fn after(token: Option<&str>, query: u64, now: i64) -> Result<Option<
         Some(Mark::After { query: known, number, asked }) if known == query && now.saturating_sub(asked) <= TOKEN_LIFE_S => {
             Ok(Some(number))
         }
-        Some(Mark::After { .. } | Mark::Since(_) | Mark::From { .. }) | None => Err(Reason::invalid("Invalid nextPageToken")),
+        Some(Mark::After { .. } | Mark::Since(_) | Mark::From { .. } | Mark::Dated { .. }) | None => {
+            Err(Reason::invalid("Invalid nextPageToken"))
+        }
     }
 }
 

@@ -61,6 +61,9 @@ impl State {
         let action = Action::of(member(body, "action"))?;
         let lookup = self.lookup(member(body, "lookupField").unwrap_or("email"))?;
         let partition = member(body, "partitionName").map(|name| self.partition(name)).transpose()?;
+        if partition.is_some() && action == Action::UpdateOnly {
+            return Err(Reason::invalid("'partitionName' is only allowed with actions that create"));
+        }
         let first = self.leads.next();
         let unseen = match self.options.upsert_race {
             true => (self.race_start(call).unwrap_or(first), first),

@@ -8,7 +8,7 @@ use crate::{
     answer::Reason,
     cell::{Cell, Change, View},
     log::{Changes, Detail, Facts, FieldChange, kind},
-    options::{CompanyFields, EmptyText, ReadOnly, Unlink},
+    options::{CompanyFields, EmptyText, ReadOnly, UnknownParent, Unlink},
     schema::{Column, Field, Object, Place},
     state::State,
     value::{Source, read},
@@ -89,7 +89,7 @@ impl State {
                 self.change_lead(number, &plan.own, WEB_SERVICE, now);
                 (number, Status::Updated)
             }
-            None => (self.create_lead(plan.own, how.partition, now), Status::Created),
+            None => (self.create_lead(plan.own, how.partition, now, now), Status::Created),
         };
         let company = self.leads.get(number).and_then(|lead| self.company_of(lead));
         if let (Some(company), false) = (company, plan.company.is_empty()) {
@@ -187,28 +187,41 @@ impl State {
     /// A reference to a company or sales person in the spelling it is stored under, or 1013.
     pub(crate) fn link(&self, object: Object, cell: Cell) -> Result<Cell, Reason> {
         let Cell::Text(key) = &cell else { return Ok(cell) };
-        let table = self.table(object);
-        let found = table.by_key(std::slice::from_ref(key), self.options.case_sensitive_keys).first().copied();
-        let stored = found.and_then(|number| table.get(number)).and_then(|record| record.row.get(*table.key.first()?)).and_then(View::text);
-        match stored {
-            Some(stored) => Ok(Cell::Text(stored.to_owned())),
+        match self.known(object, &cell) {
+            Some(stored) => Ok(stored),
             None if self.options.accept_dangling => Ok(cell),
             None => {
+                let table = self.table(object);
                 let name = table.key.first().and_then(|column| table.schema.field(*column)).map_or("key", |field| &field.name);
-                Err(Reason::new("1013", format!("Object not found: {name} '{key}'")))
+                Err(self.no_parent(Reason::new("1013", format!("Object not found: {name} '{key}'"))))
             }
         }
     }
 
-    /// Stores a new lead and says so in the log.
-    pub(crate) fn create_lead(&mut self, mut changes: Vec<Change>, partition: Option<i64>, now: i64) -> u32 {
+    /// A record's external key in the spelling it is stored under, when there is such a record.
+    pub(crate) fn known(&self, object: Object, key: &Cell) -> Option<Cell> {
+        let table = self.table(object);
+        let found = table.by_key(&[key.view().text()?.to_owned()], self.options.case_sensitive_keys).first().copied()?;
+        table.get(found)?.row.get(*table.key.first()?).map(View::to_cell)
+    }
+
+    /// The reason under the code that the options have for what a record refers to and isn't there.
+    pub(crate) fn no_parent(&self, reason: Reason) -> Reason {
+        match self.options.unknown_parent {
+            UnknownParent::NotFound => reason,
+            UnknownParent::Invalid => Reason::invalid(reason.message),
+        }
+    }
+
+    /// Stores a new lead and says so in the log. What was created in the past has long been told; nothing is told before now.
+    pub(crate) fn create_lead(&mut self, mut changes: Vec<Change>, partition: Option<i64>, created: i64, now: i64) -> u32 {
         changes.push((self.columns.partition, Some(Cell::Int(partition.unwrap_or(1)))));
         changes.retain(|(_, cell)| cell.is_some());
         if changes.iter().any(|(column, _)| *column == self.columns.company) {
             changes.retain(|(column, _)| !self.is_company_field(*column));
         }
-        let number = self.leads.insert(&changes, now);
-        self.log.push(self.leads.id(number), kind::NEW_LEAD, now, now, Detail::Plain);
+        let number = self.leads.insert(&changes, created);
+        self.log.push(self.leads.id(number), kind::NEW_LEAD, created, created.min(now), Detail::Plain);
         number
     }
 
@@ -232,6 +245,7 @@ impl State {
             let left: Vec<_> = record.row.iter().map(|(column, _)| column).filter(|column| self.is_company_field(*column)).collect();
             effective.extend(left.into_iter().map(|column| (column, None)));
         }
+        self.note_for_index(Object::Leads, number, &effective, now);
         self.leads.write(number, &effective);
         if let Some(record) = self.leads.get_mut(number) {
             record.updated = if visible { now } else { record.updated };

@@ -4,9 +4,10 @@
 //! opens a socket or does arithmetic with chance that a seed doesn't decide. It knows none of our clients: it meets them in bytes.
 //!
 //! It answers as Adobe's developer documents say; where they are silent or contradict each other, [`Options`] has a switch per question,
-//! and its default is the answer we think most likely. What it does not have: the Asset API (listings are empty), campaigns, lists,
-//! programs, custom objects, named accounts, webhooks and the Data Ingestion API.
+//! and its default is the answer we think most likely. What it does not have: the Asset API except for static lists (listings are
+//! empty), campaigns, programs, custom objects, named accounts, custom activities, webhooks and the Data Ingestion API.
 
+mod choices;
 pub mod options;
 pub mod schema;
 
@@ -33,13 +34,17 @@ mod delimited;
 mod describe;
 mod export;
 mod export_file;
+mod feed;
 mod fields;
 mod import;
+mod lag;
 mod lead_delete;
 mod lead_read;
 mod lead_sync;
 mod lead_write;
+mod list_assets;
 mod listings;
+mod lists;
 mod merge;
 mod multipart;
 mod object_delete;
@@ -51,13 +56,15 @@ mod person;
 mod queue;
 mod serve;
 mod sha256;
+mod shape;
+mod spoil;
 mod state;
 mod stats;
 
 pub use control::SeedError;
 pub use options::{
-    ApiClient, CompanyFields, EmptyText, ErrorLevel, MergeIds, Nulls, Options, Overlong, Permission, ReadOnly, RelativeScoreName,
-    UnknownLead, Unlink, UrgencyName,
+    ActivityTokens, ApiClient, Codes, CompanyFields, EmptyResult, EmptyText, ErrorLevel, MergeIds, Nulls, Options, Overlong, Permission,
+    ReadOnly, RelativeScoreName, Throttle, UnknownLead, UnknownParent, Unlink, UrgencyName, Warnings,
 };
 pub use schema::{DataType, FieldSpec, Object};
 pub use state::State;

@@ -15,6 +15,8 @@ pub(crate) mod kind {
     pub(crate) const CHANGE_DATA_VALUE: u16 = 13;
     pub(crate) const CHANGE_SCORE: u16 = 22;
     pub(crate) const CHANGE_OWNER: u16 = 23;
+    pub(crate) const ADD_TO_LIST: u16 = 24;
+    pub(crate) const REMOVE_FROM_LIST: u16 = 25;
     pub(crate) const MERGE_LEADS: u16 = 32;
     pub(crate) const ADD_TO_OPPORTUNITY: u16 = 34;
     pub(crate) const REMOVE_FROM_OPPORTUNITY: u16 = 35;

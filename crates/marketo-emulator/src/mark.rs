@@ -13,6 +13,8 @@ pub(crate) enum Mark {
     Since(i64),
     /// Activities from this id on that are not older than `since`; `gap` says that the empty page before them was served.
     From { id: u64, since: i64, gap: bool },
+    /// Activities from this second on, without the first `skip` ids of that second.
+    Dated { at: i64, skip: u64, gap: bool },
     /// Records after this number, of the query with this fingerprint, asked at this second.
     After { query: u64, number: u64, asked: i64 },
 }
@@ -22,6 +24,7 @@ pub(crate) fn encode(mark: Mark) -> String {
     let text = match mark {
         Mark::Since(at) => format!("S,{at}"),
         Mark::From { id, since, gap } => format!("F,{id},{since},{}", u8::from(gap)),
+        Mark::Dated { at, skip, gap } => format!("D,{at},{skip},{}", u8::from(gap)),
         Mark::After { query, number, asked } => format!("A,{query},{number},{asked}"),
     };
     base32(format!("{text},{:x}", checksum(&text)).as_bytes())
@@ -41,6 +44,7 @@ pub(crate) fn decode(token: &str) -> Option<Mark> {
     match kind {
         "S" => Some(Mark::Since(part()?.parse().ok()?)),
         "F" => Some(Mark::From { id: part()?.parse().ok()?, since: part()?.parse().ok()?, gap: part()? == "1" }),
+        "D" => Some(Mark::Dated { at: part()?.parse().ok()?, skip: part()?.parse().ok()?, gap: part()? == "1" }),
         "A" => Some(Mark::After { query: part()?.parse().ok()?, number: part()?.parse().ok()?, asked: part()?.parse().ok()? }),
         _ => None,
     }
@@ -97,9 +101,12 @@ mod tests {
 
     #[test]
     fn tokens_come_back_and_strangers_do_not() {
-        for mark in
-            [Mark::Since(-5), Mark::From { id: 7, since: 1_772_359_200, gap: true }, Mark::After { query: u64::MAX, number: 3, asked: 9 }]
-        {
+        for mark in [
+            Mark::Since(-5),
+            Mark::From { id: 7, since: 1_772_359_200, gap: true },
+            Mark::Dated { at: -3, skip: 2, gap: false },
+            Mark::After { query: u64::MAX, number: 3, asked: 9 },
+        ] {
             let token = encode(mark);
             assert_eq!(token.len() % 8, 0, "padded: {token}");
             assert_eq!(decode(&token), Some(mark));

@@ -48,7 +48,8 @@ impl State {
             }
             let taken = self.lacking(winner, loser);
             self.change_lead(winner, &taken, "Merge Leads", now);
-            self.hand_over_roles(loser_id, id);
+            self.hand_over_roles(loser_id, id, now);
+            self.lists.hand_over(loser_id, id);
             if self.options.merge_losers_deleted {
                 self.remove_lead(loser, now);
             } else {
@@ -84,7 +85,7 @@ impl State {
     }
 
     /// Gives a lead's roles to another; those it has already are dropped.
-    fn hand_over_roles(&mut self, from: i64, to: i64) {
+    fn hand_over_roles(&mut self, from: i64, to: i64, now: i64) {
         let key = self.roles.key.clone();
         let [opportunity, lead, role] = key.as_slice() else { return };
         for number in self.roles_of_lead(from) {
@@ -92,7 +93,9 @@ impl State {
             let text = |column| record.row.get(column).and_then(View::text).unwrap_or_default().to_owned();
             let twin = [text(*opportunity), to.to_string(), text(*role)];
             if self.roles.by_key(&twin, false).is_empty() {
-                self.roles.write(number, &[(*lead, Some(Cell::Int(to)))]);
+                let change = [(*lead, Some(Cell::Int(to)))];
+                self.note_for_index(Object::Roles, number, &change, now);
+                self.roles.write(number, &change);
             } else {
                 self.roles.remove(number);
             }

@@ -78,7 +78,7 @@ impl State {
     /// Takes a record out, whatever refers to it.
     pub(crate) fn remove_object(&mut self, object: Object, number: u32, now: i64) {
         if object == Object::Roles {
-            self.log_role(number, kind::REMOVE_FROM_OPPORTUNITY, now);
+            self.log_role(number, kind::REMOVE_FROM_OPPORTUNITY, now, now);
         }
         let removed = self.table_mut(object).remove(number);
         if object == Object::Companies && self.options.deleted_company_holds_owner {

@@ -66,9 +66,6 @@ impl State {
 
     /// Refuses the request with 718 when any opportunity names a sales person that isn't there.
     fn owners_exist(&self, records: &[Value]) -> Result<(), Reason> {
-        if self.options.accept_dangling {
-            return Ok(());
-        }
         for (name, value) in records.iter().filter_map(Value::as_object).flatten() {
             let owner = name.eq_ignore_ascii_case("externalSalesPersonId");
             let Some(key) = value.as_str().filter(|key| owner && !key.trim().is_empty()) else { continue };

@@ -106,7 +106,7 @@ impl State {
                 self.change_object(object, number, &changes, now);
                 Ok((number, Status::Updated))
             }
-            None => Ok((self.create_object(object, &changes, now), Status::Created)),
+            None => Ok((self.create_object(object, &changes, now, now), Status::Created)),
         }
     }
 
@@ -129,9 +129,13 @@ impl State {
                     ReadOnly::Ignore => continue,
                 }
             }
-            let frozen = object == Object::SalesPersons && field.name == "email" && self.options.sales_person_email_frozen;
-            if frozen && target.is_some() {
-                continue;
+            if object == Object::SalesPersons && field.name == "email" && target.is_some() {
+                if self.options.sales_person_email_refused {
+                    return Err(not_updateable(field));
+                }
+                if self.options.sales_person_email_frozen {
+                    continue;
+                }
             }
             let cell = read(object, field, value, Source::Json, &self.options)?.filter(|cell| *cell != Cell::Text(String::new()));
             if object == Object::Opportunities && field.name == "name" && cell.is_none() {
@@ -148,25 +152,25 @@ impl State {
         match (object, name) {
             (Object::Companies, "externalSalesPersonId") => self.link(Object::SalesPersons, cell),
             (Object::Opportunities, "externalCompanyId") => self.link(Object::Companies, cell),
-            (Object::Opportunities, "externalSalesPersonId") => self.link(Object::SalesPersons, cell).map_err(|_| Reason::of("718")),
+            (Object::Opportunities, "externalSalesPersonId") => self.known(Object::SalesPersons, &cell).ok_or_else(|| Reason::of("718")),
             (Object::Roles, "externalOpportunityId") => {
                 let Some(key) = cell.view().text() else { return Ok(cell) };
                 let found = self.opportunities.by_key(&[key.to_owned()], self.options.case_sensitive_keys).first().copied();
                 let stored = found.and_then(|number| self.opportunities.get(number)?.row.get(*self.opportunities.key.first()?)?.text());
-                stored.map(|key| Cell::Text(key.to_owned())).ok_or_else(|| Reason::of("1013"))
+                stored.map(|key| Cell::Text(key.to_owned())).ok_or_else(|| self.no_parent(Reason::of("1013")))
             }
             (Object::Roles, "leadId") => match cell.view().int().and_then(|id| self.leads.by_id(id)) {
                 Some(_) => Ok(cell),
-                None => Err(Reason::of("1004")),
+                None => Err(self.no_parent(Reason::of("1004"))),
             },
             (Object::Leads | Object::Companies | Object::SalesPersons | Object::Opportunities | Object::Roles, _) => Ok(cell),
         }
     }
 
-    pub(crate) fn create_object(&mut self, object: Object, changes: &[Change], now: i64) -> u32 {
-        let number = self.table_mut(object).insert(changes, now);
+    pub(crate) fn create_object(&mut self, object: Object, changes: &[Change], created: i64, now: i64) -> u32 {
+        let number = self.table_mut(object).insert(changes, created);
         if object == Object::Roles {
-            self.log_role(number, kind::ADD_TO_OPPORTUNITY, now);
+            self.log_role(number, kind::ADD_TO_OPPORTUNITY, created, now);
         }
         number
     }
@@ -179,6 +183,7 @@ impl State {
         if effective.is_empty() {
             return;
         }
+        self.note_for_index(object, number, &effective, now);
         let table = self.table_mut(object);
         table.write(number, &effective);
         if let Some(record) = table.get_mut(number) {
@@ -187,7 +192,7 @@ impl State {
         }
         if object == Object::Opportunities {
             for role in self.roles_of_opportunity(number) {
-                self.log_role(role, kind::UPDATE_OPPORTUNITY, now);
+                self.log_role(role, kind::UPDATE_OPPORTUNITY, now, now);
             }
         }
     }
@@ -200,7 +205,7 @@ impl State {
     }
 
     /// Logs on a role's lead what happened to its opportunity.
-    pub(crate) fn log_role(&mut self, number: u32, kind: u16, now: i64) {
+    pub(crate) fn log_role(&mut self, number: u32, kind: u16, at: i64, now: i64) {
         let key = self.roles.key.clone();
         let (Some(record), [opportunity, lead, role]) = (self.roles.get(number), key.as_slice()) else { return };
         let Some(lead) = record.row.get(*lead).and_then(View::int) else { return };
@@ -210,7 +215,7 @@ impl State {
         let name = name.and_then(|(column, number)| self.opportunities.get(number)?.row.get(column)?.text().map(str::to_owned));
         let attributes = vec![("Role", Value::from(text(*role))), ("External Opportunity Id", Value::from(text(*opportunity)))];
         let facts = Facts { value_id: found.map(|number| self.opportunities.id(number)), value: name, attributes };
-        self.log.push(lead, kind, now, now, Detail::Facts(Box::new(facts)));
+        self.log.push(lead, kind, at, at.min(now), Detail::Facts(Box::new(facts)));
     }
 }
 

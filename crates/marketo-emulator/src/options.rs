@@ -7,6 +7,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::choices::{
+    ActivityTokens, Codes, CompanyFields, EmptyResult, EmptyText, ErrorLevel, MergeIds, Nulls, Overlong, ReadOnly, RelativeScoreName,
+    Throttle, UnknownLead, UnknownParent, Unlink, UrgencyName, Warnings,
+};
+
 /// How the emulator behaves. Change it between any two requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,6 +26,8 @@ pub struct Options {
     pub permissions: BTreeSet<Permission>,
     /// Further custom services, each with a token of its own.
     pub other_clients: Vec<ApiClient>,
+    /// Where access tokens take their chance from.
+    pub seed: u64,
     /// The account id, such as `123-ABC-456`; for show, since every origin is answered.
     pub munchkin_id: String,
 
@@ -36,6 +43,10 @@ pub struct Options {
     pub concurrency_max: u32,
     /// HTTP status of 606, 607 and 615: 200 as documented, 429 and 503 have been seen at gateways.
     pub throttle_status: u16,
+    /// Whether these come in an envelope or as a gateway's plain text.
+    pub throttle: Throttle,
+    /// Seconds that these name in a `Retry-After` header; none has been documented.
+    pub throttle_retry_after_s: Option<u64>,
     /// Life of a token in seconds: 3600.
     pub token_life_s: u64,
     /// So many of the next identity answers say `expires_in: 0`, for a token that dies a second later.
@@ -55,8 +66,13 @@ pub struct Options {
     pub company_fields: CompanyFields,
     /// A sales person's `email` is accepted on update and stays as it was.
     pub sales_person_email_frozen: bool,
-    /// Unknown `externalCompanyId` and `externalSalesPersonId` are stored as they are instead of skipping the record with 1013.
+    /// A sales person's `email` on update skips the record with 1003. Goes before the above.
+    pub sales_person_email_refused: bool,
+    /// Unknown `externalCompanyId` and `externalSalesPersonId` are stored as they are instead of skipping the record with 1013; an
+    /// opportunity's `externalSalesPersonId` is refused all the same, since its code, 718, is documented.
     pub accept_dangling: bool,
+    /// The code of a record that names something that isn't there.
+    pub unknown_parent: UnknownParent,
     /// Whether an opportunity's unknown sales person (718) refuses the whole request or its record.
     pub unknown_owner: ErrorLevel,
     /// Under which name the relative score is described.
@@ -75,7 +91,7 @@ pub struct Options {
     pub merge_ids: MergeIds,
     /// Seconds until a new activity shows.
     pub activity_delay_s: u64,
-    /// Seconds until a newly created record is found by a filter. Lookups of a sync see it at once.
+    /// Seconds until a filter finds a newly created record, or a changed one by its new values. Lookups of a sync see both at once.
     pub read_lag_s: u64,
     /// Two upserts of one key that are in flight together make two leads, as Adobe's "leads" page warns. A request counts as in flight
     /// from its admission on.
@@ -90,6 +106,20 @@ pub struct Options {
     pub empty_pages: bool,
     /// Whether an empty requested field is `null` or left out. Default fields are always there.
     pub nulls: Nulls,
+    /// How codes are written.
+    pub codes: Codes,
+    /// What a search that finds nothing answers.
+    pub empty_result: EmptyResult,
+    /// Warnings beside a good result.
+    pub warnings: Warnings,
+    /// Marketo GUIDs of opportunities and roles end in blanks, as in Adobe's samples.
+    pub padded_guids: bool,
+    /// `id`, `leadId` and `batchId` of answers are texts.
+    pub ids_as_text: bool,
+    /// Answers have no `seq`.
+    pub omit_seq: bool,
+    /// What paging tokens of activities are.
+    pub activity_tokens: ActivityTokens,
     /// Currency and float values are quoted.
     pub currency_as_text: bool,
     /// Datetimes end in `+0000` instead of `Z`.
@@ -127,6 +157,7 @@ impl Default for Options {
             api_user: "crm-sync@example.com".into(),
             permissions: Permission::all(),
             other_clients: Vec::new(),
+            seed: 0,
             munchkin_id: "123-ABC-456".into(),
             enforce_limits: true,
             daily_quota: 50_000,
@@ -134,6 +165,8 @@ impl Default for Options {
             rate_window_s: 20,
             concurrency_max: 10,
             throttle_status: 200,
+            throttle: Throttle::Envelope,
+            throttle_retry_after_s: None,
             token_life_s: 3600,
             expires_in_zero: 0,
             legacy_access_token: false,
@@ -143,7 +176,9 @@ impl Default for Options {
             company_unlink: Unlink::Skip,
             company_fields: CompanyFields::RefusedWhenLinked,
             sales_person_email_frozen: false,
+            sales_person_email_refused: false,
             accept_dangling: false,
+            unknown_parent: UnknownParent::NotFound,
             unknown_owner: ErrorLevel::Response,
             relative_score: RelativeScoreName::Both,
             urgency: UrgencyName::Both,
@@ -160,6 +195,13 @@ impl Default for Options {
             page_size_max: None,
             empty_pages: false,
             nulls: Nulls::Explicit,
+            codes: Codes::Text,
+            empty_result: EmptyResult::List,
+            warnings: Warnings::Rare,
+            padded_guids: false,
+            ids_as_text: false,
+            omit_seq: false,
+            activity_tokens: ActivityTokens::Places,
             currency_as_text: false,
             offset_datetimes: false,
             case_sensitive_keys: false,
@@ -240,122 +282,4 @@ impl Permission {
         ]
         .into()
     }
-}
-
-/// What an empty text does to a lead field. On the other objects it always clears: that is documented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EmptyText {
-    /// It clears the field, as `null` does.
-    Clears,
-    /// The field stays as it is.
-    Ignored,
-}
-
-/// What `externalCompanyId: null` does to a lead that has a company.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unlink {
-    /// The record is skipped with 1003.
-    Skip,
-    /// The member has no effect.
-    Ignore,
-}
-
-/// What company-type fields in a lead record do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CompanyFields {
-    /// A lead that has or gets a company is skipped with 1021, even when nothing differs; else they go to its hidden company.
-    RefusedWhenLinked,
-    /// They are written to the company, and so to every lead of it, as the vendor's knowledge base says.
-    Spread,
-    /// Always skipped with 1021.
-    Refused,
-}
-
-/// Where an error is reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ErrorLevel {
-    /// The whole request fails and nothing is written.
-    Response,
-    /// Only the record is skipped.
-    Record,
-}
-
-/// The name of the relative score, an integer from 0 to 3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RelativeScoreName {
-    /// `relativeScore`, as the list of standard fields has it.
-    Score,
-    /// `relativeScoring`, as the Sales Insight set-up has it.
-    Scoring,
-    /// Both, with one value.
-    Both,
-}
-
-/// The names of urgency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UrgencyName {
-    /// Only `relativeUrgency`, an integer from 0 to 3.
-    Relative,
-    /// Only `urgency`, a float.
-    Raw,
-    /// Both.
-    Both,
-}
-
-/// What happens to a text longer than its field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Overlong {
-    /// The record is skipped with 1003.
-    Skip,
-    /// The text is cut silently.
-    Truncate,
-}
-
-/// What happens to a read-only field in a sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReadOnly {
-    /// The record is skipped with 1003.
-    Skip,
-    /// The member has no effect.
-    Ignore,
-}
-
-/// Shape of the `Merge IDs` attribute of a type-32 activity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MergeIds {
-    /// The text `[7,9]`.
-    Text,
-    /// The text `7,9`.
-    Plain,
-    /// The array `[7,9]`.
-    Array,
-}
-
-/// What "get lead by id" says for an unknown id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UnknownLead {
-    /// `success: false` with 1004.
-    Error,
-    /// `success: true` with an empty result.
-    Empty,
-}
-
-/// How an empty requested field is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Nulls {
-    /// As `null`.
-    Explicit,
-    /// Not at all, unless it is a default field.
-    Omitted,
 }

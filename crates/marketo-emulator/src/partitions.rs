@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     answer::{Answer, Outcome, Reason, Reply},
     call::{Call, input, member},
-    cell::Cell,
+    cell::{Cell, View},
     lead_write::WEB_SERVICE,
     log::{Detail, Facts, kind},
     state::State,
@@ -28,6 +28,11 @@ impl State {
     pub(crate) fn move_leads(&mut self, call: &Call<'_>, now: i64) -> Answer {
         let mut body = call.json()?;
         let records = input(&mut body)?;
+        // Unlike a sync, no partition is nobody's default here.
+        let named = |record: &Value| record.as_object().is_none_or(|record| member(record, "partitionName").is_some());
+        if !records.iter().all(named) {
+            return Err(Reason::of("1009"));
+        }
         let result = records.iter().map(|record| match self.move_lead(record, now) {
             Ok(id) => json!({"id": id, "status": "updated"}),
             Err(reason) => Value::Object(reason.skipped()),
@@ -40,9 +45,15 @@ impl State {
         let id = record.get("id").ok_or_else(|| Reason::missing("id"))?;
         let partition = self.partition(member(record, "partitionName").ok_or_else(|| Reason::missing("partitionName"))?)?;
         let number = whole(id).and_then(|id| self.leads.by_id(id)).ok_or_else(|| Reason::no_lead(id))?;
-        self.change_lead(number, &[(self.columns.partition, Some(Cell::Int(partition)))], WEB_SERVICE, now);
         let id = self.leads.id(number);
-        let facts = Facts { value_id: Some(partition), value: None, attributes: vec![("Source", json!(WEB_SERVICE))] };
+        let old = self.leads.get(number).and_then(|lead| lead.row.get(self.columns.partition)).and_then(View::int);
+        if old == Some(partition) {
+            return Ok(id);
+        }
+        self.change_lead(number, &[(self.columns.partition, Some(Cell::Int(partition)))], WEB_SERVICE, now);
+        let mut attributes = vec![("Source", json!(WEB_SERVICE))];
+        attributes.extend(old.map(|old| ("Old Partition ID", json!(old))));
+        let facts = Facts { value_id: Some(partition), value: None, attributes };
         self.log.push(id, kind::CHANGE_PARTITION, now, now, Detail::Facts(Box::new(facts)));
         Ok(id)
     }

@@ -1,6 +1,7 @@
 //! Which permission an operation needs, after Adobe's "custom services" page.
 
 use crate::{
+    lists::Membership,
     options::Permission::{
         self, ReadActivity, ReadCompany, ReadLead, ReadOpportunity, ReadSalesPerson, SchemaCustom, SchemaStandard, WriteActivity,
         WriteCompany, WriteLead, WriteOpportunity, WriteSalesPerson,
@@ -12,10 +13,16 @@ use crate::{
 /// Any one of these suffices; none at all means that nothing is needed.
 pub(crate) fn needed(op: &Op) -> &'static [Permission] {
     match op {
-        Op::Token | Op::Usage { .. } | Op::Errors { .. } | Op::EmptyList | Op::Nothing | Op::Assets => &[],
-        Op::DescribeLeads | Op::DescribeLeads2 | Op::Lead(_) | Op::QueryLeads | Op::Partitions | Op::Export(Extract::Leads, _) => {
+        // The Asset API has permissions of its own, which nobody has taken away.
+        Op::Token | Op::Usage { .. } | Op::Errors { .. } | Op::EmptyList | Op::Nothing | Op::Assets | Op::ListAsset(_) => &[],
+        Op::DescribeNamedAccounts => &[],
+        Op::DescribeLeads | Op::DescribeLeads2 | Op::Lead(_) | Op::QueryLeads | Op::Partitions | Op::DescribeProgramMembers => {
             &[ReadLead, WriteLead]
         }
+        Op::Export(Extract::Leads | Extract::ProgramMembers, _) => &[ReadLead, WriteLead],
+        Op::Lists | Op::OneList(_) | Op::ListLeads(_) | Op::ListsOfLead(_) => &[ReadLead, WriteLead],
+        Op::ListMembers(_, Membership::Add | Membership::Remove | Membership::Ask) => &[WriteLead],
+        Op::CustomActivities => &[WriteActivity],
         Op::SyncLeads | Op::PushLeads | Op::DeleteLeads | Op::MergeLeads(_) | Op::AssociateLead(_) | Op::MoveLeads => &[WriteLead],
         Op::Import | Op::ImportStatus(_) | Op::ImportFailures(_) | Op::ImportWarnings(_) => &[WriteLead],
         Op::Fields(_) | Op::Field(..) | Op::CreateFields | Op::UpdateField(_) => &[SchemaStandard, SchemaCustom],

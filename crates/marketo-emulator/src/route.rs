@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::schema::Object;
+use crate::{lists::Membership, schema::Object};
 
 /// Everything that can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,19 +43,41 @@ pub(crate) enum Op {
     ImportFailures(String),
     ImportWarnings(String),
     Export(Extract, ExportStep),
-    /// Static lists, campaigns, memberships: there are none.
+    Lists,
+    OneList(String),
+    ListLeads(String),
+    ListMembers(String, Membership),
+    ListsOfLead(String),
+    ListAsset(ListStep),
+    CustomActivities,
+    DescribeProgramMembers,
+    DescribeNamedAccounts,
+    /// Campaigns, programs, custom objects, named accounts, their memberships: there are none.
     EmptyList,
-    /// One static list or campaign: there is none.
+    /// One campaign, program or custom object: there is none.
     Nothing,
-    /// Anything of the Asset API: there is nothing.
+    /// Anything else of the Asset API: there is nothing.
     Assets,
 }
 
+/// What the Asset API does with static lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ListStep {
+    Browse,
+    ByName,
+    ById(String),
+    Create,
+    Update(String),
+    Delete(String),
+}
+
 /// What can be extracted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Extract {
     Leads,
     Activities,
+    /// There are none, so the file is empty.
+    ProgramMembers,
 }
 
 /// A step of an extract.
@@ -96,6 +118,7 @@ pub(crate) fn find(method: &Method, path: &[String]) -> Route {
 fn lookup(method: &Method, path: &[&str]) -> Option<Op> {
     match path {
         ["identity", "oauth", "token"] if *method != Method::DELETE => Some(Op::Token),
+        ["rest", "asset", "v1", "staticLists" | "staticList", ..] => list_asset(method, path.get(3..)?).map(Op::ListAsset),
         ["rest", "asset", "v1", _, ..] if *method == Method::GET => Some(Op::Assets),
         ["rest", "v1", "leads", rest @ ..] => leads(method, rest),
         ["rest", "v1", rest @ ..] => database(method, rest).or_else(|| object(method, rest)),
@@ -107,6 +130,11 @@ fn lookup(method: &Method, path: &[&str]) -> Option<Op> {
             _ => None,
         },
         ["bulk", "v1", "leads", "export", rest @ ..] => export(method, rest).map(|step| Op::Export(Extract::Leads, step)),
+        ["bulk", "v1", "program", "members", "export", rest @ ..] => {
+            export(method, rest).map(|step| Op::Export(Extract::ProgramMembers, step))
+        }
+        ["bulk", "v1", "customobjects", _, "export"] if *method == Method::GET => Some(Op::EmptyList),
+        ["bulk", "v1", "customobjects", _, "export", "create"] if *method == Method::POST => Some(Op::Nothing),
         ["bulk", "v1", "activities", "export", rest @ ..] => export(method, rest).map(|step| Op::Export(Extract::Activities, step)),
         _ => None,
     }
@@ -131,13 +159,16 @@ fn leads(method: &Method, path: &[&str]) -> Option<Op> {
         ["schema", "fields", name] if post => Some(Op::UpdateField((*name).into())),
         [id, "merge"] if post => Some(Op::MergeLeads((*id).into())),
         [id, "associate"] if post => Some(Op::AssociateLead((*id).into())),
-        [_, "listMembership" | "programMembership" | "smartCampaignMembership"] | ["programs", _] if get => Some(Op::EmptyList),
+        [id, "listMembership"] if get => Some(Op::ListsOfLead((*id).into())),
+        ["submitForm"] | ["programs", _, "status"] if post => Some(Op::Nothing),
+        [_, "programMembership" | "smartCampaignMembership"] | ["programs", _] if get => Some(Op::EmptyList),
         _ => None,
     }
 }
 
 fn database(method: &Method, path: &[&str]) -> Option<Op> {
     let get = *method == Method::GET;
+    let post = *method == Method::POST;
     match path {
         ["lead", id] if get => Some(Op::Lead((*id).into())),
         ["activities"] if get => Some(Op::Activities),
@@ -149,10 +180,21 @@ fn database(method: &Method, path: &[&str]) -> Option<Op> {
         ["stats", "usage", "last7days"] if get => Some(Op::Usage { week: true }),
         ["stats", "errors"] if get => Some(Op::Errors { week: false }),
         ["stats", "errors", "last7days"] if get => Some(Op::Errors { week: true }),
-        ["lists" | "campaigns" | "programs" | "customobjects"] if get => Some(Op::EmptyList),
-        ["activities", "external", "types"] if get => Some(Op::EmptyList),
-        ["list" | "lists", _, "leads"] | ["programs", _, "members"] if get => Some(Op::EmptyList),
-        ["lists" | "campaigns", _] if get => Some(Op::Nothing),
+        ["lists"] if get => Some(Op::Lists),
+        ["lists", id] if get => Some(Op::OneList((*id).into())),
+        ["list" | "lists", id, "leads"] if get => Some(Op::ListLeads((*id).into())),
+        ["lists", id, "leads"] if post => Some(Op::ListMembers((*id).into(), Membership::Add)),
+        ["lists", id, "leads"] if *method == Method::DELETE => Some(Op::ListMembers((*id).into(), Membership::Remove)),
+        ["lists", id, "leads", "ismember"] if get => Some(Op::ListMembers((*id).into(), Membership::Ask)),
+        ["programs" | "program", "members", "describe"] if get => Some(Op::DescribeProgramMembers),
+        ["namedaccounts", "describe"] if get => Some(Op::DescribeNamedAccounts),
+        ["campaigns" | "programs" | "customobjects" | "namedaccounts" | "namedAccountLists"] if get => Some(Op::EmptyList),
+        ["customobjects", "schema"] | ["activities", "external", "types"] | ["programs", _, "members"] if get => Some(Op::EmptyList),
+        ["activities", "external"] if post => Some(Op::CustomActivities),
+        ["campaigns", _] | ["customobjects", _] | ["customobjects", _, "describe"] if get => Some(Op::Nothing),
+        ["customobjects", "schema", _, "describe"] if get => Some(Op::Nothing),
+        ["campaigns", _, "schedule" | "trigger"] | ["customobjects", _] | ["customobjects", _, "delete"] if post => Some(Op::Nothing),
+        ["programs", _, "members"] | ["programs", _, "members", "status" | "delete"] if post => Some(Op::Nothing),
         _ => None,
     }
 }
@@ -189,6 +231,20 @@ fn export(method: &Method, path: &[&str]) -> Option<ExportStep> {
         [id, "cancel"] if post => Some(ExportStep::Cancel((*id).into())),
         [id, "status"] if get => Some(ExportStep::Status((*id).into())),
         [id, "file"] if get => Some(ExportStep::File((*id).into())),
+        _ => None,
+    }
+}
+
+fn list_asset(method: &Method, path: &[&str]) -> Option<ListStep> {
+    let get = *method == Method::GET;
+    let post = *method == Method::POST;
+    match path {
+        ["staticLists"] if get => Some(ListStep::Browse),
+        ["staticLists"] if post => Some(ListStep::Create),
+        ["staticList", "byName"] if get => Some(ListStep::ByName),
+        ["staticList", id] if get => Some(ListStep::ById((*id).into())),
+        ["staticList", id] if post => Some(ListStep::Update((*id).into())),
+        ["staticList", id, "delete"] if post => Some(ListStep::Delete((*id).into())),
         _ => None,
     }
 }
@@ -251,6 +307,7 @@ impl Op {
                 let noun = match extract {
                     Extract::Leads => "leads",
                     Extract::Activities => "activities",
+                    Extract::ProgramMembers => "programmembers",
                 };
                 let verb = match step {
                     ExportStep::List => "list",
@@ -262,7 +319,18 @@ impl Op {
                 };
                 format!("{noun}.export.{verb}")
             }
-            Self::EmptyList | Self::Nothing => "lists.get".into(),
+            Self::Lists | Self::OneList(_) => "lists.get".into(),
+            Self::ListLeads(_) => "lists.leads".into(),
+            Self::ListMembers(_, Membership::Add) => "lists.leads.add".into(),
+            Self::ListMembers(_, Membership::Remove) => "lists.leads.remove".into(),
+            Self::ListMembers(_, Membership::Ask) => "lists.ismember".into(),
+            Self::ListsOfLead(_) => "leads.lists".into(),
+            Self::ListAsset(ListStep::Browse | ListStep::ByName | ListStep::ById(_)) => "assets.lists.get".into(),
+            Self::ListAsset(ListStep::Create | ListStep::Update(_) | ListStep::Delete(_)) => "assets.lists.write".into(),
+            Self::CustomActivities => "activities.external".into(),
+            Self::DescribeProgramMembers => "programmembers.describe".into(),
+            Self::DescribeNamedAccounts => "namedaccounts.describe".into(),
+            Self::EmptyList | Self::Nothing => "others.get".into(),
             Self::Assets => "assets.get".into(),
         }
     }

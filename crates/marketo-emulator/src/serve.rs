@@ -3,16 +3,17 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use base::Timestamp;
-use emulator::{Emulator, Request, Response};
+use emulator::{Emulator, Level, Request, Response, Spoil};
 use serde_json::json;
 
 use crate::{
     answer::{Answer, JSON, Outcome, Reason, bytes, failure, plain, request_id, success, text_of},
     call::Call,
     mark::fingerprint,
-    options::{ApiClient, Permission},
+    options::{ApiClient, Permission, Throttle},
     permit,
     route::{Op, Route},
+    shape::shaped,
     state::State,
     text::floor,
     tokens::{self, Standing},
@@ -36,10 +37,7 @@ impl Emulator for State {
         }
         if let Err(code) = self.gate.enter(&self.options, now) {
             self.gate.count(&call.route.name());
-            let user = match standing {
-                Some(Standing::Valid(client)) => client.user,
-                Some(Standing::Expired | Standing::Invalid) | None => self.options.api_user.clone(),
-            };
+            let user = self.user_of(standing);
             self.gate.charge(&user, Some(code), now);
             let refusal = self.refusal(code, None, now);
             self.serial += 1;
@@ -61,7 +59,7 @@ impl Emulator for State {
             return self.identity(&call, now);
         }
         let mut user = self.options.api_user.clone();
-        let answer = self.serve(&call, &mut user, now);
+        let answer = shaped(self.serve(&call, &mut user, now), &self.options);
         let id = request_id(self.serial, now);
         let (response, code) = match answer {
             Ok(Outcome::Reply(reply)) => (success(id, reply), None),
@@ -69,7 +67,7 @@ impl Emulator for State {
                 let code = (response.status >= 400).then(|| response.status.to_string());
                 (response, code)
             }
-            Err(reason) => (failure(&id, self.status_of(&reason.code), &reason), Some(reason.code)),
+            Err(reason) => (self.failed(&id, &reason, None), Some(reason.code)),
         };
         self.gate.charge(&user, code.as_deref(), now);
         response
@@ -82,31 +80,69 @@ impl Emulator for State {
     }
 
     fn refusal(&self, code: &str, wait_s: Option<u64>, now: Timestamp) -> Response {
-        let wait = |response: Response| match wait_s {
-            Some(seconds) => response.with("retry-after", &seconds.to_string()),
-            None => response,
-        };
         match code {
             "401" => denied(),
-            "404" | "413" | "414" | "429" | "500" | "502" | "503" | "504" => {
-                let status = code.parse().unwrap_or(500);
-                wait(plain(status, http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")))
-            }
+            "404" | "413" | "414" | "429" | "500" | "502" | "503" | "504" => waiting(bare(code.parse().unwrap_or(500)), wait_s),
             code => {
                 let message = match code {
                     "606" => format!("Max rate limit '{}' exceeded with in '{}' secs", self.options.rate_max, self.options.rate_window_s),
                     code => text_of(code).to_owned(),
                 };
                 let id = request_id(self.serial.wrapping_add(1), now);
-                wait(failure(&id, self.status_of(code), &Reason::new(code, message)))
+                self.failed(&id, &Reason::new(code, message), wait_s)
             }
         }
+    }
+
+    fn failure(&self, level: Level, code: &str, wait_s: Option<u64>, now: Timestamp) -> Response {
+        let status = code.parse().ok().filter(|status| (400..600).contains(status));
+        match (level, status) {
+            (Level::Http, Some(status)) => waiting(bare(status), wait_s),
+            (Level::Response, _) => {
+                let id = request_id(self.serial.wrapping_add(1), now);
+                waiting(failure(&id, 200, &Reason::of(code), &self.options), wait_s)
+            }
+            (Level::Http, None) | (Level::Record, _) => self.refusal(code, wait_s, now),
+        }
+    }
+
+    fn refused(&mut self, request: &Request, code: &str, now: Timestamp) {
+        let call = Call::new(request);
+        self.gate.count(&call.route.name());
+        if call.route == Route::Found(Op::Token) {
+            return;
+        }
+        let standing = call.token(self.options.legacy_access_token).map(|token| self.tokens.standing(token, &self.options, now));
+        let user = self.user_of(standing);
+        self.gate.charge(&user, Some(code), now);
+        self.serial += 1;
+    }
+
+    fn handle_spoilt(&mut self, request: &Request, spoil: &Spoil, now: Timestamp) -> Response {
+        self.spoilt(request, spoil, now)
     }
 }
 
 impl State {
-    fn status_of(&self, code: &str) -> u16 {
-        if matches!(code, "606" | "607" | "615") { self.options.throttle_status } else { 200 }
+    /// Whose call it is, for the statistics; the main user's when nobody can tell.
+    fn user_of(&self, standing: Option<Standing>) -> String {
+        match standing {
+            Some(Standing::Valid(client)) => client.user,
+            Some(Standing::Expired | Standing::Invalid) | None => self.options.api_user.clone(),
+        }
+    }
+
+    /// The answer that a whole request failed, throttled ones as the options want them.
+    fn failed(&self, id: &str, reason: &Reason, wait_s: Option<u64>) -> Response {
+        if !matches!(reason.code.as_str(), "606" | "607" | "615") {
+            return waiting(failure(id, 200, reason, &self.options), wait_s);
+        }
+        let wait_s = wait_s.or(self.options.throttle_retry_after_s);
+        match (self.options.throttle, self.options.throttle_status) {
+            (Throttle::Envelope, status) => waiting(failure(id, status, reason, &self.options), wait_s),
+            (Throttle::Plain, 200) => waiting(bare(429), wait_s),
+            (Throttle::Plain, status) => waiting(bare(status), wait_s),
+        }
     }
 
     fn serve(&mut self, call: &Call<'_>, user: &mut String, now: Timestamp) -> Answer {
@@ -166,10 +202,19 @@ impl State {
             Op::Usage { week } => Ok(self.usage(*week, at)),
             Op::Errors { week } => Ok(self.errors(*week, at)),
             Op::Import => self.create_import(call, now),
-            Op::ImportStatus(id) => self.import_status(id),
-            Op::ImportFailures(id) => self.import_rows(id, true),
-            Op::ImportWarnings(id) => self.import_rows(id, false),
+            Op::ImportStatus(id) => self.import_status(id, now),
+            Op::ImportFailures(id) => self.import_rows(id, true, now),
+            Op::ImportWarnings(id) => self.import_rows(id, false, now),
             Op::Export(extract, step) => self.export(*extract, step, call, client, at),
+            Op::Lists => self.query_lists(call, now),
+            Op::OneList(id) => self.one_list(id),
+            Op::ListLeads(id) => self.leads_of_list(id, call, now),
+            Op::ListMembers(id, what) => self.list_call(id, *what, call, now),
+            Op::ListsOfLead(id) => self.lists_of_lead(id, call, now),
+            Op::ListAsset(step) => self.list_asset_call(step, call, now),
+            Op::CustomActivities => Self::custom_activities(call),
+            Op::DescribeProgramMembers => Ok(self.describe_program_members()),
+            Op::DescribeNamedAccounts => Ok(self.describe_named_accounts()),
             Op::EmptyList => Ok(Self::empty_list()),
             Op::Nothing => Err(Reason::of("1013")),
             Op::Assets => Ok(Self::no_assets()),
@@ -189,6 +234,18 @@ impl State {
         let (token, left) = self.tokens.issue(&client.id, &mut self.options, now);
         let body = json!({"access_token": token, "token_type": "bearer", "expires_in": left, "scope": client.user});
         Response::new(200, JSON, bytes(&body)).with("cache-control", "no-store")
+    }
+}
+
+/// A gateway's answer: the status and its name.
+fn bare(status: u16) -> Response {
+    plain(status, http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error"))
+}
+
+fn waiting(response: Response, wait_s: Option<u64>) -> Response {
+    match wait_s {
+        Some(seconds) => response.with("retry-after", &seconds.to_string()),
+        None => response,
     }
 }
 

@@ -7,7 +7,9 @@ use base::Timestamp;
 use crate::{
     export::Exports,
     import::Imports,
+    lag::Lag,
     limits::Gate,
+    lists::Lists,
     log::Log,
     options::{Options, RelativeScoreName, UrgencyName},
     person::Columns,
@@ -34,6 +36,8 @@ pub struct State {
     pub(crate) log: Log,
     pub(crate) gate: Gate,
     pub(crate) tokens: Tokens,
+    pub(crate) lag: Lag,
+    pub(crate) lists: Lists,
     pub(crate) imports: Imports,
     pub(crate) exports: Exports,
     /// Folded keys of sales persons that deleted companies still hang on.
@@ -43,6 +47,8 @@ pub struct State {
     /// When the instance was set up, in seconds since the epoch.
     pub(crate) born: i64,
     pub(crate) serial: u64,
+    /// How often it was reset.
+    pub(crate) resets: u64,
 }
 
 impl State {
@@ -58,16 +64,19 @@ impl State {
             sales_persons: table(Object::SalesPersons, &["externalSalesPersonId"], &["email"]),
             opportunities: table(Object::Opportunities, &["externalOpportunityId"], &["externalCompanyId", "externalSalesPersonId"]),
             roles: table(Object::Roles, &["externalOpportunityId", "leadId", "role"], &["externalOpportunityId", "leadId"]),
-            options,
             log: Log::default(),
             gate: Gate::default(),
-            tokens: Tokens::default(),
+            tokens: Tokens::new(options.seed, 0),
+            lag: Lag::default(),
+            lists: Lists::default(),
             imports: Imports::default(),
             exports: Exports::default(),
             departed_owners: BTreeSet::new(),
             races: HashMap::new(),
             born: floor(now),
             serial: 0,
+            resets: 0,
+            options,
         }
     }
 
@@ -84,7 +93,9 @@ impl State {
 
     /// Back to a fresh, empty subscription with the same options: records, activities, custom fields, tokens, jobs and counters are gone.
     pub fn reset(&mut self, now: Timestamp) {
+        let resets = self.resets.wrapping_add(1);
         *self = Self::new(self.options.clone(), now);
+        (self.resets, self.tokens) = (resets, Tokens::new(self.options.seed, resets));
     }
 
     /// Lets bulk jobs do what is due by `now`. Every request does this by itself.

@@ -39,13 +39,13 @@ pub(crate) enum Standing {
     Invalid,
 }
 
-impl Default for Tokens {
-    fn default() -> Self {
-        Self { dice: Dice::new(0x6d6b_746f), current: BTreeMap::new(), expired: Vec::new() }
-    }
-}
-
 impl Tokens {
+    /// No tokens yet. A subscription that was reset issues others than before, or a token from before the reset would come to life again.
+    pub(crate) fn new(seed: u64, resets: u64) -> Self {
+        let dice = Dice::new(0x6d6b_746f ^ seed.rotate_left(32) ^ resets.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Self { dice, current: BTreeMap::new(), expired: Vec::new() }
+    }
+
     /// The client's token and the seconds it has left, 3600 when fresh.
     pub(crate) fn issue(&mut self, client: &str, options: &mut Options, now: Timestamp) -> (String, u64) {
         self.retire(now);

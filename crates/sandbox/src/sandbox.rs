@@ -98,7 +98,8 @@ impl Sandbox {
             Clock::from_fn(move || time::later(clock.now(), Duration::from_millis(ahead_ms.load(Ordering::Relaxed))))
         };
         let Options { people, seed, enforce_limits, latency_ms, mut marketo, mut dataverse } = options;
-        (marketo.enforce_limits, dataverse.enforce_limits, dataverse.seed) = (enforce_limits, enforce_limits, seed);
+        (marketo.enforce_limits, dataverse.enforce_limits) = (enforce_limits, enforce_limits);
+        (marketo.seed, dataverse.seed) = (seed, seed);
         let now = clock.now();
         let sandbox = Self {
             marketo: Served::new(marketo_emulator::State::new(marketo, now), clock.clone(), seed),
@@ -120,7 +121,11 @@ impl Sandbox {
     /// As [`Sandbox::new`].
     pub fn reset(&self, people: u64, seed: u64) -> Result<(), FillError> {
         let now = self.now();
-        self.marketo.state().reset(now);
+        {
+            let mut marketo = self.marketo.state();
+            marketo.options_mut().seed = seed;
+            marketo.reset(now);
+        }
         {
             let mut dataverse = self.dataverse.state();
             dataverse.options_mut().seed = seed;

@@ -110,6 +110,45 @@ async fn rows_are_loaded_changed_and_shown() {
 }
 
 #[tokio::test]
+async fn every_object_and_field_of_marketo_can_be_changed() {
+    let sandbox = sandbox(0);
+    let router = sandbox.marketo_router();
+    let rows = json!({"marketo": {"companies": [{"externalCompanyId": "c-1"}], "opportunities": [{"externalOpportunityId": "o-1"}],
+        "leads": [{"email": "a@x.example"}]}});
+    let ids = ok(&router, "POST", "/_sandbox/load", Some(rows)).await["ids"].clone();
+    let (company, deal, lead) = (&ids["companies"][0], &ids["opportunities"][0], &ids["leads"][0]);
+    let changes = json!([
+        {"do": "marketo-update", "object": "companies", "id": company, "row": {"company": "Northwind"}},
+        {"do": "marketo-update", "object": "opportunities", "id": deal, "row": {"stage": "Won"}},
+        {"do": "marketo-add-field", "name": "shoe", "kind": "string", "length": 3},
+        {"do": "marketo-change-field", "name": "shoe", "length": 9, "read-only": true},
+        {"do": "marketo-remove-field", "object": "companies", "name": "industry"},
+        {"do": "marketo-update", "id": lead, "row": {"shoe": "43"}},
+        {"do": "marketo-list", "name": "Fair"},
+        {"do": "marketo-usage", "others": 9},
+        {"do": "marketo-add-field", "name": "shoe", "kind": "string"},
+        {"do": "marketo-change-field", "name": "nosuch", "length": 1},
+        {"do": "marketo-delete", "object": "companies", "id": 5},
+    ]);
+    let results = ok(&router, "POST", "/_sandbox/mutate", Some(changes)).await;
+    let worked: Vec<bool> = results["results"].as_array().unwrap().iter().map(|result| result["ok"] == true).collect();
+    assert_eq!(worked, [true, true, true, true, true, true, true, true, false, false, false], "{results}");
+    let shown = ok(&router, "GET", "/_sandbox/snapshot?side=marketo", None).await["marketo"].clone();
+    assert_eq!(
+        (&shown["companies"][0]["company"], &shown["opportunities"][0]["stage"], &shown["leads"][0]["shoe"]),
+        (&json!("Northwind"), &json!("Won"), &json!("43"))
+    );
+    let gone = json!([{"do": "marketo-delete", "object": "companies", "id": company}, {"do": "marketo-delete", "object": "opportunities", "id": deal}]);
+    ok(&router, "POST", "/_sandbox/mutate", Some(gone)).await;
+    let state = sandbox.marketo.state();
+    assert_eq!(
+        [marketo_emulator::Object::Companies, marketo_emulator::Object::Opportunities].map(|object| state.rows(object).count()),
+        [0, 0]
+    );
+    assert_eq!(state.usage_today(sandbox.now()), 9);
+}
+
+#[tokio::test]
 async fn random_edits_say_what_they_changed() {
     let sandbox = sandbox(500);
     let router = sandbox.dataverse_router();

@@ -1,5 +1,6 @@
 //! Paging tokens, activities, lead changes, deleted leads, and what makes them.
 
+use base::Timestamp;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, check, code, map};
@@ -58,6 +59,37 @@ fn an_interesting_moment_is_an_activity_and_four_fields() {
         &bench.get(&format!("/rest/v1/lead/{lead}.json?fields={now}")),
         &json!({"result": [{"priority": 9, "relativeUrgency": 3, "relativeScore": 2, "relativeScoring": 2, "leadScore": 5}]}),
     );
+}
+
+#[test]
+fn a_date_in_the_future_hides_nothing_that_comes_after() {
+    for delay in [0, 60] {
+        let mut bench = Bench::with(|options| options.activity_delay_s = delay);
+        let lead = bench.family();
+        let since = token(&mut bench, "2026-08-17");
+        let later = Timestamp::from_second(bench.now.as_second() + 3600).unwrap();
+        assert!(bench.state.interesting_moment_of(lead, "Web", "Tomorrow", "s", later, bench.now));
+        bench.state.insert_lead(map(json!({"email": "future@x.test", "createdAt": later.to_string()})), bench.now);
+        assert!(bench.state.interesting_moment(lead, "Web", "Today", "s", bench.now));
+        bench.wait(i64::try_from(delay).unwrap());
+        let answer = bench.get(&format!("/rest/v1/activities.json?activityTypeIds=46&nextPageToken={since}"));
+        check(&answer, &json!({"result": [{"activityDate": "2026-08-17T13:00:00Z"}, {"activityDate": "2026-08-17T12:00:00Z"}]}));
+    }
+}
+
+#[test]
+fn activities_of_one_asset() {
+    let mut bench = Bench::with(|options| options.partitions = vec!["Default".into(), "EMEA".into()]);
+    bench.family();
+    let since = token(&mut bench, "2026-08-17");
+    for name in ["EMEA", "Default"] {
+        bench.post("/rest/v1/leads/partitions.json", &json!({"input": [{"id": 1001, "partitionName": name}]}));
+    }
+    let target =
+        |kinds: &str, assets: &str| format!("/rest/v1/activities.json?activityTypeIds={kinds}&assetIds={assets}&nextPageToken={since}");
+    check(&bench.get(&target("100", "2")), &json!({"result": [{"primaryAttributeValueId": 2}]}));
+    check(&bench.get(&target("100", "1,2")), &json!({"result": ["*", "*"]}));
+    assert_eq!(code(&bench.get(&target("100,12", "2"))), "1003");
 }
 
 #[test]

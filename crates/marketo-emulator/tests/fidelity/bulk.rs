@@ -58,14 +58,16 @@ fn an_import_counts_and_gives_back_what_it_refused() {
 #[test]
 fn imports_are_refused_as_documented() {
     let mut bench = Bench::with(|options| options.bulk_run_s = 3600);
+    assert_eq!(bench.state.add_list("Fair", bench.now), 101);
     for (query, file, expected) in [
         ("", "email\na@x.test", "1002"),
         ("format=xls", "email\na@x.test", "1003"),
         ("format=csv&lookupField=nosuch", "email\na@x.test", "1006"),
         ("format=csv&lookupField=title", "email\na@x.test", "1011"),
         ("format=csv", "email , title\na@x.test,x", "1006"),
-        ("format=csv&listId=4", "email\na@x.test", "none"),
-        ("format=csv&listId=4", "email\na@x.test", "1019"),
+        ("format=csv&listId=4", "email\na@x.test", "1013"),
+        ("format=csv&listId=101", "email\na@x.test", "none"),
+        ("format=csv&listId=101", "email\na@x.test", "1019"),
     ] {
         assert_eq!(code(&upload(&mut bench, query, file)), expected, "{query}");
     }
@@ -194,6 +196,39 @@ fn extracts_are_refused_as_documented() {
         "1035"
     );
     assert_eq!(code(&bench.get("/bulk/v1/leads/export/nosuch/status.json")), "1013");
+}
+
+#[test]
+fn jobs_and_files_are_kept_for_a_while() {
+    let mut bench = Bench::new();
+    upload(&mut bench, "format=csv", "email\nnäme");
+    bench.wait(1);
+    assert_eq!(code(&bench.get("/bulk/v1/leads/batch/1001.json")), "none");
+    let id = create(&mut bench, "leads", &json!({"fields": ["id"], "filter": {"createdAt": range()}}));
+    step(&mut bench, "leads", &id, "enqueue");
+    let (file, status) = (format!("/bulk/v1/leads/export/{id}/file.json"), format!("/bulk/v1/leads/export/{id}/status.json"));
+    let mut after = |days: i64| {
+        bench.wait(days * 24 * 3600);
+        bench.log_in();
+        let files = [file.as_str(), "/bulk/v1/leads/batch/1001/warnings.json"].map(|file| bench.raw("GET", file, "", "").status);
+        let codes = [status.as_str(), "/bulk/v1/leads/batch/1001.json"].map(|status| code(&bench.get(status)).to_owned());
+        (files, codes)
+    };
+    assert_eq!(after(0), ([200, 200], ["none".into(), "none".into()]));
+    assert_eq!(after(8), ([404, 404], ["none".into(), "1013".into()]));
+    assert_eq!(after(23), ([404, 404], ["1013".into(), "1013".into()]));
+}
+
+#[test]
+fn a_bulk_path_is_one_however_it_is_written() {
+    let mut bench = Bench::new();
+    let row = format!("a@x.test,{}\n", "x".repeat(200));
+    let file = format!("email,title\n{}", row.repeat(2 * 1024 * 1024 / row.len()));
+    let form = format!("--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"l.csv\"\r\n\r\n{file}\r\n--B--\r\n");
+    for (path, status) in [("/bulk/v1/leads.json", 200), ("/rest/../bulk/v1/leads.json", 200), ("/rest/v1/leads.json", 413)] {
+        let answer = bench.raw("POST", &format!("{path}?format=csv"), "multipart/form-data; boundary=B", form.clone());
+        assert_eq!(answer.status, status, "{path}");
+    }
 }
 
 #[test]

@@ -6,11 +6,15 @@ mod bench;
 
 mod activities;
 mod bulk;
+mod elsewhere;
+mod failures;
 mod identity;
 mod leads;
 mod limits;
+mod lists;
 mod merge;
 mod objects;
 mod paging;
 mod robust;
+mod shapes;
 mod switches;

@@ -2,6 +2,7 @@
 
 use base::{Guid, Timestamp};
 use dataverse_emulator::Qualify;
+use marketo_emulator::{DataType, FieldSpec};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -68,17 +69,71 @@ pub enum Operation {
         /// The record.
         row: Row,
     },
-    /// New values in a Marketo person; null clears.
+    /// New values in a Marketo record; null clears.
     MarketoUpdate {
-        /// Marketo's id.
-        id: i64,
+        /// As above.
+        #[serde(default = "leads")]
+        object: String,
+        /// Marketo's id: a number, or a GUID for opportunities and roles.
+        id: Value,
         /// The fields.
         row: Row,
     },
-    /// A Marketo person is deleted.
+    /// A Marketo record is deleted, whatever refers to it.
     MarketoDelete {
+        /// As above.
+        #[serde(default = "leads")]
+        object: String,
         /// Marketo's id.
-        id: i64,
+        id: Value,
+    },
+    /// An administrator adds a custom field in Marketo.
+    MarketoAddField {
+        /// As above.
+        #[serde(default = "leads")]
+        object: String,
+        /// The REST name.
+        name: String,
+        /// The type, as "describe" spells it.
+        kind: DataType,
+        /// The longest text; 255 for texts unless said.
+        #[serde(default)]
+        length: Option<u32>,
+        /// Whether it can't be written.
+        #[serde(default)]
+        read_only: bool,
+    },
+    /// An administrator hides a field from Marketo's REST API.
+    MarketoRemoveField {
+        /// As above.
+        #[serde(default = "leads")]
+        object: String,
+        /// The REST name.
+        name: String,
+    },
+    /// An administrator shortens, lengthens, freezes or frees a field in Marketo.
+    MarketoChangeField {
+        /// As above.
+        #[serde(default = "leads")]
+        object: String,
+        /// The REST name.
+        name: String,
+        /// The longest text from now on.
+        #[serde(default)]
+        length: Option<u32>,
+        /// Whether it can't be written from now on.
+        #[serde(default)]
+        read_only: Option<bool>,
+    },
+    /// A static list is made in Marketo; answers its id.
+    MarketoList {
+        /// Its name.
+        name: String,
+    },
+    /// Other integrations have used Marketo's API today.
+    MarketoUsage {
+        /// How many calls they made.
+        others: u64,
     },
     /// Marketo persons are merged.
     MarketoMerge {
@@ -171,7 +226,7 @@ fn done(outcome: Result<(), String>) -> Answer {
 }
 
 fn there(found: bool) -> Answer {
-    if found { Ok(Value::Null) } else { Err("no such person".to_owned()) }
+    if found { Ok(Value::Null) } else { Err("no such record".to_owned()) }
 }
 
 fn apply(sandbox: &Sandbox, operation: Operation) -> Answer {
@@ -188,11 +243,29 @@ fn apply(sandbox: &Sandbox, operation: Operation) -> Answer {
         }
         Operation::Merge { table, winner, loser } => done(dataverse().merge(&table, winner, loser, Row::new(), now)),
         Operation::MarketoCreate { object, row } => rows::insert(sandbox, rows::object(&object)?, row, now),
-        Operation::MarketoUpdate { id, row } => there(marketo().update_lead(id, row, now)),
-        Operation::MarketoDelete { id } => there(marketo().delete_lead(id, now)),
+        Operation::MarketoUpdate { object, id, row } => there(marketo().update(rows::object(&object)?, &id, row, now)),
+        Operation::MarketoDelete { object, id } => there(marketo().delete(rows::object(&object)?, &id, now)),
+        Operation::MarketoAddField { object, name, kind, length, read_only } => {
+            let spec = FieldSpec::new(&name, kind);
+            let spec = FieldSpec { length: length.or(spec.length), read_only, ..spec };
+            let added = marketo().add_field(rows::object(&object)?, spec);
+            if added { Ok(Value::Null) } else { Err(format!("there is a field {name} already")) }
+        }
+        Operation::MarketoRemoveField { object, name } => there(marketo().remove_field(rows::object(&object)?, &name)),
+        Operation::MarketoChangeField { object, name, length, read_only } => {
+            let (object, mut marketo) = (rows::object(&object)?, marketo());
+            let shortened = length.is_none_or(|length| marketo.set_field_length(object, &name, Some(length)));
+            let frozen = read_only.is_none_or(|read_only| marketo.set_field_read_only(object, &name, read_only));
+            there(shortened && frozen)
+        }
+        Operation::MarketoList { name } => Ok(json!(marketo().add_list(&name, now))),
+        Operation::MarketoUsage { others } => {
+            marketo().set_usage(others, now);
+            Ok(Value::Null)
+        }
         Operation::MarketoMerge { winner, losers } => there(marketo().merge_leads(winner, &losers, now)),
         Operation::Moment { id, kind, description, source, at } => {
-            there(marketo().interesting_moment(id, &kind, &description, &source, at.unwrap_or(now)))
+            there(marketo().interesting_moment_of(id, &kind, &description, &source, at.unwrap_or(now), now))
         }
         Operation::Score { id, priority, relative_urgency, relative_score } => {
             there(marketo().change_score(id, priority, relative_urgency, relative_score, now))
