@@ -12,6 +12,7 @@ use std::{
     fmt,
     ops::Bound,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,6 +22,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{Batch, Entry, Expect, Family, Fence, Store, StoreError, migrate::migrate, range::KeyRange};
 
@@ -44,7 +46,7 @@ pub struct SqliteStore {
     place: String,
     /// The file's one true name, so that processes that name it differently still lock the same.
     path: PathBuf,
-    writer: Mutex<SqliteConnection>,
+    writer: Arc<Mutex<SqliteConnection>>,
     readers: SqlitePool,
     lease: Mutex<Option<Held>>,
 }
@@ -96,7 +98,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { place, path, writer: Mutex::new(writer), readers, lease: Mutex::new(None) })
+        Ok(Self { place, path, writer: Arc::new(Mutex::new(writer)), readers, lease: Mutex::new(None) })
     }
 
     fn failed(&self, error: &sqlx::Error) -> StoreError {
@@ -111,24 +113,14 @@ impl SqliteStore {
         Ok(holder.unwrap_or_else(|| "one that has just started".into()))
     }
 
+    /// Commits in a task of its own: who waits for the writer must never wait for somebody who isn't polled.
     async fn try_commit(&self, fence: Fence, batch: Batch) -> Result<Outcome, sqlx::Error> {
-        let mut writer = self.writer.lock().await;
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-        let newest: Option<i64> =
-            sqlx::query_scalar("SELECT fence FROM lease WHERE id = 1 AND holder IS NOT NULL").fetch_optional(&mut *transaction).await?;
-        if newest.is_none() || newest != i64::try_from(fence.0).ok() {
-            transaction.rollback().await?;
-            return Ok(Outcome::Fenced);
+        let task = tokio::spawn(commit_with(self.writer.clone(), fence, batch));
+        match AbortOnDropHandle::new(task).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(sqlx::Error::WorkerCrashed),
         }
-        if let Some(family) = moved(&mut transaction, &batch.expects).await? {
-            transaction.rollback().await?;
-            return Ok(Outcome::Moved(family));
-        }
-        for (family, changes) in by_family(batch) {
-            change(&mut transaction, family, changes).await?;
-        }
-        transaction.commit().await?;
-        Ok(Outcome::Done)
     }
 
     async fn try_get(&self, family: Family, keys: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, Vec<u8>>, sqlx::Error> {
@@ -194,6 +186,26 @@ async fn moved(connection: &mut SqliteConnection, expects: &[Expect]) -> Result<
     }
     let holds = |expect: &&Expect| found.get(&expect.family).and_then(|values| values.get(&expect.key)) == expect.value.as_ref();
     Ok(expects.iter().find(|expect| !holds(expect)).map(|expect| expect.family))
+}
+
+async fn commit_with(writer: Arc<Mutex<SqliteConnection>>, fence: Fence, batch: Batch) -> Result<Outcome, sqlx::Error> {
+    let mut writer = writer.lock().await;
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let newest: Option<i64> =
+        sqlx::query_scalar("SELECT fence FROM lease WHERE id = 1 AND holder IS NOT NULL").fetch_optional(&mut *transaction).await?;
+    if newest.is_none() || newest != i64::try_from(fence.0).ok() {
+        transaction.rollback().await?;
+        return Ok(Outcome::Fenced);
+    }
+    if let Some(family) = moved(&mut transaction, &batch.expects).await? {
+        transaction.rollback().await?;
+        return Ok(Outcome::Moved(family));
+    }
+    for (family, changes) in by_family(batch) {
+        change(&mut transaction, family, changes).await?;
+    }
+    transaction.commit().await?;
+    Ok(Outcome::Done)
 }
 
 /// The last change to each key, sorted: a file filled in key order is filled several times as fast.

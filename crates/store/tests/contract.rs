@@ -6,7 +6,7 @@ mod killed;
 mod kinds;
 mod old_records;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use base::{Guid, RecordId, Table};
 use kinds::{Kind, Memory, Sqlite};
@@ -36,6 +36,7 @@ macro_rules! contract {
 contract! {
     a_batch_happens_whole_or_not_at_all
     an_abandoned_commit_leaves_no_half_and_the_next_one_works
+    a_commit_that_nobody_polls_holds_up_no_other
     the_last_change_to_a_key_wins
     an_expectation_that_fails_changes_nothing
     only_the_newest_fence_commits
@@ -106,6 +107,21 @@ async fn an_abandoned_commit_leaves_no_half_and_the_next_one_works(kind: impl Ki
         let values = store.get(Family::Fact, &keys).await.unwrap();
         assert!(values.iter().all(|value| *value == values[0]), "round {round}");
         assert_eq!(store.get(Family::Fact, &[b"next".to_vec()]).await.unwrap(), [Some(vec![round])]);
+    }
+}
+
+async fn a_commit_that_nobody_polls_holds_up_no_other(kind: impl Kind) {
+    let (store, fence) = started(&kind).await;
+    for polls in 0..20u8 {
+        let mut begun = store.commit(fence, raw(&[(b"begun", Some(&[polls]))]));
+        for _ in 0..polls {
+            if futures::poll!(&mut begun).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let other = store.commit(fence, raw(&[(b"other", Some(&[polls]))]));
+        tokio::time::timeout(Duration::from_secs(30), other).await.expect("it waits for one that nobody polls").unwrap();
     }
 }
 

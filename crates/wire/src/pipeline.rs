@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::{
@@ -71,7 +72,13 @@ impl Pipeline {
         let name = request.name;
         let span = tracing::debug_span!("call", name);
         let begun = Instant::now();
-        let answer = self.service.clone().oneshot(request).instrument(span).await;
+        // In a task of its own: calls wait for each other, for a place and for their turn, and who awaits one of several may poll none.
+        let task = tokio::spawn(self.service.clone().oneshot(request).instrument(span));
+        let answer = match AbortOnDropHandle::new(task).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(CallError::Stopped),
+        };
         // Never the address: a query may hold a secret, and a filter an e-mail.
         let took_ms = begun.elapsed().as_millis();
         match &answer {
@@ -85,5 +92,54 @@ impl Pipeline {
     #[must_use]
     pub fn pace(&self) -> &Pace {
         &self.pace
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use base::Secret;
+    use bytes::Bytes;
+    use futures::poll;
+
+    use super::*;
+    use crate::{pace::PaceOptions, transport::TransportError};
+
+    #[derive(Debug)]
+    struct AnyToken;
+
+    #[async_trait]
+    impl TokenSource for AnyToken {
+        async fn token(&self) -> Result<Secret, CallError> {
+            Ok("t".into())
+        }
+
+        async fn refused(&self, _: &Secret) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_nobody_polls_holds_up_no_other() {
+        let transport = BoxCloneSyncService::new(tower::service_fn(|_: http::Request<Bytes>| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<_, TransportError>(http::Response::new(Bytes::new()))
+        }));
+        let pace = Pace::new(PaceOptions { calls_max: Some(1), in_flight_max: 1, ..PaceOptions::default() });
+        let options = PipelineOptions {
+            base: "http://x.test".into(),
+            verdict: |_, response| Ok(response),
+            tokens: Arc::new(AnyToken),
+            pace,
+            retry: RetryOptions::default(),
+        };
+        let pipeline = Pipeline::new(options, transport);
+        let first = pipeline.send(Request::get("x", "/x"));
+        let second = pipeline.send(Request::get("x", "/x"));
+        tokio::pin!(first, second);
+        assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        // One has the only place, the other its turn; neither is polled any more.
+        pipeline.send(Request::get("x", "/x")).await.unwrap();
     }
 }

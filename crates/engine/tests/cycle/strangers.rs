@@ -7,8 +7,8 @@ use dataverse_emulator::{
     options::{ClosedRows, DeltaStamp, MergedLead, RetryAfter},
 };
 use marketo_emulator::options::{
-    CompanyFields, EmptyText, ErrorLevel, MergeIds, Nulls, Options as Marketo, Overlong, ReadOnly, RelativeScoreName, UnknownLead, Unlink,
-    UrgencyName,
+    ActivityTokens, Codes, CompanyFields, EmptyResult, EmptyText, ErrorLevel, MergeIds, Nulls, Options as Marketo, Overlong, ReadOnly,
+    RelativeScoreName, Throttle, UnknownLead, UnknownParent, Unlink, UrgencyName, Warnings,
 };
 use sandbox::edits;
 
@@ -56,6 +56,16 @@ const MARKETO: &[Change<Marketo>] = &[
     ("case-sensitive keys", |o| o.case_sensitive_keys = true),
     ("no lookup by external id", |o| o.external_person_id_lookup = false),
     ("partitions", |o| o.partitions = vec!["Default".into(), "Europe".into()]),
+    ("a gateway throttles", |o| (o.throttle, o.throttle_status, o.throttle_retry_after_s, o.rate_max) = (Throttle::Plain, 503, Some(7), 12)),
+    ("numeric codes", |o| o.codes = Codes::Number),
+    ("nothing found is no result", |o| o.empty_result = EmptyResult::Absent),
+    ("nothing found is an error", |o| o.empty_result = EmptyResult::NoData),
+    ("warnings in words", |o| o.warnings = Warnings::Texts),
+    ("padded GUIDs", |o| o.padded_guids = true),
+    ("ids as text, no seq", |o| (o.ids_as_text, o.omit_seq) = (true, true)),
+    ("tokens are times and activities late", |o| (o.activity_tokens, o.activity_delay_s) = (ActivityTokens::Dates, 60)),
+    ("e-mails of sales persons refused", |o| o.sales_person_email_refused = true),
+    ("unknown parents are wrong data", |o| o.unknown_parent = UnknownParent::Invalid),
     ("all that is only shape", |o| {
         (o.nulls, o.currency_as_text, o.offset_datetimes, o.empty_pages, o.page_size_max) = (Nulls::Omitted, true, true, true, Some(11));
     }),
