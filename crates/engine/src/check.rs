@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use base::{Clock, Table};
+use base::{Clock, Guid, Object, Table};
 use store::{MemoryStore, Store, StoreError};
 
 use crate::{
     bridge::{Bridge, Parts},
     calls::CallLedger,
-    error::SyncError,
+    error::{Side, SyncError},
+    marketo::{SyncMode, key_field},
     options::{Options, RunOptions},
     prepare::prepare,
     progress::Progress,
@@ -87,6 +88,7 @@ async fn look(bridge: &Bridge) -> Vec<Finding> {
     match prepare(bridge).await {
         Ok(prepared) => {
             findings.push(good("metadata, key fields, field maps and MSI columns", "fit together".into()));
+            findings.push(side("Marketo: companies, sales persons and opportunities can be written", bridge.probe_writes().await));
             for table in Table::ALL {
                 let plan = prepared.tables.get(&table);
                 findings.push(match plan.map(|plan| plan.table.tracked) {
@@ -113,6 +115,16 @@ async fn look(bridge: &Bridge) -> Vec<Finding> {
     }
     findings.extend(bridge.summary().warnings.into_iter().map(|warning| good("note", warning)));
     findings
+}
+
+impl Bridge {
+    /// Whether companies can be written: an update of one that isn't there changes nothing, and a native CRM sync refuses it all the same.
+    async fn probe_writes(&self) -> Result<(), SyncError> {
+        let nobody = Guid::from_u128(u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)));
+        let record = [(key_field(Object::Company).to_owned(), nobody.to_string().into())].into_iter().collect();
+        let answer = self.marketo.sync(Object::Company, SyncMode::UpdateOnly, vec![record]).await;
+        answer.map(drop).map_err(|error| SyncError::of_call(Side::Marketo, error))
+    }
 }
 
 fn side(what: &str, outcome: Result<(), SyncError>) -> Finding {

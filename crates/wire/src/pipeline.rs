@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 use tokio_util::task::AbortOnDropHandle;
+use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 use tracing::Instrument;
 
 use crate::{

@@ -56,7 +56,9 @@ const MARKETO: &[Change<Marketo>] = &[
     ("case-sensitive keys", |o| o.case_sensitive_keys = true),
     ("no lookup by external id", |o| o.external_person_id_lookup = false),
     ("partitions", |o| o.partitions = vec!["Default".into(), "Europe".into()]),
-    ("a gateway throttles", |o| (o.throttle, o.throttle_status, o.throttle_retry_after_s, o.rate_max) = (Throttle::Plain, 503, Some(7), 12)),
+    ("a gateway throttles", |o| {
+        (o.throttle, o.throttle_status, o.throttle_retry_after_s, o.rate_max) = (Throttle::Plain, 503, Some(7), 12)
+    }),
     ("numeric codes", |o| o.codes = Codes::Number),
     ("nothing found is no result", |o| o.empty_result = EmptyResult::Absent),
     ("nothing found is an error", |o| o.empty_result = EmptyResult::NoData),
