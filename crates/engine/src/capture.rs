@@ -9,6 +9,7 @@ mod company;
 mod feed;
 mod gone;
 mod refetch;
+mod sources;
 
 use base::Table;
 

@@ -15,13 +15,14 @@ mod person;
 mod person_answers;
 mod person_calls;
 mod role;
+mod role_wish;
 mod spelling;
 mod tally;
 
 use base::Object;
 
 pub(crate) use gate::{PARENT_MISSING, desired_of, load_links};
-pub(crate) use role::all_role_names;
+pub(crate) use role_wish::all_role_names;
 pub use tally::{Left, left};
 
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};

@@ -1,59 +1,36 @@
 //! Opportunity roles: derived from what in Dynamics yields them, and sent with their opportunities' and people's Marketo keys (rule R8).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
-use base::{Guid, Object, RecordId, Table, Timestamp};
+use base::{Guid, Object, RecordId, Table};
 use futures::{FutureExt, future::BoxFuture};
 use planner::{
     pack::{Packer, RECORDS_MAX},
-    role::{Kind, RoleTexts, RoleWanted, Source, brake_allows, derive},
+    role::brake_allows,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{
-        Alias, AliasKind, DirtyRoles, Fact, Outbox, Role, RoleName, RoleSource, SourceKind,
-        role::{SourceBy, SourceIndex},
-    },
+    record::{DirtyRoles, Outbox, Role, role::SourceBy},
 };
 
 use crate::{
     bridge::Bridge,
     capture::dirty_by,
     error::SyncError,
-    intent::{Intent, MaybeSent, maybe_sent},
+    intent::Intent,
     marketo::SyncMode,
     prepare::Prepared,
     progress::Step,
     push::{
         absent::{absent, may_be_a_parents_fault},
-        alias::HOPS_MAX,
         flight::Flight,
         gate::{Gate, Links, load_links, next_page, reference, refuse},
         outcome::{Breaker, Failure},
         pieces::{Fate, Item, Sent, send},
+        role_wish::{Wish, derive_dirty, read_wish},
     },
 };
-
-/// The fact that holds the default text under which roles were last derived.
-const DEFAULT_ROLE_FACT: &str = "default_role";
-
-/// Opportunities whose roles are derived in one commit.
-const DERIVED_AT_ONCE: usize = 300;
-
-/// What is asked of one role.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
-enum Wish {
-    /// It shall be there.
-    Keep { contact: Guid, name: String, primary: bool },
-    /// It shall not; `lead` and `name` are its key.
-    Remove { contact: Guid, lead: i64, name: String },
-}
 
 /// One role on its way.
 #[derive(Debug, Clone)]
@@ -120,197 +97,6 @@ async fn brake(bridge: &Bridge) -> Result<Removals, SyncError> {
         ));
     });
     Ok(Removals::Stopped)
-}
-
-/// Derives the roles of all opportunities of which something changed, and puts the differences into the outbox.
-async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
-    notice_default_role(bridge).await?;
-    let maybe_sent = maybe_sent(bridge).await?;
-    let mut texts = None;
-    loop {
-        let dirty = bridge.store.list::<DirtyRoles>(&[], None, DERIVED_AT_ONCE).await?;
-        if dirty.is_empty() {
-            return Ok(());
-        }
-        if texts.is_none() {
-            texts = Some(RoleTexts::new(all_role_names(bridge).await?));
-        }
-        let (Some(texts), now) = (&texts, bridge.clock.now()) else { return Ok(()) };
-        let mut batch = Batch::new();
-        for dirty in &dirty {
-            derive_one(bridge, dirty.opportunity, texts, &maybe_sent, now, &mut batch).await?;
-            batch.remove::<DirtyRoles>(dirty.key());
-        }
-        bridge.commit(batch).await?;
-    }
-}
-
-/// Another default text concerns every opportunity that has a role.
-async fn notice_default_role(bridge: &Bridge) -> Result<(), SyncError> {
-    let fact = Fact { name: DEFAULT_ROLE_FACT.into(), value: bridge.options.policy.default_role.clone().into() };
-    let before = bridge.store.read_one::<Fact>(fact.key()).await?;
-    if before.as_ref() == Some(&fact) {
-        return Ok(());
-    }
-    let mut sources = bridge.store.pages::<RoleSource>(Vec::new(), 1_000);
-    while before.is_some() {
-        let page = sources.next_page().await?;
-        if page.is_empty() {
-            break;
-        }
-        let mut batch = Batch::new();
-        page.iter().for_each(|source| batch.put(&DirtyRoles { opportunity: source.opportunity }));
-        bridge.commit(batch).await?;
-    }
-    let mut batch = Batch::new();
-    batch.put(&fact);
-    bridge.commit(batch).await
-}
-
-pub(crate) async fn all_role_names(bridge: &Bridge) -> Result<Vec<(Guid, String)>, SyncError> {
-    let (mut names, mut after) = (Vec::new(), None::<Vec<u8>>);
-    loop {
-        let page = bridge.store.list::<RoleName>(&[], after.as_deref(), 1_000).await?;
-        let Some(last) = page.last() else { return Ok(names) };
-        after = Some(last.key());
-        names.extend(page.into_iter().map(|role| (role.id, role.name)));
-    }
-}
-
-async fn derive_one(
-    bridge: &Bridge,
-    opportunity: Guid,
-    texts: &RoleTexts,
-    maybe_sent: &MaybeSent,
-    now: Timestamp,
-    batch: &mut Batch,
-) -> Result<(), SyncError> {
-    let store = &bridge.store;
-    let entries = store.list::<SourceIndex>(&SourceIndex::prefix(SourceBy::Opportunity, opportunity), None, usize::MAX).await?;
-    let keys: Vec<_> = entries.iter().map(|entry| RoleSource::key_of(entry.source)).collect();
-    let sources: Vec<RoleSource> = store.read::<RoleSource>(&keys).await?.into_iter().flatten().collect();
-    let masters = masters(bridge, sources.iter().map(|source| source.contact).collect()).await?;
-    let sources: Vec<Source> = sources.iter().map(|source| source_of(source, &masters)).collect();
-    let wanted = derive(&sources, texts, &bridge.options.policy.default_role);
-    let known = store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await?;
-    let contacts: BTreeSet<RecordId> = wanted.iter().map(|role| RecordId::new(Table::Contact, role.contact)).collect();
-    let links = load_links(bridge, &contacts).await?;
-    let wishes = difference(&wanted, &known, &links);
-    let record = RecordId::new(Table::Opportunity, opportunity);
-    let before = store.list::<Outbox>(&Outbox::key_of(Object::Role, opportunity, ""), None, usize::MAX).await?;
-    let mut before: BTreeMap<String, Outbox> = before.into_iter().map(|entry| (entry.part.clone(), entry)).collect();
-    for (part, wish) in wishes {
-        let desired = serde_json::to_value(&wish).unwrap_or_default();
-        match before.remove(&part) {
-            Some(entry) if entry.body.desired == desired => {}
-            Some(_) | None => batch.put(&Outbox::ready(Object::Role, record, part, desired, now)),
-        }
-    }
-    for entry in before.values() {
-        batch.remove::<Outbox>(entry.key());
-        if maybe_sent.contains(&entry.key())
-            && let Some((part, wish)) = take_back(bridge, entry, &known, &wanted, &links).await?
-        {
-            batch.put(&Outbox::ready(Object::Role, record, part, serde_json::to_value(&wish).unwrap_or_default(), now));
-        }
-    }
-    Ok(())
-}
-
-/// What was to be done and no longer is may have been done although nobody heard of it: a role that is wanted as it was before is sent
-/// once more, and one that isn't wanted is removed, where "not found" is as good.
-async fn take_back(
-    bridge: &Bridge,
-    entry: &Outbox,
-    known: &[Role],
-    wanted: &[RoleWanted],
-    links: &Links,
-) -> Result<Option<(String, Wish)>, SyncError> {
-    let Some(wish) = read_wish(entry) else { return Ok(None) };
-    let (contact, name, lead) = match wish {
-        Wish::Remove { contact, lead, name } => (contact, name, Some(lead)),
-        Wish::Keep { contact, name, .. } => {
-            let person = RecordId::new(Table::Contact, contact);
-            let links = load_links(bridge, &BTreeSet::from([person])).await?;
-            (contact, name, links.get(&person).and_then(|link| link.marketo_id))
-        }
-    };
-    let Some(lead) = lead else { return Ok(None) };
-    let text = name.to_lowercase();
-    let lead_of = |role: &RoleWanted| links.get(&RecordId::new(Table::Contact, role.contact)).and_then(|link| link.marketo_id);
-    if let Some(role) = wanted.iter().find(|role| lead_of(role) == Some(lead) && role.name.to_lowercase() == text) {
-        return Ok(Some((format!("{} {text}", role.contact), Wish::Keep { contact: role.contact, name, primary: role.is_primary })));
-    }
-    if known.iter().any(|role| role.lead_id == lead && role.name.to_lowercase() == text) {
-        return Ok(None);
-    }
-    Ok(Some((format!("- {lead} {text}"), Wish::Remove { contact, lead, name })))
-}
-
-/// A contact that was merged into another stands for that one (rule R4), at the end of the chain.
-async fn masters(bridge: &Bridge, contacts: BTreeSet<Guid>) -> Result<BTreeMap<Guid, Guid>, SyncError> {
-    let mut masters: BTreeMap<Guid, Guid> = BTreeMap::new();
-    let mut ends: BTreeMap<Guid, BTreeSet<Guid>> = contacts.into_iter().map(|contact| (contact, BTreeSet::from([contact]))).collect();
-    for _ in 0..HOPS_MAX {
-        let keys: Vec<_> = ends.keys().map(|contact| Alias::key_of(RecordId::new(Table::Contact, *contact))).collect();
-        let aliases = bridge.store.read::<Alias>(&keys).await?.into_iter().flatten();
-        let mut next: BTreeMap<Guid, BTreeSet<Guid>> = BTreeMap::new();
-        for alias in aliases.filter(|alias| alias.kind == AliasKind::Merged) {
-            let starts = ends.get(&alias.alias.id).cloned().unwrap_or_default();
-            // A circle ends where it began.
-            let starts: BTreeSet<Guid> = starts.into_iter().filter(|start| *start != alias.survivor.id).collect();
-            masters.extend(starts.iter().map(|start| (*start, alias.survivor.id)));
-            next.entry(alias.survivor.id).or_default().extend(starts);
-        }
-        if next.is_empty() {
-            break;
-        }
-        ends = next;
-    }
-    Ok(masters)
-}
-
-fn source_of(source: &RoleSource, masters: &BTreeMap<Guid, Guid>) -> Source {
-    let kind = match source.kind {
-        SourceKind::Connection => Kind::Connection,
-        SourceKind::Mirror => Kind::Mirror,
-        SourceKind::Inactive => Kind::Inactive,
-        SourceKind::Primary => Kind::Primary,
-    };
-    Source {
-        id: source.id,
-        contact: masters.get(&source.contact).copied().unwrap_or(source.contact),
-        kind,
-        role: source.role,
-        related: source.related,
-    }
-}
-
-/// What has to be done, by the part of the outbox key: a role is another one when its lead is. Texts compare without case.
-fn difference(wanted: &[RoleWanted], known: &[Role], links: &Links) -> BTreeMap<String, Wish> {
-    let mut wishes = BTreeMap::new();
-    let mut kept: BTreeSet<Vec<u8>> = BTreeSet::new();
-    for role in wanted {
-        let lead = links.get(&RecordId::new(Table::Contact, role.contact)).and_then(|link| link.marketo_id);
-        // To Marketo a role is opportunity, lead and text, whichever contact the lead is.
-        let text = role.name.to_lowercase();
-        let same = known.iter().find(|known| Some(known.lead_id) == lead && known.name.to_lowercase() == text);
-        kept.extend(same.map(Record::key));
-        if same.is_none_or(|known| known.is_primary != role.is_primary || known.contact != role.contact) {
-            let name = same.map_or_else(|| role.name.clone(), |known| known.name.clone());
-            let part = format!("{} {}", role.contact, name.to_lowercase());
-            wishes.insert(part, Wish::Keep { contact: role.contact, name, primary: role.is_primary });
-        }
-    }
-    for role in known.iter().filter(|role| !kept.contains(&role.key())) {
-        let part = format!("- {} {}", role.lead_id, role.name.to_lowercase());
-        wishes.insert(part, Wish::Remove { contact: role.contact, lead: role.lead_id, name: role.name.clone() });
-    }
-    wishes
-}
-
-fn read_wish(entry: &Outbox) -> Option<Wish> {
-    serde_json::from_value(entry.body.desired.clone()).ok()
 }
 
 struct Pusher<'a> {
