@@ -10,7 +10,7 @@ use planner::{
 };
 use serde_json::{Map, Value};
 use store::{
-    Batch, Record, StoreExt,
+    Batch, StoreExt,
     record::{
         DirtyRoles, RoleName, RoleSource, SourceKind,
         role::{SourceBy, SourceIndex},
