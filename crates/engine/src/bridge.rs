@@ -135,9 +135,8 @@ impl Bridge {
     ///
     /// # Errors
     /// When the state can't be written, or the lease is gone.
-    pub async fn commit(&self, mut batch: Batch) -> Result<(), SyncError> {
-        self.ledger.save(&mut batch);
-        Ok(self.store.commit(self.fence, batch).await?)
+    pub async fn commit(&self, batch: Batch) -> Result<(), SyncError> {
+        Ok(self.ledger.commit(batch).await?)
     }
 
     /// A number that this process has not given out before.

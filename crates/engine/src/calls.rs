@@ -13,6 +13,7 @@ use store::{
     Batch, Fence, Store, StoreError, StoreExt,
     record::{CallCount, Fact},
 };
+use tokio_util::task::AbortOnDropHandle;
 use wire::{Journal, Pace};
 
 /// The fact that holds the start times of the last window.
@@ -49,6 +50,7 @@ struct Book {
     fence: Fence,
     daily_calls: u64,
     counted: Mutex<Counted>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -67,9 +69,7 @@ struct Counted {
 #[async_trait]
 impl Journal for Book {
     async fn ahead(&self, pace: &Pace, starts: usize) -> Result<(), String> {
-        let mut batch = Batch::new();
-        self.write(pace, starts, &mut batch);
-        self.store.commit(self.fence, batch).await.map_err(|error| error.to_string())
+        self.commit(pace, starts, Batch::new()).await.map_err(|error| error.to_string())
     }
 }
 
@@ -100,7 +100,7 @@ impl CallLedger {
         }
         pace.set_budget(Some(daily_calls.saturating_sub(saved.values().sum())));
         let counted = Mutex::new(Counted { day, saved, seen: BTreeMap::new(), unsaved, ahead: window.ahead });
-        let book = Arc::new(Book { clock: clock.clone(), store, fence, daily_calls, counted });
+        let book = Arc::new(Book { clock: clock.clone(), store, fence, daily_calls, counted, turn: tokio::sync::Mutex::default() });
         pace.note_in(Some(book.clone()));
         Ok(Self { pace, book })
     }
@@ -110,9 +110,19 @@ impl CallLedger {
         self.book.counted().seen.clear();
     }
 
-    /// Puts today's counts and the last window into a batch.
-    pub fn save(&self, batch: &mut Batch) {
-        self.book.write(&self.pace, self.pace.noted_ahead(), batch);
+    /// Commits a batch together with today's counts and the last window.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let (book, pace) = (self.book.clone(), self.pace.clone());
+        // In a task of its own: commits wait for each other, and who awaits one of several may poll none.
+        let task = tokio::spawn(async move { book.commit(&pace, pace.noted_ahead(), batch).await });
+        match AbortOnDropHandle::new(task).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(StoreError::Fenced),
+        }
     }
 
     /// Nothing starts any more: what was noted ahead didn't happen.
@@ -121,13 +131,18 @@ impl CallLedger {
     /// When the state can't be written.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.pace.note_in(None);
-        let mut batch = Batch::new();
-        self.book.write(&self.pace, 0, &mut batch);
-        self.book.store.commit(self.book.fence, batch).await
+        self.book.commit(&self.pace, 0, Batch::new()).await
     }
 }
 
 impl Book {
+    /// Commits one batch after the other, each with the counts as they are then: a later one must not bring back earlier counts.
+    async fn commit(&self, pace: &Pace, ahead: usize, mut batch: Batch) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().await;
+        self.write(pace, ahead, &mut batch);
+        self.store.commit(self.fence, batch).await
+    }
+
     fn counted(&self) -> MutexGuard<'_, Counted> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }

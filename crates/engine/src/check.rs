@@ -88,7 +88,7 @@ async fn look(bridge: &Bridge) -> Vec<Finding> {
     match prepare(bridge).await {
         Ok(prepared) => {
             findings.push(good("metadata, key fields, field maps and MSI columns", "fit together".into()));
-            findings.push(side("Marketo: companies, sales persons and opportunities can be written", bridge.probe_writes().await));
+            findings.push(side("Marketo: companies can be written, and no native CRM sync is on", bridge.probe_writes().await));
             for table in Table::ALL {
                 let plan = prepared.tables.get(&table);
                 findings.push(match plan.map(|plan| plan.table.tracked) {

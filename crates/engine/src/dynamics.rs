@@ -346,6 +346,12 @@ impl FeedPage {
 fn is_about_rows(error: &CallError) -> bool {
     matches!(error.class(), Some(Class::Record | Class::Missing | Class::Bug | Class::Split | Class::Config))
         || dataverse::is_sql_conflict(error)
+        || failed_inside(error)
+}
+
+/// Whether the service failed over what it was asked, as it does when a plug-in of the customer's fails over one row (status 500).
+fn failed_inside(error: &CallError) -> bool {
+    error.refusal().is_some_and(|refusal| refusal.status == 500 && !refusal.code.is_empty())
 }
 
 /// What became of a row of a batch; where nothing did, why, as far as the service says.
@@ -355,6 +361,9 @@ fn fate(outcome: PartOutcome) -> Result<RowFate, Option<CallError>> {
         PartOutcome::Single(Err(error)) | PartOutcome::ChangeSet(Err(error)) => match (error.class(), error.refusal()) {
             (Some(Class::Missing), _) => Ok(RowFate::Gone),
             (Some(Class::Record | Class::Config | Class::Bug | Class::Split), Some(refusal)) => {
+                Ok(RowFate::Refused { code: refusal.code.clone(), message: refusal.message.clone() })
+            }
+            (_, Some(refusal)) if failed_inside(&error) => {
                 Ok(RowFate::Refused { code: refusal.code.clone(), message: refusal.message.clone() })
             }
             (_, _) => Err(Some(error)),

@@ -55,8 +55,12 @@ pub(crate) async fn maybe_sent(bridge: &Bridge) -> Result<MaybeSent, SyncError> 
 
 /// Keeps only what is still open of all notes.
 pub(crate) async fn keep(bridge: &Bridge, open: &MaybeSent) -> Result<(), SyncError> {
+    let noted = all(bridge).await?;
+    if noted.is_empty() && open.is_empty() {
+        return Ok(());
+    }
     let mut batch = Batch::new();
-    for fact in all(bridge).await? {
+    for fact in noted {
         batch.remove::<Fact>(fact.name.into());
     }
     put(OPEN_FACT, &open.iter().cloned().collect::<Vec<_>>(), &mut batch);

@@ -134,7 +134,8 @@ async fn compare(bridge: &Bridge, prepared: &Prepared, by_person: BTreeMap<i64, 
     let people: BTreeMap<i64, Map<String, Value>> = found.people.into_iter().map(|person| (person.id, person.record)).collect();
     let (mut writes, mut unchanged) = (Vec::new(), 0);
     let absent: BTreeSet<RecordId> = by_person.iter().filter(|(id, _)| !people.contains_key(id)).map(|(_, link)| link.record).collect();
-    let absent_again = due::note_absent(bridge, &absent, &mut batch).await?;
+    let present: BTreeSet<RecordId> = by_person.values().map(|link| link.record).filter(|record| !absent.contains(record)).collect();
+    let absent_again = due::note_absent(bridge, &absent, &present, &mut batch).await?;
     bridge.count(|summary| summary.written_back.read += by_person.len() as u64);
     for (id, link) in by_person {
         let plan = prepared.table(link.record.table)?;

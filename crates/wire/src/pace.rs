@@ -202,11 +202,12 @@ impl Pace {
                 },
                 Next::Note(journal) => {
                     let starts = self.options.calls_max.map_or(AHEAD_MAX, |max| (max / 10).clamp(1, AHEAD_MAX));
-                    journal
-                        .ahead(self, starts)
-                        .await
-                        .map_err(|why| CallError::Unwritable(format!("the call could not be noted first: {why}")))?;
+                    // Counted as noted from now on, so that whatever else is saved meanwhile says so too. Only who has the turn starts calls.
                     self.with(|state| state.noted = starts);
+                    if let Err(why) = journal.ahead(self, starts).await {
+                        self.with(|state| state.noted = 0);
+                        return Err(CallError::Unwritable(format!("the call could not be noted first: {why}")));
+                    }
                 }
             }
         }

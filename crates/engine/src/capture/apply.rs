@@ -1,6 +1,9 @@
 //! A page of rows into the state: what differs goes to the outbox, and what others will need is kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
 
 use base::{Guid, Object, RecordId, Table};
 use planner::{
@@ -41,6 +44,8 @@ pub struct Context<'a> {
     teams: BTreeMap<Guid, Option<Guid>>,
     /// What may have been sent without anybody having heard of it.
     maybe_sent: MaybeSent,
+    /// Those of them that are to become something else by now: what they may have been sent as is in their links.
+    doubted: Mutex<MaybeSent>,
     /// Whether rows are being read again because of what they were mapped with.
     pub(super) rereading: bool,
     /// While they are: the account of each parent contact.
@@ -73,20 +78,24 @@ impl<'a> Context<'a> {
                 }
             }
         }
-        let maybe_sent = maybe_sent(bridge).await?;
-        Ok(Self { bridge, prepared, teams, maybe_sent, rereading: false, climbed: BTreeMap::new() })
+        let maybe_sent = still_in_outbox(bridge, maybe_sent(bridge).await?).await?;
+        Ok(Self { bridge, prepared, teams, maybe_sent, doubted: Mutex::default(), rereading: false, climbed: BTreeMap::new() })
     }
 
     /// Forgets the intents of records that have left the outbox, or that are to become something else by now and remember what they may have
     /// been sent as.
     pub(super) async fn keep_intents(&mut self) -> Result<(), SyncError> {
-        if self.maybe_sent.is_empty() {
-            return Ok(());
-        }
-        let keys: Vec<Vec<u8>> = self.maybe_sent.iter().cloned().collect();
-        let entries = self.bridge.store.read::<Outbox>(&keys).await?;
-        let open = keys.into_iter().zip(entries).filter(|(_, entry)| entry.is_some()).map(|(key, _)| key).collect();
+        let doubted = std::mem::take(&mut *self.doubted.lock().unwrap_or_else(PoisonError::into_inner));
+        self.maybe_sent.retain(|key| !doubted.contains(key));
+        let open = still_in_outbox(self.bridge, std::mem::take(&mut self.maybe_sent)).await?;
         intent::keep(self.bridge, &open).await
+    }
+
+    /// Whether a record may have been sent as something else than it is to be now, and that isn't remembered yet.
+    fn is_in_doubt(&self, entry: &Outbox, desired: &Desired) -> bool {
+        self.maybe_sent.contains(&entry.key())
+            && entry.body.desired != desired.write()
+            && !self.doubted.lock().unwrap_or_else(PoisonError::into_inner).contains(&entry.key())
     }
 
     /// Teams that have an administrator, as far as is known.
@@ -328,9 +337,10 @@ impl<'a> Context<'a> {
         let company_name = row.text("companyname").filter(|_| send_name).map(str::to_owned);
         let desired = Desired::new(mapped, owner, company, company_name);
         // What was sent without an answer may have arrived, also where nothing is confirmed yet.
-        if let Some(entry) = entry.as_ref().filter(|entry| self.maybe_sent.contains(&entry.key())) {
+        if let Some(entry) = entry.as_ref().filter(|entry| self.is_in_doubt(entry, &desired)) {
             let before = Fingerprints::read(&link.confirmed);
             let after = doubted(map, &desired_of(entry)?, &desired, &before, key);
+            self.doubted.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.key());
             if after != before {
                 link.confirmed = after.write();
                 batch.put(link);
@@ -432,6 +442,13 @@ impl<'a> Context<'a> {
             batch.put(&Refetch { record });
         }
     }
+}
+
+/// Those of these keys that are in the outbox: whatever has left it is known.
+async fn still_in_outbox(bridge: &Bridge, keys: MaybeSent) -> Result<MaybeSent, SyncError> {
+    let keys: Vec<Vec<u8>> = keys.into_iter().collect();
+    let entries = bridge.store.read::<Outbox>(&keys).await?;
+    Ok(keys.into_iter().zip(entries).filter(|(_, entry)| entry.is_some()).map(|(key, _)| key).collect())
 }
 
 /// Whether a row becomes a record only when something refers to it: a user who is no sales person, an account merged into another.

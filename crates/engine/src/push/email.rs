@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object, RecordId, Table};
 use planner::diff::Change;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{
     Batch, StoreExt,
     record::{Fact, Outbox},
@@ -17,7 +17,10 @@ use crate::{
     bridge::Bridge,
     error::{Side, SyncError},
     marketo::key_field,
-    push::outcome::Failure,
+    push::{
+        gate::{load_links, reference},
+        outcome::Failure,
+    },
 };
 
 const FIELD: &str = "email";
@@ -31,15 +34,14 @@ const VALUES_MAX: usize = 300;
 /// Sales persons named in a warning.
 const NAMED_MAX: usize = 10;
 
-/// What one push learns about e-mails.
+/// The value of such a fact until the e-mail was read back.
+const UNREAD: &str = "unread";
+
+/// What one push learns about e-mails. What lasts is in the state, saved with what it is about.
 #[derive(Debug, Default)]
 pub(super) struct Emails {
     /// Refused together with their e-mail; sent again without.
     without: BTreeSet<Guid>,
-    /// Those of them that went through without.
-    frozen: BTreeSet<Guid>,
-    /// E-mails that Marketo says it took, of sales persons that it had before.
-    taken: BTreeMap<Guid, Option<String>>,
 }
 
 impl Emails {
@@ -62,42 +64,45 @@ impl Emails {
     }
 
     /// Notes what Marketo says it did.
-    pub(super) fn confirmed(&mut self, entry: &Outbox, change: &Change, created: bool) {
+    pub(super) fn confirmed(&self, entry: &Outbox, change: &Change, created: bool, batch: &mut Batch) {
         if entry.record.table != Table::SystemUser {
             return;
         }
+        let name = fact_name(entry.record.id);
         if self.without.contains(&entry.record.id) {
-            self.frozen.insert(entry.record.id);
-        } else if let Some(email) = change.fields.get(FIELD).filter(|_| !created) {
-            self.taken.insert(entry.record.id, email.as_str().map(str::to_lowercase));
+            batch.put(&Fact { name, value: Value::Bool(true) });
+        } else if change.fields.contains_key(FIELD) && !created {
+            let email = change.fields.get(FIELD).and_then(Value::as_str).map(str::to_lowercase);
+            batch.put(&Fact { name, value: json!({ UNREAD: email }) });
         }
     }
+}
 
-    /// Reads the e-mails that were changed, and keeps which sales persons have another than their user.
-    pub(super) async fn read_back(mut self, bridge: &Bridge) -> Result<(), SyncError> {
-        let field = key_field(Object::SalesPerson);
-        let ids: Vec<String> = self.taken.keys().map(Guid::to_string).collect();
-        for chunk in ids.chunks(VALUES_MAX) {
-            let found = bridge.marketo.query(Object::SalesPerson, field, chunk.to_vec(), &[field, FIELD]).await;
-            for record in found.map_err(|error| SyncError::of_call(Side::Marketo, error))? {
-                let id = record.get(field).and_then(Value::as_str).and_then(|text| text.trim().parse::<Guid>().ok());
-                let theirs =
-                    record.get(FIELD).and_then(Value::as_str).map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
-                if let Some((id, ours)) = id.and_then(|id| self.taken.get_key_value(&id)).filter(|(_, ours)| **ours != theirs) {
-                    tracing::debug!(user = %id, is_null = ours.is_none(), "Marketo keeps another e-mail");
-                    self.frozen.insert(*id);
-                }
+/// Reads the e-mails that were changed, and keeps which sales persons have another than their user.
+pub(super) async fn read_back(bridge: &Bridge) -> Result<(), SyncError> {
+    let field = key_field(Object::SalesPerson);
+    let facts = bridge.store.list::<Fact>(FROZEN_FACT.as_bytes(), None, usize::MAX).await?;
+    let unread: BTreeMap<Guid, Option<String>> = facts
+        .iter()
+        .filter_map(|fact| Some((fact.name.strip_prefix(FROZEN_FACT)?.parse().ok()?, fact.value.get(UNREAD)?.as_str().map(str::to_owned))))
+        .collect();
+    let records: BTreeSet<RecordId> = unread.keys().map(|id| RecordId::new(Table::SystemUser, *id)).collect();
+    let links = load_links(bridge, &records).await?;
+    let keys: Vec<String> = unread.keys().map(|id| reference(&links, Table::SystemUser, *id)).collect();
+    let mut batch = Batch::new();
+    for chunk in keys.chunks(VALUES_MAX) {
+        let found = bridge.marketo.query(Object::SalesPerson, field, chunk.to_vec(), &[field, FIELD]).await;
+        for record in found.map_err(|error| SyncError::of_call(Side::Marketo, error))? {
+            let id = record.get(field).and_then(Value::as_str).and_then(|text| text.trim().parse::<Guid>().ok());
+            let theirs = record.get(FIELD).and_then(Value::as_str).map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
+            let Some((id, ours)) = id.and_then(|id| unread.get_key_value(&id)) else { continue };
+            match *ours == theirs {
+                true => batch.remove::<Fact>(fact_name(*id).into()),
+                false => batch.put(&Fact { name: fact_name(*id), value: Value::Bool(true) }),
             }
         }
-        let mut batch = Batch::new();
-        for id in self.taken.keys().filter(|id| !self.frozen.contains(id)) {
-            batch.remove::<Fact>(fact_name(*id).into());
-        }
-        for id in &self.frozen {
-            batch.put(&Fact { name: fact_name(*id), value: Value::Bool(true) });
-        }
-        bridge.commit(batch).await
     }
+    bridge.commit(batch).await
 }
 
 fn fact_name(id: Guid) -> String {
@@ -113,7 +118,8 @@ pub(super) async fn warn(bridge: &Bridge) -> Result<(), SyncError> {
         if page.is_empty() {
             break;
         }
-        names.extend(page.iter().filter_map(|fact| fact.name.strip_prefix(FROZEN_FACT).map(str::to_owned)));
+        let frozen = page.iter().filter(|fact| fact.value == Value::Bool(true));
+        names.extend(frozen.filter_map(|fact| fact.name.strip_prefix(FROZEN_FACT).map(str::to_owned)));
     }
     if names.is_empty() {
         return Ok(());

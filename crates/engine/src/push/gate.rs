@@ -157,7 +157,7 @@ pub(super) fn again_or_hold(entry: &Outbox, failure: &Failure, now: Timestamp) -
         return again;
     }
     again.body.attempts += 1;
-    if again.body.attempts < TRIES_MAX && (!failure.lasting || says_so(&failure.code)) {
+    if again.body.attempts < TRIES_MAX && (!failure.lasting || failure.alone || says_so(&failure.code)) {
         again.body.state = OutboxState::Ready;
         return again;
     }

@@ -28,7 +28,7 @@ use crate::{
     progress::Step,
     push::{
         absent::{absent, may_be_a_parents_fault},
-        email::Emails,
+        email::{self, Emails},
         flight::Flight,
         gate::{Gate, Links, desired_of, hold, next_page, parents, reference, refuse},
         outcome::Breaker,
@@ -76,7 +76,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, object: Object) -
     if pusher.emails.some_refused() {
         pusher.run().await?;
     }
-    pusher.emails.read_back(bridge).await
+    email::read_back(bridge).await
 }
 
 struct Pusher<'a> {
@@ -112,8 +112,8 @@ impl<'a> Pusher<'a> {
             let Some(answered) = flight.next().await else {
                 return stop.map_or(Ok(()), Err);
             };
-            self.settle(answered.fates, &answered.intent).await?;
-            if let Some(error) = answered.stop {
+            let settled = self.settle(answered.fates, &answered.intent).await;
+            if let Some(error) = settled.err().or(answered.stop) {
                 flight.cancel_queued();
                 stop.get_or_insert(error);
             }
@@ -174,6 +174,7 @@ impl<'a> Pusher<'a> {
             let mut change = self.change(map, &desired, &link, current.get(&entry.record.id));
             self.emails.leave_out(entry.record, &mut change);
             if change.is_empty() && link.is_confirmed() {
+                self.emails.confirmed(&entry, &change, false, &mut batch);
                 self.confirm_unsent(&entry, link, change, &mut batch);
                 continue;
             }
@@ -277,7 +278,11 @@ impl<'a> Pusher<'a> {
         let mut batch = Batch::new();
         intent.close(&mut batch);
         self.done += fates.len() as u64;
-        let absent = self.absent_parents(&fates).await?;
+        // When that can't be asked for, what was answered is saved all the same.
+        let (absent, stop) = match self.absent_parents(&fates).await {
+            Ok(absent) => (absent, None),
+            Err(error) => (BTreeSet::new(), Some(error)),
+        };
         for (sent, fate) in fates {
             match fate {
                 Fate::Confirmed { id, created } => self.confirmed(sent, id, created, &mut batch).await?,
@@ -292,7 +297,7 @@ impl<'a> Pusher<'a> {
         }
         self.bridge.commit(batch).await?;
         self.tell();
-        Ok(())
+        stop.map_or(Ok(()), Err)
     }
 
     /// What refused records refer to and Marketo doesn't have.
@@ -326,7 +331,7 @@ impl<'a> Pusher<'a> {
             *(if created { &mut line.created } else { &mut line.updated }) += 1;
             line.fields += sent.change.len() as u64;
         });
-        self.emails.confirmed(&sent.entry, &sent.change, created);
+        self.emails.confirmed(&sent.entry, &sent.change, created, batch);
         sent.link.confirmed = sent.change.confirmed.write();
         sent.link.marketo_id = id.or(sent.link.marketo_id);
         sent.link.flags = sent.link.flags.with(LinkFlags::CONFIRMED, true);

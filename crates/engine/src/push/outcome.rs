@@ -6,9 +6,12 @@ use wire::{CallError, Class};
 
 use crate::error::{Side, SyncError};
 
-/// Whole calls of one kind that may be refused in a row: more than it takes to find one bad record in each of the batches under way, and
-/// far fewer than it would take to try every record on its own.
+/// Whole calls of one kind that may be refused in a row while none has got through in this cycle: enough to find out whether it is the
+/// records, and far fewer than it would take to try each on its own.
 const REFUSALS_MAX: u32 = 30;
+
+/// The same once some have got through: bad records that stand side by side are all found.
+const REFUSALS_BETWEEN_MAX: u32 = 300;
 
 /// Calls of one kind that may be refused in a row as wrong requests: that is hardly ever due to a record.
 const BUGS_MAX: u32 = 3;
@@ -55,6 +58,11 @@ impl Breaker {
         self.any_success.store(true, Ordering::Relaxed);
     }
 
+    /// Whether anything has got through in this cycle.
+    pub(super) fn any_success(&self) -> bool {
+        self.any_success.load(Ordering::Relaxed)
+    }
+
     /// One more failed; whether that is enough.
     fn failed(&self, max: u32) -> bool {
         self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= max
@@ -68,12 +76,13 @@ impl Breaker {
 /// known what the whole did.
 pub(super) fn judge(error: CallError, replayable: bool, breaker: &Breaker) -> Whole {
     let answered = error.is_answered_in_doubt();
+    let refusals_max = if breaker.any_success() { REFUSALS_BETWEEN_MAX } else { REFUSALS_MAX };
     let failure = |lasting| Failure::of(&error, lasting, breaker);
     let (whole, failures_max) = match error.class() {
         Some(Class::Bug) => (Whole::Halve(failure(true)), BUGS_MAX),
-        Some(Class::Record | Class::Split | Class::Missing) => (Whole::Halve(failure(true)), REFUSALS_MAX),
-        Some(Class::Doubtful) if answered && replayable => (Whole::Halve(failure(false)), REFUSALS_MAX),
-        Some(Class::Doubtful) if answered => (Whole::LookAgain(Some(failure(false))), REFUSALS_MAX),
+        Some(Class::Record | Class::Split | Class::Missing) => (Whole::Halve(failure(true)), refusals_max),
+        Some(Class::Doubtful) if answered && replayable => (Whole::Halve(failure(false)), refusals_max),
+        Some(Class::Doubtful) if answered => (Whole::LookAgain(Some(failure(false))), refusals_max),
         Some(Class::Doubtful) | None if !replayable && error.may_have_acted() => (Whole::LookAgain(None), SILENCES_MAX),
         Some(Class::Auth | Class::Transient | Class::Doubtful | Class::Throttled | Class::Quota | Class::Config) | None => {
             return Whole::Stop(SyncError::of_call(Side::Marketo, error));
@@ -86,6 +95,6 @@ impl Failure {
     fn of(error: &CallError, lasting: bool, breaker: &Breaker) -> Self {
         let code = if error.code().is_empty() { "refused" } else { error.code() };
         let message = error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone());
-        Self { code: code.to_owned(), message, lasting, alone: !breaker.any_success.load(Ordering::Relaxed) }
+        Self { code: code.to_owned(), message, lasting, alone: !breaker.any_success() }
     }
 }

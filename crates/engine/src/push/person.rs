@@ -17,8 +17,8 @@ use planner::{
 };
 use serde_json::{Map, Value};
 use store::{
-    Batch, Record,
-    record::{Alias, Link, Outbox},
+    Batch, Record, StoreExt,
+    record::{Alias, Link, Outbox, Role},
 };
 
 use crate::{
@@ -97,6 +97,8 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
         claimed: BTreeSet::new(),
         under_way: BTreeMap::new(),
         breakers: BTreeMap::new(),
+        any_roles: !bridge.store.list::<Role>(&[], None, 1).await?.is_empty(),
+        relinked: Vec::new(),
         maybe_sent: maybe_sent(bridge).await?,
         after: None,
         exhausted: false,
@@ -133,6 +135,10 @@ pub(super) struct Pusher<'a> {
     pub(super) claimed: BTreeSet<i64>,
     pub(super) under_way: BTreeMap<Kind, usize>,
     pub(super) breakers: BTreeMap<Kind, Arc<Breaker>>,
+    /// Whether Marketo has roles that we know of.
+    pub(super) any_roles: bool,
+    /// Contacts that were linked by the answer that is being taken in.
+    pub(super) relinked: Vec<Guid>,
     /// What may have been sent in earlier cycles without an answer.
     pub(super) maybe_sent: MaybeSent,
     pub(super) after: Option<Vec<u8>>,

@@ -47,13 +47,24 @@ impl Pusher<'_> {
             Answer::Read(candidates, found) => self.after_read(candidates, found, &mut batch).await?,
             Answer::Written(kind, sent) => {
                 sent.intent.close(&mut batch);
-                let absent = self.absent_parents(&sent.fates).await?;
+                // When that can't be asked for, what was answered is saved all the same.
+                let absent = match self.absent_parents(&sent.fates).await {
+                    Ok(absent) => absent,
+                    Err(error) => {
+                        stop = Some(error);
+                        BTreeSet::new()
+                    }
+                };
                 for (write, fate) in sent.fates {
                     self.after_write(kind, write, fate, &absent, &mut batch).await?;
                 }
-                stop = sent.stop;
+                stop = sent.stop.or(stop);
             }
             Answer::Stopped(error) => stop = Some(error),
+        }
+        // What was wished of the roles of somebody who was lost doesn't hold any more once it is found.
+        for contact in std::mem::take(&mut self.relinked) {
+            dirty_by(self.bridge, SourceBy::Contact, contact).await?;
         }
         self.bridge.commit(batch).await?;
         Ok(stop)
@@ -260,6 +271,9 @@ impl Pusher<'_> {
     /// Back to the first stage, unless it has been there too often. Then it stays in the outbox: the next cycle begins with the same question.
     fn again(&mut self, mut candidate: Candidate) {
         candidate.tries += 1;
+        if candidate.tries > 1 {
+            candidate.batch_max = (candidate.batch_max / BATCH_SHRINKS_BY).max(1);
+        }
         if candidate.tries < TRIES_MAX {
             self.queue_lookup(candidate);
         } else {
@@ -345,6 +359,9 @@ impl Pusher<'_> {
         link.flags = link.flags.with(LinkFlags::CONFIRMED, true);
         batch.put(&link);
         batch.remove::<Outbox>(entry.key());
+        if !was_linked && link.record.table == Table::Contact && self.any_roles {
+            self.relinked.push(link.record.id);
+        }
         if let Some(marketo_id) = link.marketo_id.filter(|_| !was_linked) {
             batch.put(&PersonIndex { marketo_id, record: link.record });
             batch.put(&MsiDue { record: link.record });

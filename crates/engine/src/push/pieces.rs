@@ -1,6 +1,6 @@
 //! Sends a batch; where it is refused as a whole, its halves, until the record that spoils it stands alone (rule R12).
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use wire::CallError;
 
@@ -11,6 +11,9 @@ use crate::{
     marketo::Verdict,
     push::outcome::{Breaker, Failure, Whole, judge},
 };
+
+/// Codes of a record that Adobe says to try again: it could not be created, or Marketo failed itself.
+const PASSING: [&str; 8] = ["1014", "500", "502", "604", "608", "611", "614", "713"];
 
 /// What became of one record of a batch.
 #[derive(Debug)]
@@ -60,10 +63,11 @@ where
         Ok(intent) => sent.intent = intent,
         Err(error) => return Sent { stop: Some(error), ..sent },
     }
-    let mut pieces = vec![items];
+    let mut pieces = VecDeque::from([items]);
     // Fates since which nothing got through: when nothing does any more, they say nothing about their records.
     let mut sure = 0;
-    while let Some(mut piece) = pieces.pop() {
+    // Until something gets through, the whole breadth is tried before the depth: bad records often stand side by side.
+    while let Some(mut piece) = if breaker.any_success() { pieces.pop_back() } else { pieces.pop_front() } {
         let error = match call(&piece).await {
             Ok(verdicts) => {
                 breaker.succeeded();
@@ -88,7 +92,7 @@ where
             }
             Whole::Halve(_) => {
                 let second = piece.split_off(piece.len() / 2);
-                pieces.extend([second, piece]);
+                pieces.extend([piece, second]);
             }
         }
     }
@@ -99,8 +103,12 @@ impl From<Verdict> for Fate {
     fn from(verdict: Verdict) -> Self {
         match verdict.confirmed {
             true => Self::Confirmed { id: verdict.id, created: verdict.created },
-            // 1014: it could not be created, and Adobe says to try again a few times.
-            false => Self::Refused(Failure { lasting: verdict.code != "1014", alone: false, code: verdict.code, message: verdict.message }),
+            false => Self::Refused(Failure {
+                lasting: !PASSING.contains(&verdict.code.as_str()),
+                alone: false,
+                code: verdict.code,
+                message: verdict.message,
+            }),
         }
     }
 }

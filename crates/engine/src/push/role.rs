@@ -127,8 +127,8 @@ impl<'a> Pusher<'a> {
             let Some(answered) = flight.next().await else {
                 return stop.map_or(Ok(()), Err);
             };
-            self.settle(answered.fates, &answered.intent).await?;
-            if let Some(error) = answered.stop {
+            let settled = self.settle(answered.fates, &answered.intent).await;
+            if let Some(error) = settled.err().or(answered.stop) {
                 flight.cancel_queued();
                 stop.get_or_insert(error);
             }
@@ -229,7 +229,11 @@ impl<'a> Pusher<'a> {
         intent.close(&mut batch);
         self.done += fates.len() as u64;
         let asked: BTreeSet<RecordId> = fates.iter().filter(|(_, fate)| is_doubtful(fate)).flat_map(|(sent, _)| parents(sent)).collect();
-        let absent = absent(self.bridge, &asked).await?;
+        // When that can't be asked for, what was answered is saved all the same.
+        let (absent, stop) = match absent(self.bridge, &asked).await {
+            Ok(absent) => (absent, None),
+            Err(error) => (BTreeSet::new(), Some(error)),
+        };
         for (sent, fate) in fates {
             match fate {
                 Fate::Confirmed { created, .. } => self.confirm(&sent, created, &mut batch),
@@ -251,7 +255,7 @@ impl<'a> Pusher<'a> {
         }
         self.bridge.commit(batch).await?;
         self.bridge.progress.tell(Step::Pushed { object: Object::Role, done: self.done, total: self.total });
-        Ok(())
+        stop.map_or(Ok(()), Err)
     }
 
     fn confirm(&self, sent: &Sendable, created: bool, batch: &mut Batch) {

@@ -261,7 +261,12 @@ pub(super) async fn from_the_sweep(bridge: &Bridge) -> Result<(), SyncError> {
 }
 
 /// Remembers who was absent from an answer, and gives those who were absent the last time already.
-pub(super) async fn note_absent(bridge: &Bridge, absent: &BTreeSet<RecordId>, batch: &mut Batch) -> Result<BTreeSet<RecordId>, SyncError> {
+pub(super) async fn note_absent(
+    bridge: &Bridge,
+    absent: &BTreeSet<RecordId>,
+    present: &BTreeSet<RecordId>,
+    batch: &mut Batch,
+) -> Result<BTreeSet<RecordId>, SyncError> {
     let before = bridge.store.read_one::<Fact>(ABSENT_FACT.into()).await?;
     if absent.is_empty() && before.is_none() {
         return Ok(BTreeSet::new());
@@ -269,8 +274,8 @@ pub(super) async fn note_absent(bridge: &Bridge, absent: &BTreeSet<RecordId>, ba
     let known: BTreeSet<u64> = before.and_then(|fact| serde_json::from_value(fact.value).ok()).unwrap_or_default();
     let print = |record: &RecordId| xxh3_64(&record_key(*record));
     let (again, first): (Vec<RecordId>, Vec<RecordId>) = absent.iter().partition(|record| known.contains(&print(record)));
-    let forgotten: BTreeSet<u64> = again.iter().map(print).collect();
-    let prints: Vec<u64> = known.difference(&forgotten).copied().chain(first.iter().map(print)).take(ABSENT_MAX).collect();
+    let forgotten: BTreeSet<u64> = again.iter().chain(present).map(print).collect();
+    let prints: Vec<u64> = first.iter().map(print).chain(known.difference(&forgotten).copied()).take(ABSENT_MAX).collect();
     match prints.is_empty() {
         true => batch.remove::<Fact>(ABSENT_FACT.into()),
         false => batch.put(&Fact { name: ABSENT_FACT.into(), value: serde_json::to_value(prints).unwrap_or_default() }),

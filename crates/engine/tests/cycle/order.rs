@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use base::{Object, Table};
-use emulator::Effect;
+use emulator::{Effect, Level};
 use marketo_emulator::Object as Theirs;
 use serde_json::json;
 use store::{StoreExt, record::Outbox};
 
-use crate::world::{ANN, FIRM, Ran, World, id, refuse};
+use crate::world::{ANN, FIRM, Ran, World, id};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const BO: u64 = 0x31;
@@ -49,7 +49,8 @@ fn world_with_a_refused_firm() -> World {
 
 /// Marketo takes companies no more, and the first one is sent on its own, so that it is held.
 async fn cycle_with_refused_firm(world: &World) -> Ran {
-    world.marketo_fault("companies.sync", refuse("1003"), None);
+    let refused = Effect::Fail { level: Level::Record, code: "1003".into(), wait_s: None, records: None, percent: None };
+    world.marketo_fault("companies.sync", refused, None);
     let ran = world.cycle().await;
     world.heal();
     ran
