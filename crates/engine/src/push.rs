@@ -41,5 +41,6 @@ pub async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
         tally::count_left(bridge, object).await?;
         pushed?;
     }
+    email::read_back(bridge).await?;
     email::warn(bridge).await
 }

@@ -78,7 +78,7 @@ impl Emails {
     }
 }
 
-/// Reads the e-mails that were changed, and keeps which sales persons have another than their user.
+/// Reads the e-mails that were changed, in this cycle or in one that didn't get so far, and keeps which sales persons have another than their user.
 pub(super) async fn read_back(bridge: &Bridge) -> Result<(), SyncError> {
     let field = key_field(Object::SalesPerson);
     let facts = bridge.store.list::<Fact>(FROZEN_FACT.as_bytes(), None, usize::MAX).await?;
@@ -86,19 +86,23 @@ pub(super) async fn read_back(bridge: &Bridge) -> Result<(), SyncError> {
         .iter()
         .filter_map(|fact| Some((fact.name.strip_prefix(FROZEN_FACT)?.parse().ok()?, fact.value.get(UNREAD)?.as_str().map(str::to_owned))))
         .collect();
+    if unread.is_empty() {
+        return Ok(());
+    }
     let records: BTreeSet<RecordId> = unread.keys().map(|id| RecordId::new(Table::SystemUser, *id)).collect();
     let links = load_links(bridge, &records).await?;
     let keys: Vec<String> = unread.keys().map(|id| reference(&links, Table::SystemUser, *id)).collect();
     let mut batch = Batch::new();
+    // Who isn't there has no e-mail to differ.
+    unread.keys().for_each(|id| batch.remove::<Fact>(fact_name(*id).into()));
     for chunk in keys.chunks(VALUES_MAX) {
         let found = bridge.marketo.query(Object::SalesPerson, field, chunk.to_vec(), &[field, FIELD]).await;
         for record in found.map_err(|error| SyncError::of_call(Side::Marketo, error))? {
             let id = record.get(field).and_then(Value::as_str).and_then(|text| text.trim().parse::<Guid>().ok());
             let theirs = record.get(FIELD).and_then(Value::as_str).map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
             let Some((id, ours)) = id.and_then(|id| unread.get_key_value(&id)) else { continue };
-            match *ours == theirs {
-                true => batch.remove::<Fact>(fact_name(*id).into()),
-                false => batch.put(&Fact { name: fact_name(*id), value: Value::Bool(true) }),
+            if *ours != theirs {
+                batch.put(&Fact { name: fact_name(*id), value: Value::Bool(true) });
             }
         }
     }

@@ -28,7 +28,7 @@ use crate::{
     progress::Step,
     push::{
         absent::{absent, may_be_a_parents_fault},
-        email::{self, Emails},
+        email::Emails,
         flight::Flight,
         gate::{Gate, Links, desired_of, hold, next_page, parents, reference, refuse},
         outcome::Breaker,
@@ -76,7 +76,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, object: Object) -
     if pusher.emails.some_refused() {
         pusher.run().await?;
     }
-    email::read_back(bridge).await
+    Ok(())
 }
 
 struct Pusher<'a> {
