@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("dataverse-emulator", &["base", "emulator"]),
     ("marketo-emulator", &["base", "emulator"]),
     ("sandbox", &["base", "emulator", "dataverse-emulator", "marketo-emulator"]),
-    ("sim", &["base", "wire", "dataverse", "marketo", "planner", "store", "engine", "sandbox"]),
+    ("sim", &["base", "wire", "dataverse", "marketo", "store", "engine", "emulator", "dataverse-emulator", "marketo-emulator", "sandbox"]),
     ("xtask", &[]),
 ];
 

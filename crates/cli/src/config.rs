@@ -10,7 +10,7 @@ use std::{
 };
 
 use base::Secret;
-use engine::options::{Brake, Fields, Keys, Msi, Policy, WriteBack};
+use engine::options::{Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack};
 use miette::{LabeledSpan, NamedSource, miette};
 use serde::Deserialize;
 
@@ -36,6 +36,16 @@ pub(crate) struct Config {
     write_back: WriteBack,
     #[serde(default)]
     brake: Brake,
+    #[serde(default)]
+    owners: Owners,
+    #[serde(default, rename = "where")]
+    filters: Filters,
+    #[serde(default)]
+    on_delete: Parting,
+    #[serde(default)]
+    on_leave: Parting,
+    #[serde(default)]
+    on_inactive: Inactive,
     #[serde(default)]
     pub(crate) retry: Retry,
 }
@@ -241,6 +251,11 @@ impl Config {
             msi: self.msi.clone(),
             write_back: self.write_back.clone(),
             brake: self.brake.clone(),
+            owners: self.owners,
+            filters: self.filters.clone(),
+            on_delete: self.on_delete,
+            on_leave: self.on_leave,
+            on_inactive: self.on_inactive,
         }
     }
 

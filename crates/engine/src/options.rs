@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::Table;
+use base::{Guid, Table};
 use planner::{
     FieldSpec,
     identity::Ambiguous,
@@ -26,6 +26,17 @@ pub struct Options {
     pub write_back: WriteBack,
     /// When to stop and ask.
     pub brake: Brake,
+    /// Who owns what a team owns.
+    pub owners: Owners,
+    /// Which rows are in scope.
+    #[serde(rename = "where")]
+    pub filters: Filters,
+    /// What becomes of the Marketo record of a row that Dynamics has deleted.
+    pub on_delete: Parting,
+    /// What becomes of the Marketo record of a row that a filter no longer lets through.
+    pub on_leave: Parting,
+    /// What becomes of the Marketo record of a row that is deactivated.
+    pub on_inactive: Inactive,
 }
 
 /// Key fields that customers may have made themselves.
@@ -57,11 +68,39 @@ pub struct Policy {
     pub send_company_name: bool,
     /// The text of a role whose connection names none.
     pub default_role: String,
+    /// Whether what something in scope refers to is in scope too, whatever its filter says. Otherwise a record goes without an account that
+    /// is out of scope, and a contact out of scope has no role. Owners are always in scope.
+    pub by_reference: bool,
+    /// What is done when a lead is qualified into a contact and Marketo has a person for each.
+    pub on_qualify: Join,
+    /// What is done when a record is merged into another and Marketo has a person for each.
+    pub on_merge: Join,
+    /// The same for what was so before the first load, whichever of the two it is.
+    pub on_first_load: Join,
+}
+
+/// What is done with two Marketo persons of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Join {
+    /// They are merged in Marketo; the surviving record's person wins.
+    Merge,
+    /// A person decides.
+    Hold,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { ambiguous: Ambiguous::Hold, require_company: false, send_company_name: false, default_role: "Stakeholder".into() }
+        Self {
+            ambiguous: Ambiguous::Hold,
+            require_company: false,
+            send_company_name: false,
+            default_role: "Stakeholder".into(),
+            by_reference: true,
+            on_qualify: Join::Merge,
+            on_merge: Join::Merge,
+            on_first_load: Join::Hold,
+        }
     }
 }
 
@@ -140,6 +179,179 @@ pub enum ClosedLeads {
     Skip,
     /// Each is tried once; a refused one is left alone from then on.
     Try,
+}
+
+/// Who owns what a team owns (rule R6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Owners {
+    /// Whose it is.
+    pub team: TeamOwner,
+}
+
+/// Whose a team's records are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TeamOwner {
+    /// The team's administrator's; nobody's where it has none.
+    #[default]
+    Administrator,
+    /// Nobody's: they are held.
+    Hold,
+    /// This user's.
+    User(Guid),
+}
+
+impl Serialize for TeamOwner {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Administrator => serializer.serialize_str("administrator"),
+            Self::Hold => serializer.serialize_str("hold"),
+            Self::User(user) => serializer.collect_str(user),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TeamOwner {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "administrator" => Ok(Self::Administrator),
+            "hold" => Ok(Self::Hold),
+            user => user
+                .parse()
+                .map(Self::User)
+                .map_err(|_| serde::de::Error::custom(format!("`{user}` is neither \"administrator\" nor \"hold\" nor the id of a user"))),
+        }
+    }
+}
+
+/// Which rows are in scope; a table that isn't named is in scope as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filters {
+    /// Of users. One that owns something is in scope all the same.
+    pub systemuser: Option<Filter>,
+    /// Of accounts.
+    pub account: Option<Filter>,
+    /// Of leads.
+    pub lead: Option<Filter>,
+    /// Of contacts.
+    pub contact: Option<Filter>,
+    /// Of opportunities.
+    pub opportunity: Option<Filter>,
+}
+
+impl Filters {
+    /// The filter of a table.
+    #[must_use]
+    pub fn of(&self, table: Table) -> Option<&Filter> {
+        match table {
+            Table::SystemUser => self.systemuser.as_ref(),
+            Table::Account => self.account.as_ref(),
+            Table::Lead => self.lead.as_ref(),
+            Table::Contact => self.contact.as_ref(),
+            Table::Opportunity => self.opportunity.as_ref(),
+            Table::Team | Table::ConnectionRole | Table::Connection => None,
+        }
+    }
+}
+
+/// Which rows of a table are in scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Filter {
+    /// Those for which this CEL expression is true.
+    Expression(String),
+    /// Those in which this yes/no column isn't No. Blank means in scope, as with Marketo's native sync.
+    Switch {
+        /// The column's logical name.
+        switch: String,
+    },
+}
+
+/// What becomes of a Marketo record when its Dynamics row is no longer there for us (rule R9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Parting {
+    /// Of a person.
+    pub person: PersonParting,
+    /// Of a company.
+    pub company: RecordParting,
+    /// Of a sales person.
+    pub sales_person: RecordParting,
+    /// Of an opportunity; its roles are removed before.
+    pub opportunity: RecordParting,
+}
+
+impl Default for Parting {
+    fn default() -> Self {
+        Self {
+            person: PersonParting::Unlink,
+            company: RecordParting::Keep,
+            sales_person: RecordParting::Keep,
+            opportunity: RecordParting::Delete,
+        }
+    }
+}
+
+/// What becomes of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PersonParting {
+    /// It stays, and its external id is cleared.
+    Unlink,
+    /// It stays as it is.
+    Keep,
+    /// It is deleted.
+    Delete,
+}
+
+/// What becomes of a company, a sales person or an opportunity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordParting {
+    /// It stays as it is.
+    Keep,
+    /// It is deleted, where nothing refers to it any more.
+    Delete,
+}
+
+/// What becomes of the Marketo record of a deactivated row: a contact or account that is inactive, a lead that is disqualified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inactive {
+    /// Of a person.
+    pub person: InactivePerson,
+    /// Of a company.
+    pub company: InactiveRecord,
+}
+
+/// What becomes of a deactivated person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InactivePerson {
+    /// It stays in sync.
+    #[default]
+    Sync,
+    /// Its external id is cleared.
+    Unlink,
+    /// It stays as it is; nothing more is sent.
+    Keep,
+    /// It is deleted.
+    Delete,
+}
+
+/// What becomes of a deactivated company.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InactiveRecord {
+    /// It stays in sync.
+    #[default]
+    Sync,
+    /// It stays as it is; nothing more is sent.
+    Keep,
+    /// It is deleted, where nothing refers to it any more.
+    Delete,
 }
 
 /// When to stop and ask: a kind of harmful change stops above both limits.

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test that can't go on has failed")]
 
-mod recorder;
-mod world;
+use sim::world;
 
 mod first_sync;
 mod order;
