@@ -48,7 +48,7 @@ pub struct Call {
     pub method: Method,
     pub path: String,
     pub query: String,
-    /// JSON, where it is.
+    /// JSON, or a text where it is something else.
     pub body: Value,
     /// Whether it changes anything.
     pub writes: bool,
@@ -141,7 +141,8 @@ impl Tap {
         let mut inner = self.lock();
         let at = inner.keeps.then_some(inner.calls.len());
         if at.is_some() {
-            let body = serde_json::from_slice(request.body()).unwrap_or(Value::Null);
+            let text = || Value::String(String::from_utf8_lossy(request.body()).into_owned());
+            let body = serde_json::from_slice(request.body()).unwrap_or_else(|_| text());
             inner.calls.push(Call { side, method: request.method().clone(), path, query, body, writes, answer: None });
         }
         let first = match side {
