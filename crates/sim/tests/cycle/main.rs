@@ -23,3 +23,4 @@ mod capture;
 mod strangers;
 mod joins;
 mod partings;
+mod on_request;
