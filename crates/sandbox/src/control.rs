@@ -15,18 +15,19 @@ use axum::{
 };
 use emulator::{Fault, Latency, Served};
 use http::{Method, Request, Response, StatusCode, header};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::Sandbox;
 
 pub use mutate::Operation;
+pub use options::Settings;
 
 /// The longest body that is read, in bytes.
 const BODY_MAX: usize = 512 << 20;
 
 /// One of the two emulators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// Marketo.
@@ -69,11 +70,15 @@ struct Expire {
     what: Expiring,
 }
 
-#[derive(Deserialize)]
+/// What stops working before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Expiring {
+pub enum Expiring {
+    /// A side's access tokens, as expired.
     Tokens,
+    /// A side's access tokens, as unknown.
     RevokedTokens,
+    /// Dataverse's delta links.
     DeltaTokens,
 }
 
@@ -253,13 +258,19 @@ fn clock(call: &Call) -> Answer {
 
 fn expire(call: &Call) -> Answer {
     let Expire { what } = call.json()?;
-    match what {
-        Expiring::Tokens => {
-            let now = call.sandbox.now();
-            call.on(|marketo| marketo.state().expire_tokens(now), |dataverse| dataverse.state().revoke_tokens());
-        }
-        Expiring::RevokedTokens => call.on(|marketo| marketo.state().revoke_tokens(), |dataverse| dataverse.state().revoke_tokens()),
-        Expiring::DeltaTokens => call.sandbox.dataverse.state().expire_delta_tokens(),
-    }
+    what.apply(&call.sandbox, call.side);
     Ok(json!({}))
+}
+
+impl Expiring {
+    /// Makes it so.
+    pub fn apply(self, sandbox: &Sandbox, side: Side) {
+        let now = sandbox.now();
+        match (self, side) {
+            (Self::Tokens, Side::Marketo) => sandbox.marketo.state().expire_tokens(now),
+            (Self::RevokedTokens, Side::Marketo) => sandbox.marketo.state().revoke_tokens(),
+            (Self::Tokens | Self::RevokedTokens, Side::Dataverse) => sandbox.dataverse.state().revoke_tokens(),
+            (Self::DeltaTokens, Side::Marketo | Side::Dataverse) => sandbox.dataverse.state().expire_delta_tokens(),
+        }
+    }
 }

@@ -5,7 +5,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on has failed")]
 #![allow(missing_docs, reason = "the words of the tests; what isn't plain from its name says what it does")]
 
-pub mod recorder;
 pub mod world;
+pub mod recorder;
+pub mod tap;
+pub mod step;
+pub mod scenario;
+pub mod given;
+pub mod event;
+pub mod names;
+pub mod outcome;
+pub mod record;
+pub mod rules;
 
 pub use world::World;

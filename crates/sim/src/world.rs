@@ -1,18 +1,24 @@
 //! Both emulators, the state, and cycles over them. Each cycle is a process of its own: new clients, new tokens, the same state.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use base::{Clock, Guid, Object, Timestamp};
 use emulator::{Effect, Fault, When};
 use engine::{Bridge, Options, Progress, Summary, SyncError, bridge::Parts, cycle, options::RunOptions};
 use marketo_emulator::Object as Theirs;
-use sandbox::{Agreement, Sandbox};
+use sandbox::{Agreement, Sandbox, control::Side};
 use serde_json::{Map, Value, json};
 use store::MemoryStore;
 use tokio::time::Instant;
 use wire::{PaceOptions, RetryOptions, transport::in_process};
 
-use crate::recorder::Recorder;
+use crate::{recorder::Recorder, tap::Tap};
 
 pub const ANN: u64 = 0x01;
 pub const BEN: u64 = 0x02;
@@ -35,7 +41,11 @@ pub struct World {
     pub page_rows: u32,
     pub daily_calls: u64,
     pub calls_per_20s: usize,
+    /// What every call says, and what happens in its middle.
+    pub tap: Tap,
     clock: Clock,
+    /// How far the bridge's own clock is ahead, in seconds.
+    ahead_s: Arc<AtomicI64>,
 }
 
 /// What a cycle came to.
@@ -107,17 +117,26 @@ impl World {
             page_rows: 1000,
             daily_calls: u64::MAX,
             calls_per_20s: 100,
+            tap: Tap::default(),
             clock,
+            ahead_s: Arc::default(),
         }
     }
 
     /// A bridge as a process that starts now has it.
     pub async fn bridge(&self) -> Bridge {
+        let allow = self.allow.iter().map(|what| (*what).to_owned()).collect();
+        self.bridge_for(RunOptions { retry_held: self.retry_held, allow }).await
+    }
+
+    /// The same, asked to do this differently.
+    pub async fn bridge_for(&self, run: RunOptions) -> Bridge {
         let (theirs, ours) = (self.sandbox.marketo.state().options().clone(), self.sandbox.dataverse.state().options().clone());
         let mut options = marketo::Options::new("http://marketo.test", theirs.client_id, theirs.client_secret.into());
         options.pace = PaceOptions { calls_max: Some(self.calls_per_20s), in_flight_max: 5, ..PaceOptions::default() };
         options.retry = self.retry.clone();
         let transport = self.to_marketo.over(in_process(self.sandbox.marketo_router()));
+        let transport = self.tap.over(Side::Marketo, self.sandbox.clone(), transport);
         let marketo = marketo::Client::new(options, transport).unwrap();
         let credential = dataverse::Credential::ClientSecret { client_id: ours.client_id, secret: ours.client_secret.into() };
         let mut options = dataverse::Options::new("http://dynamics.test", ours.tenant_id, credential);
@@ -125,14 +144,15 @@ impl World {
         options.retry = self.retry.clone();
         options.page_rows = self.page_rows;
         let transport = self.to_dynamics.over(in_process(self.sandbox.dataverse_router()));
+        let transport = self.tap.over(Side::Dataverse, self.sandbox.clone(), transport);
         let dynamics = dataverse::Client::new(options, transport.clone(), transport).unwrap();
         let parts = Parts {
             dynamics,
             marketo,
             store: Arc::new(self.store.clone()),
-            clock: self.clock.clone(),
+            clock: self.own_clock(),
             options: self.options.clone(),
-            run: RunOptions { retry_held: self.retry_held, allow: self.allow.iter().map(|what| (*what).to_owned()).collect() },
+            run,
             progress: Progress::silent(),
             daily_calls: self.daily_calls,
         };
@@ -141,14 +161,20 @@ impl World {
 
     /// A cycle, whatever becomes of it. Journals and recorders start anew.
     pub async fn try_cycle(&self) -> Ran {
-        self.to_marketo.clear();
-        self.to_dynamics.clear();
-        self.sandbox.marketo.journal().reset();
-        self.sandbox.dataverse.journal().reset();
+        self.fresh_records();
+        self.tap.disarm();
         let bridge = self.bridge().await;
         let (summary, error) = cycle::run(&bridge).await;
         bridge.close().await.unwrap();
         Ran { summary, error }
+    }
+
+    /// Journals and recorders start anew.
+    pub fn fresh_records(&self) {
+        self.to_marketo.clear();
+        self.to_dynamics.clear();
+        self.sandbox.marketo.journal().reset();
+        self.sandbox.dataverse.journal().reset();
     }
 
     /// A cycle that nothing stops.
@@ -180,6 +206,21 @@ impl World {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The clock of the bridge's machine, which may be wrong.
+    fn own_clock(&self) -> Clock {
+        let (clock, ahead_s) = (self.clock.clone(), Arc::clone(&self.ahead_s));
+        Clock::from_fn(move || {
+            let (now, ahead_s) = (clock.now(), ahead_s.load(Ordering::Relaxed));
+            let span = Duration::from_secs(ahead_s.unsigned_abs());
+            if ahead_s < 0 { base::time::earlier(now, span) } else { base::time::later(now, span) }
+        })
+    }
+
+    /// Sets the clock of the bridge's machine on or back; the vendors' don't notice.
+    pub fn jump(&self, seconds: i64) {
+        self.ahead_s.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// Lets so much time pass.

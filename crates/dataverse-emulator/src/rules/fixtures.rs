@@ -118,7 +118,9 @@ impl State {
     }
 
     fn track(&mut self, table: &str, tracked: bool) {
-        if let Some(table) = self.store.schema.find(table).and_then(|at| self.store.schema.get_mut(at)) {
+        let schema = &mut self.store.schema;
+        let Some(at) = schema.find(table).filter(|at| schema.get(*at).is_some_and(|table| table.tracked != tracked)) else { return };
+        if let Some(table) = schema.get_mut(at) {
             table.tracked = tracked;
         }
     }

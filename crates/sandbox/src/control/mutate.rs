@@ -3,7 +3,7 @@
 use base::{Guid, Timestamp};
 use dataverse_emulator::Qualify;
 use marketo_emulator::{DataType, FieldSpec};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Call, rows};
@@ -12,7 +12,7 @@ use crate::{Sandbox, activity, edits};
 type Row = Map<String, Value>;
 
 /// One change. The JSON form names it in `do`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Operation {
     /// A new Dynamics row, in the form that reads have: `_ownerid_value` and so on.
@@ -61,6 +61,15 @@ pub enum Operation {
         /// The row that is deactivated.
         loser: Guid,
     },
+    /// An administrator secures a Dynamics column, so that nobody without a permission of its own can read it, or frees it.
+    SecureColumn {
+        /// The table's logical name.
+        table: String,
+        /// The column's.
+        column: String,
+        /// Whether it is secured from now on.
+        secured: bool,
+    },
     /// A new Marketo record: of `leads` unless `object` says another.
     MarketoCreate {
         /// `leads`, `companies`, `salespersons`, `opportunities` or `roles`.
@@ -97,7 +106,7 @@ pub enum Operation {
         /// The type, as "describe" spells it.
         kind: DataType,
         /// The longest text; 255 for texts unless said.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         length: Option<u32>,
         /// Whether it can't be written.
         #[serde(default)]
@@ -119,10 +128,10 @@ pub enum Operation {
         /// The REST name.
         name: String,
         /// The longest text from now on.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         length: Option<u32>,
         /// Whether it can't be written from now on.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         read_only: Option<bool>,
     },
     /// A static list is made in Marketo; answers its id.
@@ -154,7 +163,7 @@ pub enum Operation {
         #[serde(default)]
         source: String,
         /// When; now by default.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Timestamp>,
     },
     /// A change of scores.
@@ -214,7 +223,7 @@ fn leads() -> String {
 /// Does a list of changes in its order. One that fails doesn't stop the others; each has its own answer.
 pub(super) fn mutate(call: &Call) -> Answer {
     let operations: Vec<Operation> = call.json()?;
-    let results = operations.into_iter().map(|operation| match apply(&call.sandbox, operation) {
+    let results = operations.into_iter().map(|operation| match operation.apply(&call.sandbox) {
         Ok(result) => json!({ "ok": true, "result": result }),
         Err(error) => json!({ "ok": false, "error": error }),
     });
@@ -229,51 +238,58 @@ fn there(found: bool) -> Answer {
     if found { Ok(Value::Null) } else { Err("no such record".to_owned()) }
 }
 
-fn apply(sandbox: &Sandbox, operation: Operation) -> Answer {
-    let now = sandbox.now();
-    let dataverse = || sandbox.dataverse.state();
-    let marketo = || sandbox.marketo.state();
-    match operation {
-        Operation::Create { table, row } => dataverse().insert(&table, row, now).map(|id| json!(id)),
-        Operation::Update { table, id, row } => done(dataverse().update(&table, id, row, now)),
-        Operation::Delete { table, id } => done(dataverse().delete(&table, id, now)),
-        Operation::Qualify { id, account, contact, opportunity } => {
-            let how = Qualify { account, contact, opportunity, ..Qualify::default() };
-            dataverse().qualify_lead(id, how, now).map(|made| json!(made))
+impl Operation {
+    /// Does it, and answers what the control interface answers: the id of what was made, or null.
+    ///
+    /// # Errors
+    /// In words, when there is no such row or it doesn't fit.
+    pub fn apply(self, sandbox: &Sandbox) -> Result<Value, String> {
+        let now = sandbox.now();
+        let dataverse = || sandbox.dataverse.state();
+        let marketo = || sandbox.marketo.state();
+        match self {
+            Self::Create { table, row } => dataverse().insert(&table, row, now).map(|id| json!(id)),
+            Self::Update { table, id, row } => done(dataverse().update(&table, id, row, now)),
+            Self::Delete { table, id } => done(dataverse().delete(&table, id, now)),
+            Self::Qualify { id, account, contact, opportunity } => {
+                let how = Qualify { account, contact, opportunity, ..Qualify::default() };
+                dataverse().qualify_lead(id, how, now).map(|made| json!(made))
+            }
+            Self::Merge { table, winner, loser } => done(dataverse().merge(&table, winner, loser, Row::new(), now)),
+            Self::SecureColumn { table, column, secured } => done(dataverse().secure_column(&table, &column, secured)),
+            Self::MarketoCreate { object, row } => rows::insert(sandbox, rows::object(&object)?, row, now),
+            Self::MarketoUpdate { object, id, row } => there(marketo().update(rows::object(&object)?, &id, row, now)),
+            Self::MarketoDelete { object, id } => there(marketo().delete(rows::object(&object)?, &id, now)),
+            Self::MarketoAddField { object, name, kind, length, read_only } => {
+                let spec = FieldSpec::new(&name, kind);
+                let spec = FieldSpec { length: length.or(spec.length), read_only, ..spec };
+                let added = marketo().add_field(rows::object(&object)?, spec);
+                if added { Ok(Value::Null) } else { Err(format!("there is a field {name} already")) }
+            }
+            Self::MarketoRemoveField { object, name } => there(marketo().remove_field(rows::object(&object)?, &name)),
+            Self::MarketoChangeField { object, name, length, read_only } => {
+                let (object, mut marketo) = (rows::object(&object)?, marketo());
+                let shortened = length.is_none_or(|length| marketo.set_field_length(object, &name, Some(length)));
+                let frozen = read_only.is_none_or(|read_only| marketo.set_field_read_only(object, &name, read_only));
+                there(shortened && frozen)
+            }
+            Self::MarketoList { name } => Ok(json!(marketo().add_list(&name, now))),
+            Self::MarketoUsage { others } => {
+                marketo().set_usage(others, now);
+                Ok(Value::Null)
+            }
+            Self::MarketoMerge { winner, losers } => there(marketo().merge_leads(winner, &losers, now)),
+            Self::Moment { id, kind, description, source, at } => {
+                there(marketo().interesting_moment_of(id, &kind, &description, &source, at.unwrap_or(now), now))
+            }
+            Self::Score { id, priority, relative_urgency, relative_score } => {
+                there(marketo().change_score(id, priority, relative_urgency, relative_score, now))
+            }
+            Self::Recut { seed } => Ok(json!(activity::recut(&mut marketo(), seed, now))),
+            Self::Moments { seed, count } => Ok(json!(activity::moments(&mut marketo(), seed, count, now))),
+            Self::EditPeople { seed, percent } => edits::edit_people(&mut dataverse(), seed, percent, now).map(|edits| json!(edits)),
+            Self::EditRoles { seed, count } => edits::edit_roles(&mut dataverse(), seed, count, now).map(|edits| json!(edits)),
+            Self::EditOwners { seed, count } => edits::edit_owners(&mut dataverse(), seed, count, now).map(|edits| json!(edits)),
         }
-        Operation::Merge { table, winner, loser } => done(dataverse().merge(&table, winner, loser, Row::new(), now)),
-        Operation::MarketoCreate { object, row } => rows::insert(sandbox, rows::object(&object)?, row, now),
-        Operation::MarketoUpdate { object, id, row } => there(marketo().update(rows::object(&object)?, &id, row, now)),
-        Operation::MarketoDelete { object, id } => there(marketo().delete(rows::object(&object)?, &id, now)),
-        Operation::MarketoAddField { object, name, kind, length, read_only } => {
-            let spec = FieldSpec::new(&name, kind);
-            let spec = FieldSpec { length: length.or(spec.length), read_only, ..spec };
-            let added = marketo().add_field(rows::object(&object)?, spec);
-            if added { Ok(Value::Null) } else { Err(format!("there is a field {name} already")) }
-        }
-        Operation::MarketoRemoveField { object, name } => there(marketo().remove_field(rows::object(&object)?, &name)),
-        Operation::MarketoChangeField { object, name, length, read_only } => {
-            let (object, mut marketo) = (rows::object(&object)?, marketo());
-            let shortened = length.is_none_or(|length| marketo.set_field_length(object, &name, Some(length)));
-            let frozen = read_only.is_none_or(|read_only| marketo.set_field_read_only(object, &name, read_only));
-            there(shortened && frozen)
-        }
-        Operation::MarketoList { name } => Ok(json!(marketo().add_list(&name, now))),
-        Operation::MarketoUsage { others } => {
-            marketo().set_usage(others, now);
-            Ok(Value::Null)
-        }
-        Operation::MarketoMerge { winner, losers } => there(marketo().merge_leads(winner, &losers, now)),
-        Operation::Moment { id, kind, description, source, at } => {
-            there(marketo().interesting_moment_of(id, &kind, &description, &source, at.unwrap_or(now), now))
-        }
-        Operation::Score { id, priority, relative_urgency, relative_score } => {
-            there(marketo().change_score(id, priority, relative_urgency, relative_score, now))
-        }
-        Operation::Recut { seed } => Ok(json!(activity::recut(&mut marketo(), seed, now))),
-        Operation::Moments { seed, count } => Ok(json!(activity::moments(&mut marketo(), seed, count, now))),
-        Operation::EditPeople { seed, percent } => edits::edit_people(&mut dataverse(), seed, percent, now).map(|edits| json!(edits)),
-        Operation::EditRoles { seed, count } => edits::edit_roles(&mut dataverse(), seed, count, now).map(|edits| json!(edits)),
-        Operation::EditOwners { seed, count } => edits::edit_owners(&mut dataverse(), seed, count, now).map(|edits| json!(edits)),
     }
 }

@@ -5,38 +5,50 @@
 use dataverse_emulator::options::{ApplicationUser, ClosedRows, DeltaStamp, MergedLead, RetryAfter};
 use dataverse_emulator::schema::MsiColumns;
 use http::Method;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Call};
+use crate::Sandbox;
 
-/// The body: settings to change, by side.
-#[derive(Deserialize)]
+/// Settings to change, by side.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Patch {
-    #[serde(default)]
-    marketo: Map<String, Value>,
-    #[serde(default)]
-    dataverse: Map<String, Value>,
+pub struct Settings {
+    /// Of Marketo's emulator.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub marketo: Map<String, Value>,
+    /// Of Dataverse's.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub dataverse: Map<String, Value>,
 }
 
-/// A name that isn't known or a value that doesn't fit leaves all settings of that side as they were.
-pub(super) fn options(call: &Call) -> Answer {
-    if call.method == Method::POST {
-        let patch: Patch = call.json()?;
-        if !patch.marketo.is_empty() {
-            let mut state = call.sandbox.marketo.state();
-            let patched = patched_marketo(state.options(), patch.marketo)?;
+impl Settings {
+    /// Changes them. A name that isn't known or a value that doesn't fit leaves all settings of that side as they were.
+    ///
+    /// # Errors
+    /// In words, what doesn't fit.
+    pub fn apply(self, sandbox: &Sandbox) -> Result<(), String> {
+        if !self.marketo.is_empty() {
+            let mut state = sandbox.marketo.state();
+            let patched = patched_marketo(state.options(), self.marketo)?;
             *state.options_mut() = patched;
         }
-        if !patch.dataverse.is_empty() {
-            let mut state = call.sandbox.dataverse.state();
+        if !self.dataverse.is_empty() {
+            let mut state = sandbox.dataverse.state();
             let mut patched = state.options().clone();
-            for (name, value) in patch.dataverse {
+            for (name, value) in self.dataverse {
                 set(&mut patched, &name, value).map_err(|reason| format!("dataverse.{name}: {reason}"))?;
             }
             *state.options_mut() = patched;
         }
+        Ok(())
+    }
+}
+
+pub(super) fn options(call: &Call) -> Answer {
+    if call.method == Method::POST {
+        call.json::<Settings>()?.apply(&call.sandbox)?;
     }
     let marketo = serde_json::to_value(call.sandbox.marketo.state().options()).map_err(|error| error.to_string())?;
     Ok(json!({ "marketo": marketo, "dataverse": shown(call.sandbox.dataverse.state().options()) }))
