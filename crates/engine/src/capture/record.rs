@@ -2,13 +2,14 @@
 
 use base::{Guid, Object, RecordId, Table};
 use planner::{
-    Desired, Fingerprints, Row,
+    Desired, FingerprintKey, Fingerprints, Row,
     diff::{Known as KnownAs, change, differs, doubted},
     reference::{AliasRef, CompanyRef, alias, company, is_closed_lead, is_inactive, is_qualified, is_sales_user},
 };
+use serde_json::Value;
 use store::{
     Batch, Record,
-    record::{Dependent, DirtyRoles, Link, LinkFlags, MsiDue, Outbox, OutboxState, Refetch},
+    record::{Dependent, DirtyRoles, Fact, Link, LinkFlags, MsiDue, Outbox, OutboxState, Refetch},
 };
 
 use crate::{
@@ -19,6 +20,9 @@ use crate::{
     push::PARENT_MISSING,
     task::{Join, Task, Why},
 };
+
+/// Facts that hold the fingerprint of a sales person's e-mail.
+pub(crate) const EMAIL_FACT: &str = "user-email/";
 
 /// What a row belongs to.
 struct Place {
@@ -179,6 +183,9 @@ impl Context<'_> {
         if let Some(entry) = &entry {
             self.settle_doubt(entry, &desired, link, batch)?;
         }
+        if record.table == Table::SystemUser {
+            note_email(record, &desired, key, batch);
+        }
         let confirmed = Fingerprints::read(&link.confirmed);
         if desired.company.is_none() && link.is_confirmed() && confirmed.get(map.company_slot).is_some() {
             self.bridge.count(|summary| summary.flag("company-kept"));
@@ -287,6 +294,16 @@ impl Context<'_> {
         if read_again {
             batch.put(&Refetch { record });
         }
+    }
+}
+
+/// Keeps a fingerprint of a sales person's e-mail, whatever its case: two with the same are told.
+fn note_email(record: RecordId, desired: &Desired, key: FingerprintKey, batch: &mut Batch) {
+    let email = desired.fields.get("email").and_then(Value::as_str).map(|email| Value::String(email.trim().to_lowercase()));
+    let name = format!("{EMAIL_FACT}{}", record.id);
+    match email.and_then(|email| key.of(&email)) {
+        Some(print) => batch.put(&Fact { name, value: print.into() }),
+        None => batch.remove::<Fact>(name.into()),
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use base::Object;
 use store::{
     Batch, StoreExt,
-    record::{PersonIndex, Refetch},
+    record::{Outbox, PersonIndex, Refetch},
 };
 
 use crate::{
     bridge::Bridge,
     error::SyncError,
     push::{forget_confirmed, forget_roles_of_leads, load_links},
+    task::Task,
 };
 
 /// Has the records of these persons, who exist no more, looked for again. Who is nobody's is passed over: others' people, and those whom we
@@ -19,8 +21,16 @@ pub(super) async fn look_again(bridge: &Bridge, gone: BTreeSet<i64>) -> Result<(
     let keys: Vec<_> = gone.into_iter().map(PersonIndex::key_of).collect();
     let entries: Vec<PersonIndex> = bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten().collect();
     let links = load_links(bridge, &entries.iter().map(|entry| entry.record).collect()).await?;
+    let keys: Vec<_> = entries.iter().map(|entry| Outbox::key_of(Object::Lead, entry.record.id, "")).collect();
+    let asked = bridge.store.read::<Outbox>(&keys).await?;
     let (mut batch, mut dead) = (Batch::new(), BTreeSet::new());
-    for entry in entries {
+    for (entry, asked) in entries.into_iter().zip(asked) {
+        // One that is being joined with another was merged by us, or by somebody else to the same end: the joining looks who is left.
+        if let Some(asked) = asked
+            && let Task::Join(_) = Task::of(&asked)?
+        {
+            continue;
+        }
         let is_its = links.get(&entry.record).is_some_and(|link| link.is_confirmed() && link.marketo_id == Some(entry.marketo_id));
         if is_its {
             tracing::info!(record = %entry.record, person = entry.marketo_id, "its Marketo person is gone; it is looked for again");

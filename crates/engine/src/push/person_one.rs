@@ -69,9 +69,9 @@ impl Pusher<'_> {
             .all(|id| aliases.iter().any(|alias| alias.alias.id == *id && join_policy(self.bridge, alias) == JoinPolicy::Merge));
         if !one_each || !all_merge {
             let reason = format!(
-                "Marketo has this person more than once, under the ids of records that are now one: {}; merge them in Marketo, or set \
-                 policy.on_first_load to \"merge\"",
-                described(persons, &self.key_field)
+                "Marketo has this person more than once, under the ids of records that are now one: {}; merge them in Marketo{}",
+                described(persons, &self.key_field),
+                if one_each { ", or set policy.on_first_load, on_qualify or on_merge to \"merge\"" } else { "" }
             );
             batch.put(&hold(&candidate.entry, TWO_PERSONS, reason, now));
             self.done += 1;

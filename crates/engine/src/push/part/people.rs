@@ -219,7 +219,7 @@ pub(crate) async fn take_out(bridge: &Bridge, prepared: &Prepared, persons: &[i6
 }
 
 /// The Marketo ids of people by their external id, of those that exactly one has.
-pub(crate) async fn by_key(bridge: &Bridge, prepared: &Prepared, ids: Vec<Guid>) -> Result<BTreeMap<Guid, i64>, SyncError> {
+pub(in crate::push) async fn by_key(bridge: &Bridge, prepared: &Prepared, ids: Vec<Guid>) -> Result<BTreeMap<Guid, i64>, SyncError> {
     let key = &prepared.person_key;
     let mut met: BTreeMap<Guid, Vec<i64>> = BTreeMap::new();
     for chunk in ids.chunks(super::PAGE) {
