@@ -71,6 +71,15 @@ pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> 
         let found = bridge.marketo.people(&prepared.person_key, chunk.to_vec(), &["id".to_owned()]).await;
         persons.extend(found.map_err(|error| SyncError::of_call(Side::Marketo, error))?.people.into_iter().map(|person| person.id));
     }
+    // Who was ours once may be another's by now.
+    let keys: Vec<_> = persons.iter().map(|person| PersonIndex::key_of(*person)).collect();
+    let holders: Vec<PersonIndex> = bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten().collect();
+    let theirs = load_links(bridge, &holders.iter().map(|holder| holder.record).collect()).await?;
+    for holder in holders.iter().filter(|holder| !ids.contains(&holder.record.id)) {
+        if theirs.get(&holder.record).is_some_and(|link| link.is_confirmed() && link.marketo_id == Some(holder.marketo_id)) {
+            persons.remove(&holder.marketo_id);
+        }
+    }
     let known = !links.is_empty() || !persons.is_empty() || erased_before(bridge, guid).await?;
     Ok(known.then(|| Erasure { records: ids.into_iter().collect(), persons: persons.into_iter().collect(), marketo }))
 }

@@ -59,6 +59,12 @@ impl Verdict {
     pub(crate) fn done() -> Self {
         Self { confirmed: true, created: false, id: None, code: String::new(), message: String::new() }
     }
+
+    /// That of a record whose whole call was refused.
+    pub(crate) fn refused(code: &str, error: &CallError) -> Self {
+        let message = error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone());
+        Self { confirmed: false, created: false, id: None, code: code.to_owned(), message }
+    }
 }
 
 /// People that were found.

@@ -83,7 +83,9 @@ impl Scope {
             Self::Where(expression) => match expression.value(row, columns)? {
                 Value::Bool(holds) => Ok(holds),
                 Value::Null => Ok(false),
-                other => Err(format!("gives {other}, which is neither true nor false")),
+                other @ (Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+                    Err(format!("gives {other}, which is neither true nor false"))
+                }
             },
         }
     }

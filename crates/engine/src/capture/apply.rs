@@ -203,7 +203,8 @@ impl<'a> Context<'a> {
                 match table {
                     Table::Contact => dirty_by(self.bridge, SourceBy::Contact, id).await?,
                     Table::Opportunity => batch.put(&DirtyRoles { opportunity: id }),
-                    Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Account | Table::Lead | Table::Connection => {}
+                    Table::Account => self.refetch_dependents(record).await?,
+                    Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Lead | Table::Connection => {}
                 }
             }
             let entry = known.outbox.remove(&id);

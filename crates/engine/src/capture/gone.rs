@@ -185,7 +185,7 @@ impl Context<'_> {
                 batch.put(&DirtyRoles { opportunity: link.record.id });
             }
             let task = if stands_for_another && object == Object::Lead { Task::Join(Join::Open) } else { Task::Part(Why::Deleted) };
-            self.stand_aside(&link, entry, task, batch);
+            self.stand_aside(&link, entry, task, batch)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base::Object;
 use store::{
     Batch, StoreExt,
-    record::{Outbox, PersonIndex, Refetch},
+    record::{Outbox, OutboxState, PersonIndex, Refetch},
 };
 
 use crate::{
@@ -26,9 +26,13 @@ pub(super) async fn look_again(bridge: &Bridge, gone: BTreeSet<i64>) -> Result<(
     let (mut batch, mut dead) = (Batch::new(), BTreeSet::new());
     for (entry, asked) in entries.into_iter().zip(asked) {
         // One that is being joined with another was merged by us, or by somebody else to the same end: the joining looks who is left.
-        if let Some(asked) = asked
+        if let Some(mut asked) = asked
             && let Task::Join(_) = Task::of(&asked)?
         {
+            if let OutboxState::Held { retry_at, .. } = &mut asked.body.state {
+                *retry_at = bridge.clock.now();
+                batch.put(&asked);
+            }
             continue;
         }
         let is_its = links.get(&entry.record).is_some_and(|link| link.is_confirmed() && link.marketo_id == Some(entry.marketo_id));

@@ -122,10 +122,7 @@ pub(super) async fn warn(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
     let frozen = facts.iter().filter(|fact| fact.value == Value::Bool(true));
     let frozen: Vec<String> = frozen.filter_map(|fact| fact.name.strip_prefix(FROZEN_FACT).map(str::to_owned)).collect();
     if !frozen.is_empty() {
-        let mut records = 0;
-        for user in frozen.iter().filter_map(|user| user.parse().ok()) {
-            records += mend::count_owned(bridge, prepared, user).await?;
-        }
+        let records = mend::count_owned(bridge, prepared, &frozen.iter().filter_map(|user| user.parse().ok()).collect::<Vec<_>>()).await?;
         bridge.count(|summary| {
             summary.warn(format!(
                 "owner-email-frozen: Marketo doesn't change the e-mail of {} sales persons ({}), so that Sales Insight shows these users nothing of \

@@ -58,7 +58,9 @@ impl Pusher<'_> {
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
-        let holder = |person: &Person| person.text(&self.key_field).and_then(|text| text.parse::<Guid>().ok());
+        let by = |person: &Person, field: &str| person.text(field).and_then(|text| text.parse::<Guid>().ok());
+        let besides = self.prepared.second_person_key.as_deref();
+        let holder = |person: &Person| by(person, &self.key_field).or_else(|| by(person, besides?));
         let own = candidate.entry.record.id;
         let holders: Vec<Guid> = persons.iter().filter_map(holder).collect();
         let one_each = holders.iter().collect::<BTreeSet<_>>().len() == persons.len();

@@ -79,7 +79,7 @@ impl Parter<'_> {
         for (entry, why) in page {
             let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
             // Something in scope refers to it by now: it is being read again.
-            if why != Why::Deleted && link.flags.has(LinkFlags::WANTED) {
+            if why == Why::Left && link.flags.has(LinkFlags::WANTED) {
                 continue;
             }
             match link.marketo_id.filter(|_| link.is_confirmed()) {
