@@ -179,7 +179,10 @@ impl Marketo {
                     let second = values.split_off(values.len() / 2);
                     let mut found = self.people(field, values, fields).await?;
                     let more = self.people(field, second, fields).await?;
+                    // A person may be in both answers.
                     found.people.extend(more.people);
+                    found.people.sort_by_key(|person| person.id);
+                    found.people.dedup_by_key(|person| person.id);
                     found.crowded.extend(more.crowded);
                     Ok(found)
                 }

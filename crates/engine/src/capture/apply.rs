@@ -8,7 +8,7 @@ use std::{
 use base::{Guid, RecordId, Table};
 use planner::{
     Desired, Row,
-    reference::{AliasRef, CompanyRef, OwnerRef, alias, company, is_inactive, owner},
+    reference::{AliasRef, CompanyRef, OwnerRef, alias, company, is_inactive, is_untold, owner},
 };
 use serde_json::{Map, Value};
 use store::{
@@ -192,6 +192,10 @@ impl<'a> Context<'a> {
             let record = RecordId::new(table, id);
             if known.erased.contains(&id) {
                 continue;
+            }
+            // Which table a lookup points to isn't told by every listing; a single row tells it.
+            if !self.rereading && is_untold(table, row) {
+                batch.put(&Refetch { record });
             }
             // The roles of a contact that is merged into another, or no longer is, are that one's, with those of whoever was merged into it.
             let merged = matches!(alias(table, row), Some(AliasRef::Merged(_)));

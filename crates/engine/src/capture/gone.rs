@@ -6,7 +6,8 @@ use base::{Guid, Object, RecordId, Table};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        Alias, AliasKind, DirtyRoles, Fact, Link, LinkFlags, Outbox, RoleName, RoleSource, Seen, SourceKind,
+        Alias, AliasKind, DirtyRoles, Fact, Link, LinkFlags, Outbox, Refetch, RoleName, RoleSource, Seen, SourceKind,
+        alias::AliasOf,
         link::links_of,
         record_key,
         role::{SourceBy, SourceIndex},
@@ -176,8 +177,12 @@ impl Context<'_> {
         let aliases = store.read::<Alias>(&keys).await?;
         let keys: Vec<_> = ids.iter().map(|id| Outbox::key_of(object, *id, "")).collect();
         let entries = store.read::<Outbox>(&keys).await?;
+        let mut batch_of_aliases = Batch::new();
         for ((link, alias), entry) in links.into_iter().zip(aliases).zip(entries) {
             let Some(mut link) = link else { continue };
+            if table == Table::Contact {
+                self.free_leads_of(link.record, &mut batch_of_aliases).await?;
+            }
             let stands_for_another = alias.is_some_and(|alias| is_one_with(&alias, &link));
             link.flags = link.flags.with(LinkFlags::GONE, true);
             batch.put(&link);
@@ -186,6 +191,21 @@ impl Context<'_> {
             }
             let task = if stands_for_another && object == Object::Lead { Task::Join(Join::Open) } else { Task::Part(Why::Deleted) };
             self.stand_aside(&link, entry, task, batch)?;
+        }
+        batch.append(batch_of_aliases);
+        Ok(())
+    }
+
+    /// Leads that were qualified into a contact which is gone stand for nobody any more.
+    async fn free_leads_of(&self, contact: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
+        let entries = self.bridge.store.list::<AliasOf>(&record_key(contact), None, usize::MAX).await?;
+        let keys: Vec<_> = entries.iter().map(|entry| Alias::key_of(entry.alias)).collect();
+        for alias in self.bridge.store.read::<Alias>(&keys).await?.into_iter().flatten() {
+            if alias.survivor == contact && alias.kind != AliasKind::Merged {
+                batch.remove::<Alias>(alias.key());
+                batch.remove::<AliasOf>(AliasOf { survivor: contact, alias: alias.alias }.key());
+                batch.put(&Refetch { record: alias.alias });
+            }
         }
         Ok(())
     }

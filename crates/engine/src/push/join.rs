@@ -31,6 +31,7 @@ use crate::{
         gate::{Gate, Links, hold, load_links},
         outcome::Breaker,
         part,
+        role::pass_on_roles,
     },
     task::{Join, Task, Why},
 };
@@ -62,7 +63,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake
         breaker: Arc::default(),
         maybe_sent: None,
         merges: BTreeMap::new(),
-        settled: BTreeSet::new(),
+        settled: BTreeMap::new(),
     };
     let mut after: Option<Vec<u8>> = None;
     loop {
@@ -88,8 +89,8 @@ struct Joiner<'a> {
     maybe_sent: Option<MaybeSent>,
     /// By the survivor.
     merges: BTreeMap<RecordId, Vec<Joining>>,
-    /// Persons that exist no more.
-    settled: BTreeSet<i64>,
+    /// Persons that exist no more, and into whom they were merged.
+    settled: BTreeMap<i64, Option<i64>>,
 }
 
 impl Joiner<'_> {
@@ -124,7 +125,7 @@ impl Joiner<'_> {
         self.bridge.commit(batch).await?;
         self.look_at_held(held).await?;
         self.merge().await?;
-        crate::push::role::forget_roles_of_leads(self.bridge, &std::mem::take(&mut self.settled)).await
+        pass_on_roles(self.bridge, &std::mem::take(&mut self.settled)).await
     }
 
     /// Decides what a joining comes to.
@@ -241,7 +242,7 @@ impl Joiner<'_> {
         entry.body.state = OutboxState::Ready;
         entry.body.attempts = 0;
         batch.put(&entry);
-        self.settled.insert(joining.person);
+        self.settled.insert(joining.person, joining.survivor.marketo_id);
         self.bridge.count(|summary| summary.pushed(Object::Lead).merged += 1);
     }
 }

@@ -35,7 +35,7 @@ use crate::{
         outcome::Breaker,
         person_calls::{Call, Kind},
         pieces::Item,
-        role::forget_roles_of_leads,
+        role::pass_on_roles,
         spelling::Spellings,
     },
     task::{Join, Task},
@@ -129,7 +129,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
         total,
     };
     let pushed = pusher.run().await;
-    forget_roles_of_leads(bridge, &pusher.dead).await?;
+    pass_on_roles(bridge, &pusher.dead.iter().map(|person| (*person, None)).collect()).await?;
     pushed
 }
 

@@ -28,7 +28,7 @@ use crate::{
         gate::{load_links, refuse},
         outcome::Breaker,
         pieces::{Fate, Item, send},
-        role::forget_roles_of_leads,
+        role::pass_on_roles,
     },
     task::Why,
 };
@@ -171,7 +171,7 @@ impl Parter<'_> {
             }
         }
         bridge.commit(batch).await?;
-        forget_roles_of_leads(bridge, &dead).await?;
+        pass_on_roles(bridge, &dead.into_iter().map(|person| (person, None)).collect()).await?;
         sent.stop.map_or(Ok(()), Err)
     }
 
