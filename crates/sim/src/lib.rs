@@ -9,5 +9,6 @@ pub mod world;
 pub mod recorder;
 pub mod tap;
 pub mod step;
+pub mod simulation;
 
 pub use world::World;
