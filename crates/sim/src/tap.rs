@@ -84,9 +84,9 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Starts counting anew, with this to be done, and keeps every call.
-    pub fn arm(&self, armed: Vec<(Moment, Act)>) {
-        *self.lock() = Inner { armed, keeps: true, ..Inner::default() };
+    /// Starts counting anew, with this to be done; `keeps` says whether every call is kept.
+    pub fn arm(&self, armed: Vec<(Moment, Act)>, keeps: bool) {
+        *self.lock() = Inner { armed, keeps, ..Inner::default() };
     }
 
     /// Starts counting anew, with nothing to be done, and keeps no calls.

@@ -4,7 +4,7 @@ use base::{Guid, Timestamp};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Actor, By};
-use crate::{options::ApplicationUser, schema::MsiColumns, state::State};
+use crate::{options::ApplicationUser, schema::MsiColumns, state::State, web::answers::Answers};
 
 /// Messages that are told about.
 const MESSAGES: [&str; 6] = ["Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple", "UpsertMultiple"];
@@ -106,6 +106,7 @@ impl State {
 
     /// Whether a table is change-tracked follows the settings.
     fn follow_tracking(&mut self) {
+        let before = self.tracked_tables();
         let settings = [("connection", self.options.track_connections), ("connectionrole", self.options.track_connection_roles)];
         for table in ["account", "contact", "lead", "opportunity", "systemuser", "team"] {
             let tracked = !self.options.untracked_tables.contains(table);
@@ -115,6 +116,21 @@ impl State {
             let tracked = tracked && !self.options.untracked_tables.contains(table);
             self.track(table, tracked);
         }
+        let after = self.tracked_tables();
+        if before == after {
+            return;
+        }
+        // The columns of tables that nobody changed are told by the setting that they were made with.
+        self.metadata_answers = if self.metadata_answers.is_pristine() {
+            Answers::pristine(self.store.schema.msi, &after)
+        } else {
+            Answers::default()
+        };
+    }
+
+    /// Which tables are tracked.
+    pub(crate) fn tracked_tables(&self) -> Vec<bool> {
+        self.store.schema.tables().map(|(_, table)| table.tracked).collect()
     }
 
     fn track(&mut self, table: &str, tracked: bool) {

@@ -34,6 +34,8 @@ pub enum MsiColumns {
 /// All tables, by position. Positions never change, so a row can keep one in a byte.
 #[derive(Debug, Clone)]
 pub struct Schema {
+    /// The columns it was made with.
+    pub(crate) msi: MsiColumns,
     tables: Vec<Table>,
     by_name: BTreeMap<String, usize>,
     by_set: BTreeMap<String, usize>,
@@ -100,6 +102,7 @@ impl Schema {
     #[must_use]
     pub fn new(msi: MsiColumns) -> Self {
         let mut schema = Self {
+            msi,
             tables: Vec::new(),
             by_name: BTreeMap::new(),
             by_set: BTreeMap::new(),

@@ -27,6 +27,21 @@ impl State {
         if call.request.method != Method::GET {
             return self.change_metadata(call, first, rest);
         }
+        // A column that is still hidden is shown without anybody doing anything.
+        if self.options.metadata_lag_s > 0 {
+            return self.read_metadata(call, first, rest);
+        }
+        let consistency = call.request.header("consistency").unwrap_or_default();
+        let question = format!("{} {}?{} {consistency}", call.base, call.request.path, call.request.query);
+        if let Some(answer) = self.metadata_answers.get(&question) {
+            return Ok(answer);
+        }
+        let answer = self.read_metadata(call, first, rest)?;
+        self.metadata_answers.put(question, &answer);
+        Ok(answer)
+    }
+
+    fn read_metadata(&self, call: &Call<'_>, first: &Segment, rest: &[Segment]) -> Outcome<Response> {
         match (&first.arguments, rest) {
             (None, []) => self.entities(call),
             (Some(arguments), []) => {
@@ -126,9 +141,12 @@ impl State {
         let strong = call.request.header("consistency").is_some_and(|value| value.eq_ignore_ascii_case("strong"));
         let now = call.now.as_second();
         let visible = table.columns().filter(|(_, column)| strong || column.visible_from <= now);
-        let all =
-            visible.flat_map(|(_, column)| [Some(definition::attribute(table, column)), definition::companion(table, column)]).flatten();
-        let of_cast = all.filter(|(own, _)| cast.is_none_or(|cast| *own == cast));
+        let wanted = |own: &str| cast.is_none_or(|cast| own == cast);
+        let all = visible.flat_map(|(_, column)| {
+            let own = wanted(definition::cast(column.kind).0).then(|| definition::attribute(table, column));
+            [own, definition::companion(table, column)]
+        });
+        let of_cast = all.flatten().filter(|(own, _)| wanted(own));
         let typed = of_cast.map(|(own, map)| {
             let plain = if cast.is_some() { map } else { map.into_iter().filter(|(name, _)| is_base(name)).collect() };
             let tag = [("@odata.type".to_owned(), Json::from(format!("#{NAMESPACE}{own}")))];

@@ -219,7 +219,7 @@ impl Inner {
         self.write(format!("{number} {ms} {status}").as_bytes());
         self.write(&body);
         let Some(asked) = self.open.remove(&number) else { return };
-        let verdict = Verdict::read(status, &body);
+        let verdict = if asked.side == Side::Marketo { Verdict::read(status, &body) } else { Verdict::Unknown };
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{ms:>9} #{number} ← {}", verdict.line(status, &asked)));
         }
