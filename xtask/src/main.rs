@@ -12,12 +12,15 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "cargo xtask test     format, lints, tests: all that must be good
-cargo xtask tidy     only our own rules (they are tests too)";
+cargo xtask tidy     only our own rules (they are tests too)
+cargo xtask scenarios [--accept] [part of a name]
+                     play the scenarios; with --accept, take changed outcomes over";
 
 fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         Some("test") => test(),
         Some("tidy") => tidy_only(),
+        Some("scenarios") => scenarios(std::env::args().skip(2)),
         Some(_) | None => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -36,6 +39,20 @@ fn tidy_only() -> Result<()> {
     let complaints = tidy::complaints();
     complaints.iter().for_each(|complaint| println!("{complaint}"));
     if complaints.is_empty() { Ok(()) } else { bail!("{} complaints", complaints.len()) }
+}
+
+/// Plays all scenarios, or those whose name has this part. Accepting writes what came of them into their files, and the page of rules anew.
+fn scenarios(arguments: impl Iterator<Item = String>) -> Result<()> {
+    let mut command = cargo(&["test", "--quiet", "--package", "sim", "--test", "scenarios", "--", "--nocapture"]);
+    for argument in arguments {
+        match argument.as_str() {
+            "--accept" => command.env("SCENARIOS_ACCEPT", "1"),
+            other if other.starts_with('-') => bail!("no such flag: {other}\n{USAGE}"),
+            name => command.env("SCENARIOS_ONLY", name),
+        };
+    }
+    let status = command.status().context("cargo test could not be run")?;
+    if status.success() { Ok(()) } else { bail!("some scenarios don't end as accepted") }
 }
 
 /// Everything that must be good, in the order in which a mistake is found soonest.

@@ -84,7 +84,7 @@ pub(crate) struct Sync {
     #[arg(long)]
     pub(crate) retry_held: bool,
     /// Let a kind of harmful change through that the brake would stop; may be given more than once.
-    #[arg(long, value_name = "KIND", value_parser = ["role-removals"])]
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(engine::Harm::ALL.map(engine::Harm::name)))]
     pub(crate) allow: Vec<String>,
 }
 

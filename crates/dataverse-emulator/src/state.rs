@@ -15,7 +15,6 @@ use crate::{
     schema::{NewColumn, Schema},
     store::Store,
     token::Tokens,
-    web::answers::Answers,
 };
 
 /// Rows every environment has from the start.
@@ -51,8 +50,6 @@ pub struct State {
     pub(crate) origin: String,
     /// The row the last write made or changed, for references between the parts of a change set.
     pub(crate) touched: Option<(usize, Guid)>,
-    /// Answers about tables and columns.
-    pub(crate) metadata_answers: Answers,
 }
 
 impl State {
@@ -78,11 +75,9 @@ impl State {
             requests: 0,
             origin: "https://contoso.crm.dynamics.com".to_owned(),
             touched: None,
-            metadata_answers: Answers::default(),
             options,
         };
         state.furnish(now);
-        state.metadata_answers = Answers::pristine(state.store.schema.msi, &state.tracked_tables());
         state
     }
 
@@ -188,7 +183,6 @@ impl State {
     /// # Errors
     /// When the table is unknown or the name taken.
     pub fn add_column(&mut self, table: &str, column: NewColumn, now: Timestamp) -> Result<(), String> {
-        self.metadata_answers.clear();
         let visible = now.as_second().saturating_add(i64::from(self.options.metadata_lag_s));
         let at = self.position(table)?;
         self.store.schema.get_mut(at).ok_or("no such table")?.add_column(column, visible).map(|_| ())
@@ -199,7 +193,6 @@ impl State {
     /// # Errors
     /// When the table or column is unknown.
     pub fn remove_column(&mut self, table: &str, column: &str) -> Result<(), String> {
-        self.metadata_answers.clear();
         let at = self.position(table)?;
         self.store.schema.get_mut(at).ok_or("no such table")?.remove_column(column)
     }
@@ -209,7 +202,6 @@ impl State {
     /// # Errors
     /// When the table or column is unknown or the new name taken.
     pub fn rename_column(&mut self, table: &str, from: &str, to: &str) -> Result<(), String> {
-        self.metadata_answers.clear();
         let at = self.position(table)?;
         self.store.schema.get_mut(at).ok_or("no such table")?.rename_column(from, to)
     }
@@ -219,7 +211,6 @@ impl State {
     /// # Errors
     /// When the table or column is unknown.
     pub fn edit_column(&mut self, table: &str, column: &str, edit: impl FnOnce(&mut crate::schema::Column)) -> Result<(), String> {
-        self.metadata_answers.clear();
         let at = self.position(table)?;
         let table = self.store.schema.get_mut(at).ok_or("no such table")?;
         let position = table.find(column).ok_or_else(|| format!("{} has no column {column}", table.name))?;
@@ -249,7 +240,6 @@ impl State {
 
     /// Adds a table; an existing one of the name stays.
     pub fn add_table(&mut self, table: crate::schema::Table) {
-        self.metadata_answers.clear();
         self.store.add_table(table);
     }
 
@@ -258,7 +248,6 @@ impl State {
     /// # Errors
     /// When the table or a column is unknown.
     pub fn add_key(&mut self, table: &str, name: &str, columns: &[&str]) -> Result<(), String> {
-        self.metadata_answers.clear();
         let at = self.position(table)?;
         let definition = self.store.schema.get_mut(at).ok_or("no such table")?;
         let positions: Option<Vec<_>> = columns.iter().map(|column| definition.find(column)).collect();

@@ -5,6 +5,9 @@
 //! moves only after all pages of a feed are saved, so that a process that dies reads some rows twice and misses none.
 
 mod apply;
+mod known;
+mod record;
+mod stands_for;
 mod company;
 mod feed;
 mod gone;
@@ -12,11 +15,13 @@ mod refetch;
 mod sources;
 
 use base::Table;
+use store::{StoreExt, record::Refetch};
 
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
 
 pub use apply::Context;
 pub(crate) use gone::dirty_by;
+pub(crate) use known::ERASED_FACT;
 
 /// Reads all tables, then whatever has to be read again because of them.
 ///
@@ -31,4 +36,18 @@ pub async fn capture(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncErr
     }
     refetch::drain(&mut context).await?;
     context.keep_intents().await
+}
+
+/// Reads again what has turned out, while sending, to need it; whether there was anything.
+///
+/// # Errors
+/// As [`capture`].
+pub async fn again(bridge: &Bridge, prepared: &Prepared) -> Result<bool, SyncError> {
+    if bridge.store.list::<Refetch>(&[], None, 1).await?.is_empty() {
+        return Ok(false);
+    }
+    let mut context = Context::load(bridge, prepared).await?;
+    refetch::drain(&mut context).await?;
+    context.keep_intents().await?;
+    Ok(true)
 }

@@ -8,8 +8,9 @@ use store::{
 
 use crate::{
     bridge::Bridge,
-    capture::capture,
+    capture::{again, capture},
     error::SyncError,
+    noticed::notice,
     prepare::{forget_describes, prepare},
     progress::Step,
     push::push,
@@ -46,8 +47,19 @@ pub async fn run(bridge: &Bridge) -> (Summary, Option<SyncError>) {
 async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     let prepared = prepare(bridge).await?;
     capture(bridge, &prepared).await?;
+    // Where only that is refused, everything else goes on.
+    let noticed = match notice(bridge).await {
+        Err(error @ SyncError::Side { .. }) if error.is_refusal() => Err(error),
+        noticed => Ok(noticed?),
+    };
+    again(bridge, &prepared).await?;
     push(bridge, &prepared).await?;
+    // What has turned out to be otherwise than it was thought is read and sent again at once, and after that in the next cycle.
+    if again(bridge, &prepared).await? {
+        push(bridge, &prepared).await?;
+    }
     prepared.keep_policy(bridge).await?;
+    noticed?;
     write_back(bridge, &prepared).await
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use base::{Guid, Table};
 use dataverse::{
-    BadRow, Batch, Client, Filter, Follow, Link, List, Page, Part, PartOutcome, Query, Update, UpdateMultiple, WhoAmI, WhoAmIReply,
+    BadRow, Batch, Client, Filter, Follow, Get, Link, List, Page, Part, PartOutcome, Query, Update, UpdateMultiple, WhoAmI, WhoAmIReply,
 };
 use planner::{Column, ColumnKind, schema::Columns};
 use serde_json::{Map, Value};
@@ -126,6 +126,17 @@ pub enum RowFate {
     },
     /// It was not tried, because something else failed first.
     NotTried,
+}
+
+/// Whether a row is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is.
+    There,
+    /// It is, or may be, and our role doesn't reach it.
+    Hidden,
+    /// It doesn't exist.
+    Gone,
 }
 
 /// The Dynamics side of a bridge.
@@ -263,6 +274,23 @@ impl Dynamics {
             }
         }
         Ok(found)
+    }
+
+    /// Whether a row that no listing has shown is really not there: the service names one that our role doesn't reach as refused, and only
+    /// one that doesn't exist as missing.
+    ///
+    /// # Errors
+    /// What became of the call, but for these two answers.
+    pub async fn presence(&self, table: &DynamicsTable, id: Guid) -> Result<Presence, CallError> {
+        let get = Get { set: table.set.clone(), id, select: vec![table.primary_id.clone()] };
+        match self.client.call(&get).await {
+            Ok(_) => Ok(Presence::There),
+            Err(error) if error.class() == Some(Class::Missing) => Ok(Presence::Gone),
+            Err(error) if error.refusal().is_some_and(|refusal| refusal.status == 403) => Ok(Presence::Hidden),
+            // A service that doesn't know such a request can't tell.
+            Err(error) if matches!(error.class(), Some(Class::Bug | Class::Record)) => Ok(Presence::Gone),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes rows that must exist: all in one bulk message, and where that fails each on its own, so that one bad row holds only itself.

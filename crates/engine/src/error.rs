@@ -79,6 +79,15 @@ impl SyncError {
         }
     }
 
+    /// Whether a side answered that it won't do what it was asked, rather than being out of reach.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Side { error, .. } => matches!(error.class(), Some(Class::Config | Class::Record | Class::Bug | Class::Missing)),
+            Self::Configuration(_) | Self::Quota(_) | Self::Store(_) | Self::Stopped => false,
+        }
+    }
+
     /// A stable code, with a page in `docs/errors`.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use ::marketo::{
-    Action, Activities, ActivityTypes, Client, DataType, DeleteObjects, Describe, DescribeLeads, DescribeLeadsOld, Description, KeyBy,
-    PageToken, PagingTokenSince, SyncLeads, SyncObjects, Usage,
+    Action, Activities, Activity, ActivityTypes, Client, DataType, DeleteLeads, DeleteObjects, DeletedLeads, Describe, DescribeLeads,
+    DescribeLeadsOld, Description, KeyBy, MergeLeads, PageToken, PagingTokenSince, SyncLeads, SyncObjects, Usage,
 };
 use base::{Object, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
@@ -12,6 +12,9 @@ use planner::{DataKind, TargetField, TargetSchema, identity::Person};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wire::{CallError, Class, Pace};
+
+/// People that one call may merge into another (Adobe, "Leads": merge).
+pub const LOSERS_MAX: usize = ::marketo::size::LOSERS_MAX;
 
 /// Marketo's refusal where a native CRM sync is on (Adobe, "Error codes").
 const NATIVE_SYNC: &str = "1018";
@@ -51,6 +54,13 @@ pub struct Verdict {
     pub message: String,
 }
 
+impl Verdict {
+    /// That of a record with which all is well.
+    pub(crate) fn done() -> Self {
+        Self { confirmed: true, created: false, id: None, code: String::new(), message: String::new() }
+    }
+}
+
 /// People that were found.
 #[derive(Debug, Clone, Default)]
 pub struct People {
@@ -60,11 +70,22 @@ pub struct People {
     pub crowded: BTreeSet<String>,
 }
 
+/// Something that happened to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    /// What it is recognised by when it comes again.
+    pub guid: String,
+    /// The Marketo id of the person.
+    pub person: i64,
+    /// The Marketo ids of people that were merged into it.
+    pub merged: Vec<i64>,
+}
+
 /// A page of activities.
 #[derive(Debug, Clone)]
 pub struct ActivityPage {
-    /// What each is recognised by when it comes again, and the Marketo id of the person it is about.
-    pub activities: Vec<(String, i64)>,
+    /// They.
+    pub activities: Vec<Happened>,
     /// Where to go on.
     pub next: String,
     /// Whether there is more right now.
@@ -217,6 +238,23 @@ impl Marketo {
         verdicts(self.client.call(&delete).await?)
     }
 
+    /// Merges up to [`LOSERS_MAX`] people into another, whose values win.
+    ///
+    /// # Errors
+    /// What became of the call; a refusal with 1004 when one of them isn't there, which is also what a repeated call says.
+    pub async fn merge(&self, winner: i64, losers: Vec<i64>) -> Result<(), CallError> {
+        self.client.call(&MergeLeads { winner, losers }).await
+    }
+
+    /// Deletes people. One that isn't there counts as deleted.
+    ///
+    /// # Errors
+    /// What became of the call as a whole.
+    pub async fn delete_people(&self, ids: Vec<i64>) -> Result<Vec<Verdict>, CallError> {
+        let answered = self.client.call(&DeleteLeads { ids }).await?;
+        Ok(answered.into_iter().map(|answer| if answer.is_gone() { Verdict::done() } else { verdict(answer) }).collect())
+    }
+
     /// A token from which activities can be read.
     ///
     /// # Errors
@@ -242,13 +280,28 @@ impl Marketo {
     /// What became of the call.
     pub async fn activities(&self, token: &str, types: &[i64]) -> Result<ActivityPage, CallError> {
         let token = PageToken::new(token).ok_or_else(|| CallError::Unwritable("an empty paging token".into()))?;
-        let page = self.client.call(&Activities { token, type_ids: types.to_vec(), lead_ids: Vec::new() }).await?;
-        Ok(ActivityPage {
-            activities: page.activities.into_iter().map(|activity| (activity.guid, activity.lead_id)).collect(),
-            next: page.next.as_str().to_owned(),
-            more: page.more,
-        })
+        Ok(activity_page(self.client.call(&Activities { token, type_ids: types.to_vec(), lead_ids: Vec::new() }).await?))
     }
+
+    /// A page of deletions of people.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn deletions(&self, token: &str) -> Result<ActivityPage, CallError> {
+        let token = PageToken::new(token).ok_or_else(|| CallError::Unwritable("an empty paging token".into()))?;
+        Ok(activity_page(self.client.call(&DeletedLeads { token }).await?))
+    }
+}
+
+fn activity_page(page: ::marketo::ActivityPage) -> ActivityPage {
+    let happened = |activity: Activity| Happened { merged: merged(&activity), guid: activity.guid, person: activity.lead_id };
+    ActivityPage { activities: page.activities.into_iter().map(happened).collect(), next: page.next.as_str().to_owned(), more: page.more }
+}
+
+/// Who was merged into the person; its form isn't documented: `[1,2]` as text or as a list, `1,2`.
+fn merged(activity: &Activity) -> Vec<i64> {
+    let text = activity.text("Merge IDs").unwrap_or_default();
+    text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
 fn status_of(error: &CallError) -> Option<u16> {

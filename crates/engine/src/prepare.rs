@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use base::{Object, Table, Timestamp, time::since};
 use planner::{
-    FieldMap, FieldSpec, FingerprintKey,
+    FieldMap, FieldSpec, FingerprintKey, Scope, ScopeSpec,
     fingerprint::Slots,
     mapping::MapContext,
     msi::MsiMap,
@@ -23,7 +23,7 @@ use crate::{
     dynamics::DynamicsTable,
     error::{Problem, Side, SyncError},
     marketo::ObjectSchema,
-    options::Options,
+    options::{Filter, Options},
     progress::Step,
 };
 
@@ -65,6 +65,8 @@ pub struct TablePlan {
     pub map: Option<FieldMap>,
     /// The MSI columns, for leads and contacts.
     pub msi: MsiMap,
+    /// Which rows are in scope.
+    pub scope: Scope,
     /// Changes when the columns or the map do; then everything is read anew.
     pub hash: String,
 }
@@ -302,22 +304,39 @@ fn compile(
                 MsiMap::default()
             }
         };
-        let select = select(table, &described.columns, map.as_ref(), &msi);
+        let spec = options.filters.of(table).map(|filter| match filter {
+            Filter::Expression(text) => ScopeSpec::Expression(text),
+            Filter::Switch { switch } => ScopeSpec::Switch(switch),
+        });
+        let scope = Scope::compile(spec, &described.columns).unwrap_or_else(|why| {
+            problems.push(Problem { code: "filter", place: format!("where.{table}"), message: why });
+            Scope::All
+        });
+        let select = select(table, &described.columns, map.as_ref(), &msi, &scope);
         let text = format!(
-            "{}\n{}\n{:?}",
+            "{}\n{}\n{}\n{}",
             map.as_ref().map(FieldMap::describe).unwrap_or_default(),
             select.join(","),
+            scope.describe(),
             policy_of_table(options, table)
         );
         let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
-        plans.insert(table, TablePlan { table: described, select, map, msi, hash });
+        plans.insert(table, TablePlan { table: described, select, map, msi, scope, hash });
     }
     if problems.is_empty() { Ok(plans) } else { Err(SyncError::Configuration(problems)) }
 }
 
-/// What of the policy changes how rows of a table are mapped.
-fn policy_of_table(options: &Options, table: Table) -> Option<bool> {
-    (table == Table::Lead).then_some(options.policy.send_company_name)
+/// What of the policy changes how rows of a table are understood.
+fn policy_of_table(options: &Options, table: Table) -> String {
+    let owners = options.owners.team;
+    let (by_reference, inactive) = (options.policy.by_reference, options.on_inactive);
+    match table {
+        Table::Account => format!("{owners:?} {:?}", inactive.company),
+        Table::Lead => format!("{owners:?} {by_reference} {:?} {}", inactive.person, options.policy.send_company_name),
+        Table::Contact => format!("{owners:?} {by_reference} {:?}", inactive.person),
+        Table::Opportunity => format!("{owners:?} {by_reference}"),
+        Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Connection => String::new(),
+    }
 }
 
 fn msi_map(bridge: &Bridge, table: Table, columns: &Columns, objects: &BTreeMap<Object, ObjectSchema>) -> Result<MsiMap, Vec<Problem>> {
@@ -344,7 +363,7 @@ fn msi_map(bridge: &Bridge, table: Table, columns: &Columns, objects: &BTreeMap<
 }
 
 /// The columns to read: the key, what links need, what the map reads, and what the MSI columns hold now.
-fn select(table: Table, columns: &Columns, map: Option<&FieldMap>, msi: &MsiMap) -> Vec<String> {
+fn select(table: Table, columns: &Columns, map: Option<&FieldMap>, msi: &MsiMap, scope: &Scope) -> Vec<String> {
     let lookup_is_there = |selected: &str| {
         let name = selected.strip_prefix('_').and_then(|name| name.strip_suffix("_value")).unwrap_or(selected);
         columns.contains_key(name)
@@ -358,7 +377,7 @@ fn select(table: Table, columns: &Columns, map: Option<&FieldMap>, msi: &MsiMap)
     };
     wanted.extend(company_columns(table));
     wanted.extend(alias_columns(table));
-    if matches!(table, Table::Lead | Table::Opportunity) {
+    if matches!(table, Table::Account | Table::Lead | Table::Contact | Table::Opportunity) {
         wanted.push("statecode");
     }
     if table == Table::Lead {
@@ -369,8 +388,9 @@ fn select(table: Table, columns: &Columns, map: Option<&FieldMap>, msi: &MsiMap)
         Some(planner::ColumnKind::Lookup) => format!("_{column}_value"),
         Some(_) | None => column,
     };
-    select.extend(map.map(FieldMap::select).unwrap_or_default().into_iter().map(as_selected));
+    select.extend(map.map(FieldMap::select).unwrap_or_default().into_iter().map(&as_selected));
     select.extend(msi.columns().map(str::to_owned));
+    select.extend(scope.columns().map(|column| as_selected(column.to_owned())));
     select.sort();
     select.dedup();
     select
@@ -379,6 +399,7 @@ fn select(table: Table, columns: &Columns, map: Option<&FieldMap>, msi: &MsiMap)
 /// Changes when a decision does that could make a held record sendable.
 fn policy_hash(options: &Options, plans: &BTreeMap<Table, TablePlan>) -> String {
     let plans: Vec<&str> = plans.values().map(|plan| plan.hash.as_str()).collect();
-    let text = format!("{:?}\n{:?}\n{}", options.policy, options.keys, plans.join(","));
+    let partings = (options.on_delete, options.on_leave, options.on_inactive);
+    let text = format!("{:?}\n{:?}\n{:?}\n{:?}\n{}", options.policy, options.keys, options.owners, partings, plans.join(","));
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }

@@ -9,11 +9,16 @@ mod outcome;
 mod pieces;
 mod absent;
 mod alias;
+mod brake;
 mod email;
+mod join;
 mod object;
+mod part;
 mod person;
 mod person_answers;
 mod person_calls;
+mod person_create;
+mod person_one;
 mod role;
 mod role_wish;
 mod spelling;
@@ -21,26 +26,41 @@ mod tally;
 
 use base::Object;
 
-pub(crate) use gate::{PARENT_MISSING, desired_of, load_links};
+pub(crate) use alias::aliases_of;
+pub(crate) use gate::{PARENT_MISSING, forget_confirmed, load_links};
+pub(crate) use role::forget_roles_of_leads;
 pub(crate) use role_wish::all_role_names;
 pub use tally::{Left, left};
 
+use brake::Brake;
+
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
 
-/// Sends what the outbox holds.
+/// Sends what the outbox holds, then parts with what is to be parted with.
 ///
 /// # Errors
 /// When a quota is used up, a side can't be reached, or the state can't be written. Everything answered until then is saved.
 pub async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    let pushed = push_all(bridge, prepared).await;
     for object in Object::ALL {
-        let pushed = match object {
-            Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, object).await,
-            Object::Lead => person::push(bridge, prepared).await,
-            Object::Role => role::push(bridge, prepared).await,
-        };
         tally::count_left(bridge, object).await?;
-        pushed?;
     }
+    pushed?;
     email::read_back(bridge).await?;
     email::warn(bridge).await
+}
+
+async fn push_all(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    let mut brake = Brake::measure(bridge, prepared).await?;
+    for object in Object::ALL {
+        match object {
+            Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, &brake, object).await?,
+            Object::Lead => {
+                person::push(bridge, prepared, &brake).await?;
+                join::push(bridge, prepared, &brake).await?;
+            }
+            Object::Role => role::push(bridge, prepared, &mut brake).await?,
+        }
+    }
+    part::push(bridge, prepared, &brake).await
 }

@@ -32,6 +32,9 @@ pub struct Summary {
     /// Kinds of harmful change that were stopped, with their number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stopped_by_brake: BTreeMap<String, u64>,
+    /// Records of which people should know something, by code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub flagged: BTreeMap<String, u64>,
     /// What else people should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -105,6 +108,18 @@ pub struct Pushed {
     pub updated: u64,
     /// Removed from Marketo.
     pub removed: u64,
+    /// People that got the key of the record that stands for them now; they are among the updated.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rekeyed: u64,
+    /// People merged into another.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub merged: u64,
+    /// People whose external id was cleared.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unlinked: u64,
+    /// Left in Marketo although Dynamics no longer has them, as policy says or because something refers to them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub kept: u64,
     /// Found in Marketo as they should be, and linked without sending anything.
     pub linked: u64,
     /// Of the updated or linked: people that were in Marketo before Dynamics knew them.
@@ -159,6 +174,7 @@ impl Summary {
             marketo_calls: BTreeMap::new(),
             dynamics_calls: BTreeMap::new(),
             stopped_by_brake: BTreeMap::new(),
+            flagged: BTreeMap::new(),
             warnings: Vec::new(),
         }
     }
@@ -177,6 +193,11 @@ impl Summary {
     #[must_use]
     pub fn left(&self) -> (u64, u64) {
         self.pushed.values().fold((0, 0), |(held, waiting), pushed| (held + pushed.held_total(), waiting + pushed.waiting))
+    }
+
+    /// Counts a record of which people should know something.
+    pub fn flag(&mut self, code: &str) {
+        *self.flagged.entry(code.to_owned()).or_default() += 1;
     }
 
     /// Adds a warning once.

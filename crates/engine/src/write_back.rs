@@ -5,6 +5,8 @@
 
 mod due;
 
+pub(crate) use due::everybody;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{RecordId, Table};
@@ -44,7 +46,6 @@ pub async fn write_back(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sync
     if !bridge.options.write_back.enabled {
         return Ok(());
     }
-    due::from_activities(bridge).await?;
     due::from_the_map(bridge, prepared).await?;
     due::from_the_sweep(bridge).await?;
     if prepared.tables.values().all(|plan| plan.msi.targets.is_empty()) {
@@ -94,7 +95,7 @@ async fn writable(bridge: &Bridge, due: &[MsiDue]) -> Result<BTreeMap<i64, Link>
     let mut people = BTreeMap::new();
     for due in due {
         let link = links.get(&due.record);
-        match link.and_then(|link| link.marketo_id.map(|id| (id, link))) {
+        match link.filter(|link| link.is_confirmed()).and_then(|link| link.marketo_id.map(|id| (id, link))) {
             Some((id, link)) if may_write(bridge, link) => {
                 if let Some(other) = people.insert(id, link.clone()) {
                     batch.remove::<MsiDue>(MsiDue { record: other.record }.key());

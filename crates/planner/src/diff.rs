@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    FieldMap, FingerprintKey, Fingerprints,
+    FieldMap, FingerprintKey, Fingerprints, Harm,
     convert::{convert, same},
     mapping::{Mapped, Owner, Rule},
 };
@@ -23,6 +23,9 @@ pub struct Desired {
     /// The account it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub company: Option<Guid>,
+    /// The team that owns it, where that resolves to no user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Guid>,
     /// The company's name as free text, for the creating call of a person without account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub company_name: Option<String>,
@@ -65,17 +68,70 @@ impl Change {
         self.fields.len() + usize::from(self.owner.is_some()) + usize::from(self.company.is_some())
     }
 
-    /// Fields that are blanked.
-    pub fn blanked(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.as_str())
+    /// The ways in which it hurts a record of which `before` was confirmed: fields emptied that held something, another owner.
+    #[must_use]
+    pub fn harms(&self, map: &FieldMap, before: &Fingerprints) -> Vec<Harm> {
+        let emptied = map.rules.iter().any(|rule| self.empties(rule, before));
+        let moved = self.owner.is_some() && before.get(map.owner_slot).is_some();
+        [(emptied, Harm::BlankedFields), (moved, Harm::OwnerMoves)].into_iter().filter(|(yes, _)| *yes).map(|(_, harm)| harm).collect()
     }
+
+    fn empties(&self, rule: &Rule, before: &Fingerprints) -> bool {
+        self.fields.get(&rule.target.name).is_some_and(Value::is_null) && before.get(rule.slot).is_some()
+    }
+
+    /// The same without what is stopped; true when something was taken out. That stays as it was confirmed before.
+    pub fn hold_back(&mut self, map: &FieldMap, before: &Fingerprints, is_stopped: impl Fn(Harm) -> bool) -> bool {
+        let mut held_back = false;
+        if is_stopped(Harm::BlankedFields) {
+            for rule in map.rules.iter().filter(|rule| self.empties(rule, before)).collect::<Vec<_>>() {
+                self.fields.remove(&rule.target.name);
+                self.confirmed.set(rule.slot, before.get(rule.slot));
+                held_back = true;
+            }
+        }
+        if is_stopped(Harm::OwnerMoves) && self.owner.is_some() && before.get(map.owner_slot).is_some() {
+            self.owner = None;
+            self.confirmed.set(map.owner_slot, before.get(map.owner_slot));
+            held_back = true;
+        }
+        held_back
+    }
+}
+
+/// What is known to be confirmed of a person into which others were merged, as Marketo holds it now (rule R4).
+///
+/// `before` is what was confirmed of the person itself, `merged` what was confirmed of those that it has swallowed. Where Marketo now holds
+/// what we had sent for one of them, that is what counts as confirmed, so that the record's own value is sent, or the field emptied. What
+/// else differs is Marketo's own and stays.
+#[must_use]
+pub fn after_merge(
+    map: &FieldMap,
+    before: &Fingerprints,
+    merged: &[Fingerprints],
+    current: &Map<String, Value>,
+    key: FingerprintKey,
+) -> Fingerprints {
+    let mut after = before.clone();
+    for rule in map.rules.iter().filter(|rule| rule.owner == Owner::Crm) {
+        let theirs = current.get(&rule.target.name).and_then(|theirs| convert(theirs, &rule.target).value());
+        let print = theirs.and_then(|theirs| key.of(&theirs));
+        if print.is_some() && merged.iter().any(|other| other.get(rule.slot) == print) {
+            after.set(rule.slot, print);
+        }
+    }
+    for (slot, field) in [(map.owner_slot, "externalSalesPersonId"), (map.company_slot, "externalCompanyId")] {
+        let theirs = current.get(field).and_then(Value::as_str).and_then(|text| text.trim().parse::<Guid>().ok());
+        after.set(slot, theirs.and_then(|id| key.of(&Value::String(id.to_string()))));
+    }
+    after
 }
 
 impl Desired {
     /// What a mapped row shall become.
     #[must_use]
     pub fn new(mapped: Mapped, owner: Option<Guid>, company: Option<Guid>, company_name: Option<String>) -> Self {
-        Self { fields: mapped.fields, owner, company, company_name: company_name.filter(|_| company.is_none()) }
+        Self { fields: mapped.fields, owner, company, team: None, company_name: company_name.filter(|_| company.is_none()) }
     }
 
     /// Reads a saved one.

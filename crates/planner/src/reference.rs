@@ -134,6 +134,16 @@ pub fn is_closed_lead(table: Table, row: Row<'_>) -> bool {
     table == Table::Lead && row.integer("statecode").is_some_and(|state| state != 0)
 }
 
+/// Whether a row is deactivated: a contact or account in the state Inactive, a lead in the state Disqualified.
+#[must_use]
+pub fn is_inactive(table: Table, row: Row<'_>) -> bool {
+    match table {
+        Table::Account | Table::Contact => row.integer("statecode") == Some(1),
+        Table::Lead => row.integer("statecode") == Some(2),
+        Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Opportunity | Table::Connection => false,
+    }
+}
+
 /// The lead that a contact came from.
 #[must_use]
 pub fn origin(table: Table, row: Row<'_>) -> Option<Guid> {

@@ -185,16 +185,6 @@ pub fn derive(sources: &[Source], texts: &RoleTexts, default_role: &str) -> Vec<
     roles.into_values().collect()
 }
 
-/// Whether a change that hurts is small enough to go through (rule R9): at most `percent` of `total`, or `count`, whichever is larger.
-#[must_use]
-pub fn brake_allows(harmful: u64, total: u64, percent: f64, count: u64) -> bool {
-    #[allow(clippy::cast_precision_loss)] // far below 2^52
-    let share = total as f64 * percent / 100.0;
-    #[allow(clippy::cast_precision_loss)]
-    let harmful_f = harmful as f64;
-    harmful <= count || harmful_f <= share
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -274,13 +264,5 @@ mod tests {
         let mut other = row;
         other["record2objecttypecode"] = json!(1);
         assert_eq!(connection(Row(other.as_object().unwrap())), None);
-    }
-
-    #[test]
-    fn the_brake_takes_the_larger_limit() {
-        assert!(brake_allows(500, 10, 5.0, 500));
-        assert!(!brake_allows(501, 10_000, 5.0, 500));
-        assert!(brake_allows(900, 18_000, 5.0, 500));
-        assert!(!brake_allows(901, 18_000, 5.0, 500));
     }
 }

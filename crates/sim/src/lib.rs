@@ -9,6 +9,13 @@ pub mod world;
 pub mod recorder;
 pub mod tap;
 pub mod step;
+pub mod scenario;
+pub mod given;
+pub mod event;
+pub mod names;
+pub mod outcome;
+pub mod record;
+pub mod rules;
 pub mod simulation;
 
 pub use world::World;

@@ -167,7 +167,7 @@ impl World {
             Some(Kill::Ms(ms)) => span = Some(Duration::from_millis(ms)),
         }
         self.fresh_records();
-        self.tap.arm(armed, self.watch.is_none());
+        self.tap.arm(armed);
         let run = RunOptions { retry_held: asked.retry_held, allow: asked.allow.into_iter().collect() };
         let bridge = self.bridge_for(run).await;
         let ended = {

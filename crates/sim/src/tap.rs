@@ -48,11 +48,11 @@ pub struct Call {
     pub method: Method,
     pub path: String,
     pub query: String,
-    /// JSON, where it is.
+    /// JSON, or a text where it is something else; nothing of a call that only asks.
     pub body: Value,
     /// Whether it changes anything.
     pub writes: bool,
-    /// JSON, where there was an answer that is.
+    /// JSON, where there was an answer that is; none of a call that only asks.
     pub answer: Option<Value>,
 }
 
@@ -84,9 +84,9 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Starts counting anew, with this to be done; `keeps` says whether every call is kept.
-    pub fn arm(&self, armed: Vec<(Moment, Act)>, keeps: bool) {
-        *self.lock() = Inner { armed, keeps, ..Inner::default() };
+    /// Starts counting anew, with this to be done, and keeps every call.
+    pub fn arm(&self, armed: Vec<(Moment, Act)>) {
+        *self.lock() = Inner { armed, keeps: true, ..Inner::default() };
     }
 
     /// Starts counting anew, with nothing to be done, and keeps no calls.
@@ -141,7 +141,9 @@ impl Tap {
         let mut inner = self.lock();
         let at = inner.keeps.then_some(inner.calls.len());
         if at.is_some() {
-            let body = serde_json::from_slice(request.body()).unwrap_or(Value::Null);
+            let text = || Value::String(String::from_utf8_lossy(request.body()).into_owned());
+            // Metadata and pages are long, and nobody looks at them here.
+            let body = if writes { serde_json::from_slice(request.body()).unwrap_or_else(|_| text()) } else { Value::Null };
             inner.calls.push(Call { side, method: request.method().clone(), path, query, body, writes, answer: None });
         }
         let first = match side {
@@ -160,7 +162,7 @@ impl Tap {
     }
 
     fn answered(&self, at: usize, body: &Bytes) {
-        if let Some(call) = self.lock().calls.get_mut(at) {
+        if let Some(call) = self.lock().calls.get_mut(at).filter(|call| call.writes) {
             call.answer = serde_json::from_slice(body).ok();
         }
     }

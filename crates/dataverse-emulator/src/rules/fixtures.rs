@@ -4,7 +4,7 @@ use base::{Guid, Timestamp};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Actor, By};
-use crate::{options::ApplicationUser, schema::MsiColumns, state::State, web::answers::Answers};
+use crate::{options::ApplicationUser, schema::MsiColumns, state::State};
 
 /// Messages that are told about.
 const MESSAGES: [&str; 6] = ["Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple", "UpsertMultiple"];
@@ -106,7 +106,6 @@ impl State {
 
     /// Whether a table is change-tracked follows the settings.
     fn follow_tracking(&mut self) {
-        let before = self.tracked_tables();
         let settings = [("connection", self.options.track_connections), ("connectionrole", self.options.track_connection_roles)];
         for table in ["account", "contact", "lead", "opportunity", "systemuser", "team"] {
             let tracked = !self.options.untracked_tables.contains(table);
@@ -116,25 +115,12 @@ impl State {
             let tracked = tracked && !self.options.untracked_tables.contains(table);
             self.track(table, tracked);
         }
-        let after = self.tracked_tables();
-        if before == after {
-            return;
-        }
-        // The columns of tables that nobody changed are told by the setting that they were made with.
-        self.metadata_answers = if self.metadata_answers.is_pristine() {
-            Answers::pristine(self.store.schema.msi, &after)
-        } else {
-            Answers::default()
-        };
-    }
-
-    /// Which tables are tracked.
-    pub(crate) fn tracked_tables(&self) -> Vec<bool> {
-        self.store.schema.tables().map(|(_, table)| table.tracked).collect()
     }
 
     fn track(&mut self, table: &str, tracked: bool) {
-        if let Some(table) = self.store.schema.find(table).and_then(|at| self.store.schema.get_mut(at)) {
+        let schema = &mut self.store.schema;
+        let Some(at) = schema.find(table).filter(|at| schema.get(*at).is_some_and(|table| table.tracked != tracked)) else { return };
+        if let Some(table) = schema.get_mut(at) {
             table.tracked = tracked;
         }
     }

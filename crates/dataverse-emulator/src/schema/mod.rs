@@ -34,8 +34,6 @@ pub enum MsiColumns {
 /// All tables, by position. Positions never change, so a row can keep one in a byte.
 #[derive(Debug, Clone)]
 pub struct Schema {
-    /// The columns it was made with.
-    pub(crate) msi: MsiColumns,
     tables: Vec<Table>,
     by_name: BTreeMap<String, usize>,
     by_set: BTreeMap<String, usize>,
@@ -43,6 +41,9 @@ pub struct Schema {
     pub associations: Vec<Association>,
     /// Option sets that several columns may share.
     pub option_sets: Vec<OptionSet>,
+    /// Answers about tables that were given before, by what was asked: they are long, and every client asks for the same ones again and again.
+    /// Whatever may change a table forgets them.
+    pub(crate) answers: BTreeMap<String, emulator::Response>,
 }
 
 /// An option set with a name of its own ("global choice").
@@ -102,12 +103,12 @@ impl Schema {
     #[must_use]
     pub fn new(msi: MsiColumns) -> Self {
         let mut schema = Self {
-            msi,
             tables: Vec::new(),
             by_name: BTreeMap::new(),
             by_set: BTreeMap::new(),
             associations: association::ASSOCIATIONS.iter().map(Association::from_spec).collect(),
             option_sets: Vec::new(),
+            answers: BTreeMap::new(),
         };
         for spec in TABLES {
             let mut table = Table::from_spec(spec);
@@ -129,6 +130,7 @@ impl Schema {
         if let Some(at) = self.by_name.get(&table.name) {
             return *at;
         }
+        self.answers.clear();
         let at = self.tables.len();
         self.by_name.insert(table.name.clone(), at);
         self.by_set.insert(table.set.clone(), at);
@@ -143,6 +145,7 @@ impl Schema {
 
     /// Removes a table; its position stays taken, because rows elsewhere may refer to it.
     pub fn remove(&mut self, at: usize) {
+        self.answers.clear();
         if let Some(table) = self.tables.get_mut(at) {
             table.removed = true;
             self.by_name.remove(&table.name);
@@ -170,6 +173,7 @@ impl Schema {
 
     /// The table at a position, to change it.
     pub fn get_mut(&mut self, at: usize) -> Option<&mut Table> {
+        self.answers.clear();
         self.tables.get_mut(at).filter(|table| !table.removed)
     }
 

@@ -275,15 +275,25 @@ impl State {
         if !self.options.missing_privileges.contains(&privilege) {
             return Ok(());
         }
+        Err(self.lacks(table, &privilege))
+    }
+
+    /// 403 for a row that the caller's role doesn't reach.
+    pub(crate) fn lacks_read(&self, table: usize) -> Refusal {
+        let schema = self.store.schema.get(table).map_or("", |table| table.schema.as_str());
+        self.lacks(table, &format!("prvRead{schema}"))
+    }
+
+    fn lacks(&self, table: usize, privilege: &str) -> Refusal {
         let user = self.fixtures.application_user;
-        Err(Refusal::new(
+        Refusal::new(
             403,
             "0x80040220",
             format!(
                 "Principal user (Id={user}, type=8, roleCount=1, privilegeCount=100, accessMode=4) is missing {privilege} privilege for entity '{}'.",
                 self.table_name(table)
             ),
-        ))
+        )
     }
 }
 

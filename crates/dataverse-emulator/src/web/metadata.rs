@@ -20,6 +20,9 @@ use crate::{
     state::State,
 };
 
+/// Answers that are kept.
+const ANSWERS_MAX: usize = 1_000;
+
 impl State {
     /// Any request under `EntityDefinitions`.
     pub(crate) fn metadata(&mut self, call: &Call<'_>) -> Outcome<Response> {
@@ -27,21 +30,25 @@ impl State {
         if call.request.method != Method::GET {
             return self.change_metadata(call, first, rest);
         }
-        // A column that is still hidden is shown without anybody doing anything.
-        if self.options.metadata_lag_s > 0 {
-            return self.read_metadata(call, first, rest);
+        // A column that isn't visible yet will be without anything being changed.
+        let now = call.now.as_second();
+        if self.store.schema.tables().any(|(_, table)| table.columns().any(|(_, column)| column.visible_from > now)) {
+            return self.described(call, first, rest);
         }
-        let consistency = call.request.header("consistency").unwrap_or_default();
-        let question = format!("{} {}?{} {consistency}", call.base, call.request.path, call.request.query);
-        if let Some(answer) = self.metadata_answers.get(&question) {
-            return Ok(answer);
+        let request = call.request;
+        let asked = format!("{}?{} {}", call.base, request.query, request.header("consistency").unwrap_or_default()) + &request.path;
+        if let Some(answer) = self.store.schema.answers.get(&asked) {
+            return Ok(answer.clone());
         }
-        let answer = self.read_metadata(call, first, rest)?;
-        self.metadata_answers.put(question, &answer);
+        let answer = self.described(call, first, rest)?;
+        let answers = &mut self.store.schema.answers;
+        if answers.len() < ANSWERS_MAX {
+            answers.insert(asked, answer.clone());
+        }
         Ok(answer)
     }
 
-    fn read_metadata(&self, call: &Call<'_>, first: &Segment, rest: &[Segment]) -> Outcome<Response> {
+    fn described(&self, call: &Call<'_>, first: &Segment, rest: &[Segment]) -> Outcome<Response> {
         match (&first.arguments, rest) {
             (None, []) => self.entities(call),
             (Some(arguments), []) => {
@@ -141,12 +148,11 @@ impl State {
         let strong = call.request.header("consistency").is_some_and(|value| value.eq_ignore_ascii_case("strong"));
         let now = call.now.as_second();
         let visible = table.columns().filter(|(_, column)| strong || column.visible_from <= now);
-        let wanted = |own: &str| cast.is_none_or(|cast| own == cast);
+        let wanted = |column: &Column| cast.is_none_or(|cast| cast == definition::cast(column.kind).0);
         let all = visible.flat_map(|(_, column)| {
-            let own = wanted(definition::cast(column.kind).0).then(|| definition::attribute(table, column));
-            [own, definition::companion(table, column)]
+            [wanted(column).then(|| definition::attribute(table, column)), definition::companion(table, column)].into_iter().flatten()
         });
-        let of_cast = all.flatten().filter(|(own, _)| wanted(own));
+        let of_cast = all.filter(|(own, _)| cast.is_none_or(|cast| *own == cast));
         let typed = of_cast.map(|(own, map)| {
             let plain = if cast.is_some() { map } else { map.into_iter().filter(|(name, _)| is_base(name)).collect() };
             let tag = [("@odata.type".to_owned(), Json::from(format!("#{NAMESPACE}{own}")))];

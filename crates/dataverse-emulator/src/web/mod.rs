@@ -1,7 +1,6 @@
 //! The Web API as clients see it: requests in, answers out. What a write means is decided in [`crate::rules`].
 
 pub mod actions;
-pub mod answers;
 pub mod batch;
 pub mod bulk;
 pub mod changes;

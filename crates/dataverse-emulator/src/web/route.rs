@@ -57,9 +57,6 @@ impl State {
         let name = first.name.strip_prefix(NAMESPACE).unwrap_or(&first.name);
         let get = call.request.method == Method::GET;
         let post = call.request.method == Method::POST;
-        if !get && matches!(name, "EntityDefinitions" | "GlobalOptionSetDefinitions" | "RelationshipDefinitions" | "CreateEntities") {
-            self.metadata_answers.clear();
-        }
         Some(match name {
             "$metadata" if get => Ok(self.csdl()),
             "WhoAmI" if get => Ok(self.who_am_i(call)),

@@ -37,6 +37,9 @@ impl State {
     /// `GET /leads(id)`.
     pub(crate) fn get_row(&self, call: &Call<'_>, table: usize, id: Guid) -> Outcome<Response> {
         self.require(table, "Read")?;
+        if self.options.hidden_rows.contains(&id) && self.store.row(table, id).is_some() {
+            return Err(self.lacks_read(table));
+        }
         let row = self.visible(table, id).ok_or_else(|| Refusal::no_row(self.table_name(table), id))?;
         let etag = format!("W/\"{}\"", row.version);
         let conditional = self.store.schema.get(table).is_some_and(|table| table.concurrency) && call.options.get("$expand").is_none();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use base::{Guid, RecordId, Table};
+use base::{Guid, Object, RecordId, Table};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        DirtyRoles, Fact, Link, LinkFlags, Outbox, RoleName, RoleSource, Seen, SourceKind,
+        Alias, AliasKind, DirtyRoles, Fact, Link, LinkFlags, Outbox, RoleName, RoleSource, Seen, SourceKind,
         link::links_of,
         record_key,
         role::{SourceBy, SourceIndex},
@@ -16,13 +16,14 @@ use store::{
 use crate::{
     bridge::Bridge,
     capture::{Context, apply::TEAM_FACT},
-    error::SyncError,
+    dynamics::Presence,
+    error::{Side, SyncError},
     push::all_role_names,
+    task::{Join, Task, Why},
 };
 
-/// What people are told when a record that Marketo has was deleted in Dynamics.
-const STAYS: &str = "records were deleted in Dynamics; their sales persons, companies, people and opportunities stay in Marketo, because this \
-                     version removes only roles there";
+/// Rows that are asked for by their id before absent ones count as deleted.
+const PROBES_MAX: usize = 20;
 
 /// Records read from the state at a time.
 const PAGE: usize = 1_000;
@@ -71,11 +72,36 @@ async fn unseen(context: &mut Context<'_>, table: Table, ids: Vec<Guid>) -> Resu
     let keys: Vec<_> = ids.iter().map(|id| record_key(RecordId::new(table, *id))).collect();
     let seen = context.bridge.store.read::<Seen>(&keys).await?;
     let absent: Vec<Guid> = ids.into_iter().zip(seen).filter(|(_, seen)| seen.is_none()).map(|(id, _)| id).collect();
+    let absent = really_gone(context, table, absent).await?;
     if absent.is_empty() {
         return Ok(());
     }
     context.bridge.count(|summary| summary.captured(table).deleted += absent.len() as u64);
     context.apply_deleted(table, &absent).await
+}
+
+/// Those that are deleted and not merely out of our role's reach: a role that was narrowed must not look like a deletion. Some are asked for
+/// by their id, the more telling the fewer there are; one that is hidden, or there after all, and nothing of this table counts as deleted.
+async fn really_gone(context: &Context<'_>, table: Table, absent: Vec<Guid>) -> Result<Vec<Guid>, SyncError> {
+    let plan = context.prepared.table(table)?;
+    let step = absent.len().div_ceil(PROBES_MAX).max(1);
+    for id in absent.iter().step_by(step) {
+        let presence = context.bridge.dynamics.presence(&plan.table, *id).await;
+        match presence.map_err(|error| SyncError::of_call(Side::Dynamics, error))? {
+            Presence::Gone => {}
+            Presence::There | Presence::Hidden => {
+                context.bridge.count(|summary| {
+                    summary.warn(format!(
+                        "{} known rows of {table} are not listed any more, and {id} is not deleted: the application user's role may no longer \
+                         reach them; nothing of {table} counts as deleted until it reads all rows again (organization level)",
+                        absent.len()
+                    ));
+                });
+                return Ok(Vec::new());
+            }
+        }
+    }
+    Ok(absent)
 }
 
 async fn unseen_links(context: &mut Context<'_>, table: Table) -> Result<(), SyncError> {
@@ -140,20 +166,33 @@ impl Context<'_> {
                 if table == Table::Opportunity {
                     self.remove_sources(ids, &mut batch).await?;
                 }
-                let keys: Vec<_> = ids.iter().map(|id| record_key(RecordId::new(table, *id))).collect();
-                for mut link in self.bridge.store.read::<Link>(&keys).await?.into_iter().flatten() {
-                    if let Some(object) = table.object() {
-                        batch.remove::<Outbox>(Outbox::key_of(object, link.record.id, ""));
-                    }
-                    if link.is_confirmed() && !link.flags.has(LinkFlags::GONE) {
-                        self.bridge.count(|summary| summary.warn(STAYS.into()));
-                    }
-                    link.flags = link.flags.with(LinkFlags::GONE, true);
-                    batch.put(&link);
-                }
+                self.part_from_deleted(table, ids, &mut batch).await?;
             }
         }
         self.bridge.commit(batch).await
+    }
+
+    /// What Marketo has of deleted records is parted with by policy. One that stands for another is still to be joined with it.
+    async fn part_from_deleted(&self, table: Table, ids: &[Guid], batch: &mut Batch) -> Result<(), SyncError> {
+        let store = &self.bridge.store;
+        let object = table.object().unwrap_or(Object::Lead);
+        let keys: Vec<_> = ids.iter().map(|id| record_key(RecordId::new(table, *id))).collect();
+        let links = store.read::<Link>(&keys).await?;
+        let aliases = store.read::<Alias>(&keys).await?;
+        let keys: Vec<_> = ids.iter().map(|id| Outbox::key_of(object, *id, "")).collect();
+        let entries = store.read::<Outbox>(&keys).await?;
+        for ((link, alias), entry) in links.into_iter().zip(aliases).zip(entries) {
+            let Some(mut link) = link else { continue };
+            let stands_for_another = alias.is_some_and(|alias| is_one_with(&alias, &link));
+            link.flags = link.flags.with(LinkFlags::GONE, true);
+            batch.put(&link);
+            if table == Table::Opportunity {
+                batch.put(&DirtyRoles { opportunity: link.record.id });
+            }
+            let task = if stands_for_another && object == Object::Lead { Task::Join(Join::Open) } else { Task::Part(Why::Deleted) };
+            self.stand_aside(&link, entry, task, batch);
+        }
+        Ok(())
     }
 
     /// Removes role sources, and has their opportunities' roles derived again.
@@ -172,6 +211,11 @@ impl Context<'_> {
         }
         batch.put(&DirtyRoles { opportunity: source.opportunity });
     }
+}
+
+/// Whether a record's alias counts: a lead stands for its contact only while it is qualified.
+fn is_one_with(alias: &Alias, link: &Link) -> bool {
+    alias.kind == AliasKind::Merged || link.flags.has(LinkFlags::QUALIFIED)
 }
 
 /// Has the roles of all opportunities derived again whose sources name `of`. Saved page by page, before the change that causes it.

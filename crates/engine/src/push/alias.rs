@@ -11,14 +11,13 @@ use store::{
 
 use crate::{
     bridge::Bridge,
+    chain::{self, Follow, HOPS_MAX},
     dynamics::RowMap,
     error::{Side, SyncError},
+    options::Join as JoinPolicy,
     prepare::Prepared,
     push::gate::{Links, load_links},
 };
-
-/// How many records may stand for each other in a chain.
-pub(super) const HOPS_MAX: usize = 5;
 
 /// Aliases of one record that are looked at.
 const ALIASES_MAX: usize = 100;
@@ -35,12 +34,26 @@ pub(super) enum Standing {
 /// Which of these records stand for another.
 pub(super) async fn standings(bridge: &Bridge, ids: &[RecordId], links: &Links) -> Result<BTreeMap<RecordId, Standing>, SyncError> {
     let keys: Vec<_> = ids.iter().map(|id| Alias::key_of(*id)).collect();
-    let aliases = bridge.store.read::<Alias>(&keys).await?;
-    let standing = |alias: &Alias| match is_qualified(alias, links) || alias.kind == AliasKind::Merged {
-        true => Standing::Alias,
-        false => Standing::Reopened,
+    let aliases: Vec<Alias> = bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().collect();
+    if aliases.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ends = chain::ends(bridge, aliases.iter().map(|alias| alias.alias).collect(), Follow::All).await?;
+    let standing = |alias: &Alias| match counts(alias, links) {
+        true => ends.contains_key(&alias.alias).then_some(Standing::Alias),
+        false => Some(Standing::Reopened),
     };
-    Ok(aliases.into_iter().flatten().map(|alias| (alias.alias, standing(&alias))).collect())
+    Ok(aliases.iter().filter_map(|alias| Some((alias.alias, standing(alias)?))).collect())
+}
+
+/// What is to be done with two Marketo persons of which one belongs to an alias.
+pub(super) fn join_policy(bridge: &Bridge, alias: &Alias) -> JoinPolicy {
+    let policy = &bridge.options.policy;
+    match (alias.event, alias.kind) {
+        (false, _) => policy.on_first_load,
+        (true, AliasKind::Merged) => policy.on_merge,
+        (true, AliasKind::Qualified | AliasKind::Origin) => policy.on_qualify,
+    }
 }
 
 /// Those of these open leads that are still tied to a contact, by what both rows say now. The others are people of their own again.
@@ -64,7 +77,7 @@ pub(super) async fn still_tied(bridge: &Bridge, prepared: &Prepared, leads: &BTr
 }
 
 /// The records that stand for each of these, directly or through others.
-pub(super) async fn aliases_of(bridge: &Bridge, ids: &[RecordId]) -> Result<BTreeMap<RecordId, Vec<Guid>>, SyncError> {
+pub(crate) async fn aliases_of(bridge: &Bridge, ids: &[RecordId]) -> Result<BTreeMap<RecordId, Vec<Guid>>, SyncError> {
     let mut found: BTreeMap<RecordId, Vec<Guid>> = BTreeMap::new();
     for id in ids {
         let (mut level, mut met) = (vec![*id], BTreeSet::from([*id]));
@@ -92,10 +105,10 @@ async fn direct(bridge: &Bridge, survivor: RecordId) -> Result<Vec<RecordId>, Sy
     let aliases: Vec<Alias> =
         bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().filter(|alias| alias.survivor == survivor).collect();
     let links = load_links(bridge, &aliases.iter().map(|alias| alias.alias).collect()).await?;
-    let counts = |alias: &&Alias| alias.kind == AliasKind::Merged || is_qualified(alias, &links);
-    Ok(aliases.iter().filter(counts).map(|alias| alias.alias).collect())
+    Ok(aliases.iter().filter(|alias| counts(alias, &links)).map(|alias| alias.alias).collect())
 }
 
-fn is_qualified(alias: &Alias, links: &Links) -> bool {
-    links.get(&alias.alias).is_some_and(|link| link.flags.has(LinkFlags::QUALIFIED))
+/// Whether an alias counts: a lead stands for its contact only while it is qualified.
+fn counts(alias: &Alias, links: &Links) -> bool {
+    alias.kind == AliasKind::Merged || links.get(&alias.alias).is_some_and(|link| link.flags.has(LinkFlags::QUALIFIED))
 }

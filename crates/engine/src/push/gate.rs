@@ -11,14 +11,16 @@ use base::{
 };
 use planner::Desired;
 use store::{
-    Batch, StoreError, StoreExt,
+    Batch, Record, StoreExt,
     record::{Link, LinkFlags, Outbox, OutboxState, Refetch, record_key},
 };
 
 use crate::{
     bridge::Bridge,
     error::SyncError,
+    options::TeamOwner,
     push::{absent::says_so, outcome::Failure},
+    task::Task,
 };
 
 /// How long a held record rests before it is tried again by itself.
@@ -104,10 +106,26 @@ impl<'a> Gate<'a> {
     }
 }
 
-/// What an outbox record says that Marketo shall hold.
-pub(crate) fn desired_of(entry: &Outbox) -> Result<Desired, SyncError> {
-    let unreadable = |error| StoreError::Unreadable { what: "outbox", why: format!("{}: {error}", entry.record) };
-    Ok(Desired::read(&entry.body.desired).map_err(unreadable)?)
+/// What records of the outbox say that Marketo shall hold; those that ask for something else are left out.
+pub(super) fn sendable(page: Vec<Outbox>, mut may_try: impl FnMut(&Outbox) -> bool) -> Result<Vec<(Outbox, Desired)>, SyncError> {
+    let mut entries = Vec::with_capacity(page.len());
+    for entry in page {
+        if let Task::Send(desired) = Task::of(&entry)?
+            && may_try(&entry)
+        {
+            entries.push((entry, desired));
+        }
+    }
+    Ok(entries)
+}
+
+/// Why a record can't be sent under the policy as it is: a code, and words.
+pub(super) fn objection(bridge: &Bridge, desired: &Desired, needs_company: bool) -> Option<(&'static str, String)> {
+    if needs_company && desired.company.is_none() && bridge.options.policy.require_company {
+        return Some(("company-required", "it has no account, and policy.require_company asks for one".into()));
+    }
+    let team = desired.team.filter(|_| bridge.options.owners.team == TeamOwner::Hold)?;
+    Some(("team-owned", format!("team {team} owns it, and owners.team is \"hold\"; give it to a user, or let owners.team say whose it is")))
 }
 
 /// Loads links by id.
@@ -165,7 +183,7 @@ pub(super) fn again_or_hold(entry: &Outbox, failure: &Failure, now: Timestamp) -
 }
 
 /// A record that Marketo no longer has: it counts as unsent, and is read and sent again in the next cycle.
-pub(super) async fn forget_confirmed(bridge: &Bridge, record: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
+pub(crate) async fn forget_confirmed(bridge: &Bridge, record: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
     if let Some(mut link) = load_links(bridge, &BTreeSet::from([record])).await?.remove(&record) {
         link.flags = link.flags.with(LinkFlags::CONFIRMED, false);
         link.confirmed = Vec::new();
@@ -174,6 +192,16 @@ pub(super) async fn forget_confirmed(bridge: &Bridge, record: RecordId, batch: &
         batch.put(&Refetch { record });
     }
     Ok(())
+}
+
+/// A record is as it was asked for; where the brake has held something back, it stays in the outbox.
+pub(super) fn settled(entry: &Outbox, held_back: bool, batch: &mut Batch) {
+    if !held_back {
+        return batch.remove::<Outbox>(entry.key());
+    }
+    let mut entry = entry.clone();
+    entry.body.state = OutboxState::Ready;
+    batch.put(&entry);
 }
 
 /// A record put aside until a person changes something.

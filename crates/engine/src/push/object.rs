@@ -28,9 +28,10 @@ use crate::{
     progress::Step,
     push::{
         absent::{absent, may_be_a_parents_fault},
+        brake::Brake,
         email::Emails,
         flight::Flight,
-        gate::{Gate, Links, desired_of, hold, next_page, parents, reference, refuse},
+        gate::{Gate, Links, hold, next_page, objection, parents, reference, refuse, sendable, settled},
         outcome::Breaker,
         pieces::{Fate, Item, Sent, send},
         role::forget_roles,
@@ -45,6 +46,10 @@ struct Sendable {
     link: Link,
     change: Change,
     record: Map<String, Value>,
+    /// As Marketo shall hold it.
+    desired: Desired,
+    /// Whether the brake has taken something out.
+    held_back: bool,
 }
 
 impl Item for Sendable {
@@ -54,7 +59,7 @@ impl Item for Sendable {
 }
 
 /// Sends an object's outbox.
-pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, object: Object) -> Result<(), SyncError> {
+pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake, object: Object) -> Result<(), SyncError> {
     let total = bridge.store.count(Outbox::FAMILY, &[object.code()]).await?;
     if total == 0 {
         return Ok(());
@@ -68,6 +73,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, object: Object) -
         spellings: Spellings::load(bridge, object, key_field(object)).await?,
         packer: Packer::new(RECORDS_MAX),
         breaker: Arc::default(),
+        brake,
         emails: Emails::default(),
         done: 0,
         total,
@@ -88,6 +94,7 @@ struct Pusher<'a> {
     spellings: Option<Spellings>,
     packer: Packer<Sendable>,
     breaker: Arc<Breaker>,
+    brake: &'a Brake,
     emails: Emails,
     done: u64,
     total: u64,
@@ -141,11 +148,7 @@ impl<'a> Pusher<'a> {
     /// Sorts a page: what rests, what waits, what is already as it should be, and what is sent.
     async fn prepare_page(&mut self, page: Vec<Outbox>) -> Result<Vec<Vec<Sendable>>, SyncError> {
         let now = self.bridge.clock.now();
-        let entries: Vec<(Outbox, Desired)> = page
-            .into_iter()
-            .filter(|entry| self.gate.may_try(entry, now))
-            .map(|entry| desired_of(&entry).map(|desired| (entry, desired)))
-            .collect::<Result<_, _>>()?;
+        let entries = sendable(page, |entry| self.gate.may_try(entry, now))?;
         if entries.is_empty() {
             return Ok(Vec::new());
         }
@@ -158,11 +161,13 @@ impl<'a> Pusher<'a> {
                     self.gate.wait(&entry, parent, now, &mut batch);
                     self.done += 1;
                 }
-                None if self.object == Object::Opportunity && desired.company.is_none() && self.bridge.options.policy.require_company => {
-                    batch.put(&hold(&entry, "company-required", "it has no account, and policy.require_company asks for one", now));
-                    self.done += 1;
-                }
-                None => ready.push((entry, desired)),
+                None => match objection(self.bridge, &desired, self.object == Object::Opportunity) {
+                    Some((code, reason)) => {
+                        batch.put(&hold(&entry, code, reason, now));
+                        self.done += 1;
+                    }
+                    None => ready.push((entry, desired)),
+                },
             }
         }
         self.learn_spellings(&ready, &mut links).await?;
@@ -173,6 +178,12 @@ impl<'a> Pusher<'a> {
             let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
             let mut change = self.change(map, &desired, &link, current.get(&entry.record.id));
             self.emails.leave_out(entry.record, &mut change);
+            let before = Fingerprints::read(&link.confirmed);
+            let held_back = link.is_confirmed() && change.hold_back(map, &before, |harm| self.brake.stops(harm));
+            if held_back && change.is_empty() {
+                self.done += 1;
+                continue;
+            }
             if change.is_empty() && link.is_confirmed() {
                 self.emails.confirmed(&entry, &change, false, &mut batch);
                 self.confirm_unsent(&entry, link, change, &mut batch);
@@ -180,7 +191,7 @@ impl<'a> Pusher<'a> {
             }
             let record = self.record(&link, &change, &links);
             let bytes = serde_json::to_vec(&record).map_or(0, |bytes| bytes.len());
-            batches.extend(self.packer.push(Sendable { entry, link, change, record }, bytes));
+            batches.extend(self.packer.push(Sendable { entry, link, change, record, desired, held_back }, bytes));
         }
         self.bridge.commit(batch).await?;
         self.tell();
@@ -288,7 +299,7 @@ impl<'a> Pusher<'a> {
                 Fate::Confirmed { id, created } => self.confirmed(sent, id, created, &mut batch).await?,
                 Fate::Refused(failure) if self.emails.is_to_blame(&sent.entry, &sent.change, &failure) => {}
                 Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
-                    let lost = parents(&desired_of(&sent.entry)?).filter(|parent| absent.contains(parent)).collect();
+                    let lost = parents(&sent.desired).filter(|parent| absent.contains(parent)).collect();
                     refuse(self.bridge, &sent.entry, &failure, lost, now, &mut batch).await?;
                 }
                 // It stays in the outbox and is sent again: the same call twice does no more than once.
@@ -307,7 +318,7 @@ impl<'a> Pusher<'a> {
             if let Fate::Refused(failure) = fate
                 && may_be_a_parents_fault(&failure.code)
             {
-                asked.extend(parents(&desired_of(&sent.entry)?));
+                asked.extend(parents(&sent.desired));
             }
         }
         absent(self.bridge, &asked).await
@@ -336,7 +347,7 @@ impl<'a> Pusher<'a> {
         sent.link.marketo_id = id.or(sent.link.marketo_id);
         sent.link.flags = sent.link.flags.with(LinkFlags::CONFIRMED, true);
         batch.put(&sent.link);
-        batch.remove::<Outbox>(sent.entry.key());
+        settled(&sent.entry, sent.held_back, batch);
         Ok(())
     }
 

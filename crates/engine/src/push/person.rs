@@ -18,7 +18,7 @@ use planner::{
 use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{Alias, Link, Outbox, Role},
+    record::{Alias, Link, LinkFlags, Outbox, OutboxState, Role},
 };
 
 use crate::{
@@ -29,13 +29,16 @@ use crate::{
     progress::Step,
     push::{
         alias::{Standing, aliases_of, standings, still_tied},
+        brake::Brake,
         flight::Flight,
-        gate::{Gate, Links, desired_of, hold, load_links, next_page, reference},
+        gate::{Gate, Links, hold, load_links, next_page, objection, reference, sendable},
         outcome::Breaker,
         person_calls::{Call, Kind},
         pieces::Item,
+        role::forget_roles_of_leads,
         spelling::Spellings,
     },
+    task::{Join, Task},
 };
 
 /// A record whose person isn't known yet, or has to be read first.
@@ -46,6 +49,8 @@ pub(super) struct Candidate {
     pub(super) link: Link,
     /// Records that are the same person.
     pub(super) aliases: Vec<Guid>,
+    /// The link of the one of them whose person it takes over.
+    pub(super) inherits: Option<Link>,
     /// How often it went back to the first stage.
     pub(super) tries: u8,
     /// How many records may be in the batch that creates it: fewer each time that Marketo fails over one with it.
@@ -61,8 +66,21 @@ pub(super) struct Write {
     pub(super) change: Change,
     /// As it is sent.
     pub(super) record: Map<String, Value>,
+    /// How its person came to be known.
+    pub(super) how: How,
+    /// Whether the brake has taken something out.
+    pub(super) held_back: bool,
+}
+
+/// How a record's person came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// It is known, or created by us.
+    Ours,
     /// It was in Marketo before Dynamics knew it.
-    pub(super) adopted: bool,
+    Adopted,
+    /// It was the person of a record that stands for this one now.
+    ReKeyed,
 }
 
 impl Item for Write {
@@ -72,7 +90,7 @@ impl Item for Write {
 }
 
 /// Sends people.
-pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<(), SyncError> {
     let total = bridge.store.count(Outbox::FAMILY, &[Object::Lead.code()]).await?;
     if total == 0 {
         return Ok(());
@@ -80,6 +98,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
     let mut pusher = Pusher {
         bridge,
         prepared,
+        brake,
         key_field: prepared.person_key.clone(),
         gate: Gate::new(bridge, prepared.retry_held),
         spellings: Spellings::load(bridge, Object::Lead, &prepared.person_key).await?,
@@ -99,19 +118,23 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
         breakers: BTreeMap::new(),
         any_roles: !bridge.store.list::<Role>(&[], None, 1).await?.is_empty(),
         relinked: Vec::new(),
+        dead: BTreeSet::new(),
         maybe_sent: maybe_sent(bridge).await?,
         after: None,
         exhausted: false,
         done: 0,
         total,
     };
-    pusher.run().await
+    let pushed = pusher.run().await;
+    forget_roles_of_leads(bridge, &pusher.dead).await?;
+    pushed
 }
 
 /// People on their way through the stages.
 pub(super) struct Pusher<'a> {
     pub(super) bridge: &'a Bridge,
     pub(super) prepared: &'a Prepared,
+    pub(super) brake: &'a Brake,
     pub(super) key_field: String,
     pub(super) gate: Gate<'a>,
     pub(super) spellings: Option<Spellings>,
@@ -139,6 +162,8 @@ pub(super) struct Pusher<'a> {
     pub(super) any_roles: bool,
     /// Contacts that were linked by the answer that is being taken in.
     pub(super) relinked: Vec<Guid>,
+    /// Marketo ids of people who exist no more.
+    pub(super) dead: BTreeSet<i64>,
     /// What may have been sent in earlier cycles without an answer.
     pub(super) maybe_sent: MaybeSent,
     pub(super) after: Option<Vec<u8>>,
@@ -232,11 +257,7 @@ impl Pusher<'_> {
         };
         self.after = Some(last.key());
         let now = self.bridge.clock.now();
-        let entries: Vec<(Outbox, Desired)> = page
-            .into_iter()
-            .filter(|entry| self.gate.may_try(entry, now))
-            .map(|entry| desired_of(&entry).map(|desired| (entry, desired)))
-            .collect::<Result<_, _>>()?;
+        let entries = sendable(page, |entry| self.gate.may_try(entry, now))?;
         let links = self.gate.links(&entries).await?;
         let ids: Vec<RecordId> = entries.iter().map(|(entry, _)| entry.record).collect();
         let mut standings = standings(self.bridge, &ids, &links).await?;
@@ -257,8 +278,7 @@ impl Pusher<'_> {
         for (entry, desired) in entries {
             match standings.get(&entry.record) {
                 Some(Standing::Alias) => {
-                    batch.remove::<Outbox>(entry.key());
-                    self.done += 1;
+                    self.stand_aside(entry, &links, &mut batch);
                     continue;
                 }
                 Some(Standing::Reopened) => {
@@ -275,18 +295,20 @@ impl Pusher<'_> {
                 self.done += 1;
                 continue;
             }
-            if desired.company.is_none() && self.bridge.options.policy.require_company {
-                batch.put(&hold(&entry, "company-required", "it has no account, and policy.require_company asks for one", now));
+            if let Some((code, reason)) = objection(self.bridge, &desired, true) {
+                batch.put(&hold(&entry, code, reason, now));
                 self.done += 1;
                 continue;
             }
             let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
             let aliases = aliases.get(&entry.record).cloned().unwrap_or_default();
-            let candidate = Candidate { entry, desired, link, aliases, tries: 0, batch_max: RECORDS_MAX, email_exists: false };
-            if candidate.link.is_confirmed() && candidate.link.marketo_id.is_some() {
-                self.update_known(candidate, &links, &mut batch)?;
-            } else {
-                strangers.push(candidate);
+            let candidate =
+                Candidate { entry, desired, link, aliases, inherits: None, tries: 0, batch_max: RECORDS_MAX, email_exists: false };
+            match (candidate.link.is_confirmed(), candidate.link.marketo_id) {
+                (true, Some(_)) => self.update_known(candidate, &links, &mut batch)?,
+                // It was ours once.
+                (false, Some(_)) => self.queue_read(candidate),
+                (_, None) => strangers.push(candidate),
             }
         }
         self.bridge.commit(batch).await?;
@@ -304,16 +326,32 @@ impl Pusher<'_> {
     fn update_known(&mut self, candidate: Candidate, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
         let map = self.prepared.map(candidate.entry.record.table)?;
         let confirmed = Fingerprints::read(&candidate.link.confirmed);
-        if needs_current(map, &candidate.desired, &confirmed, self.prepared.key) {
-            self.read.push(candidate);
-            if self.read.len() >= RECORDS_MAX {
-                self.full.push_back(Call::Read(std::mem::take(&mut self.read)));
-            }
+        let in_doubt = candidate.link.flags.has(LinkFlags::KEY_IN_DOUBT);
+        if in_doubt || needs_current(map, &candidate.desired, &confirmed, self.prepared.key) {
+            self.queue_read(candidate);
             return Ok(());
         }
         let change = change(map, &candidate.desired, &confirmed, self.prepared.key, Known::Confirmed);
-        self.queue_update(candidate, change, links, false, batch);
-        Ok(())
+        self.queue_update(candidate, change, Map::new(), links, How::Ours, batch)
+    }
+
+    pub(super) fn queue_read(&mut self, candidate: Candidate) {
+        self.read.push(candidate);
+        if self.read.len() >= RECORDS_MAX {
+            self.full.push_back(Call::Read(std::mem::take(&mut self.read)));
+        }
+    }
+
+    /// A record that stands for another is never sent. Where Marketo has a person of it, or may have, the two are to be joined.
+    fn stand_aside(&mut self, mut entry: Outbox, links: &Links, batch: &mut Batch) {
+        let is_there = links.get(&entry.record).is_some_and(Link::is_confirmed) || self.maybe_sent.contains(&entry.key());
+        self.done += 1;
+        if !is_there {
+            return batch.remove::<Outbox>(entry.key());
+        }
+        entry.body.desired = Task::Join(Join::Open).write();
+        entry.body.state = OutboxState::Ready;
+        batch.put(&entry);
     }
 
     pub(super) fn queue_lookup(&mut self, candidate: Candidate) {
@@ -339,20 +377,36 @@ impl Pusher<'_> {
         (!candidates.is_empty()).then_some(Call::Lookup(candidates, values))
     }
 
-    /// Sends a change by Marketo's id, or confirms that there is none.
-    pub(super) fn queue_update(&mut self, candidate: Candidate, change: Change, links: &Links, adopted: bool, batch: &mut Batch) {
+    /// Sends a change by Marketo's id, with `keys` where they have to be written, or confirms that there is none.
+    pub(super) fn queue_update(
+        &mut self,
+        candidate: Candidate,
+        mut change: Change,
+        keys: Map<String, Value>,
+        links: &Links,
+        how: How,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        let map = self.prepared.map(candidate.entry.record.table)?;
+        let before = Fingerprints::read(&candidate.link.confirmed);
+        let held_back = change.hold_back(map, &before, |harm| self.brake.stops(harm));
         let mut record = fields_of(&change, links);
-        if record.is_empty() {
-            let write = Write { candidate, change, record, adopted };
-            self.confirm(write, None, batch);
-            return;
+        record.extend(keys);
+        if record.is_empty() && held_back {
+            self.done += 1;
+            return Ok(());
         }
-        record.insert("id".into(), candidate.link.marketo_id.unwrap_or_default().into());
-        let write = Write { candidate, change, record, adopted };
+        let mut write = Write { candidate, change, record, how, held_back };
+        if write.record.is_empty() {
+            self.confirm(write, None, batch);
+            return Ok(());
+        }
+        write.record.insert("id".into(), write.candidate.link.marketo_id.unwrap_or_default().into());
         let bytes = size(&write.record);
         if let Some(batch) = self.update.push(write, bytes) {
             self.full.push_back(Call::Update(batch));
         }
+        Ok(())
     }
 
     /// The key fields of a person.
@@ -372,72 +426,6 @@ impl Pusher<'_> {
             .collect();
         load_links(self.bridge, &ids).await
     }
-
-    fn creation(&self, candidate: Candidate, links: &Links) -> Write {
-        let map = self.prepared.map(candidate.entry.record.table);
-        let doubts = Fingerprints::read(&candidate.link.confirmed);
-        let change = map.map(|map| change(map, &candidate.desired, &doubts, self.prepared.key, Known::Nothing)).unwrap_or_default();
-        let mut record = fields_of(&change, links);
-        record.extend(self.keys(candidate.entry.record.id));
-        if let Some(name) = &candidate.desired.company_name {
-            record.insert("company".into(), name.clone().into());
-        }
-        Write { candidate, change, record, adopted: false }
-    }
-
-    pub(super) fn queue_create(&mut self, candidate: Candidate, links: &Links) {
-        let Some(email) = email_of(&candidate).map(str::to_lowercase) else {
-            // Decided with the others that are created by external id.
-            self.email.push(candidate);
-            return self.fill_email();
-        };
-        if !self.creating.insert(email) {
-            self.same_email.push(candidate);
-            return;
-        }
-        let write = self.creation(candidate, links);
-        if let Some(writes) = push_sized(&mut self.create, write) {
-            self.full.push_back(Call::Create(writes));
-        }
-    }
-
-    pub(super) fn fill_email(&mut self) {
-        if self.email.len() >= RECORDS_MAX {
-            self.full.push_back(Call::ByEmail(std::mem::take(&mut self.email)));
-        }
-    }
-
-    /// Created by external id, where Marketo can: someone else's e-mail, or none.
-    pub(super) async fn queue_external(&mut self, candidate: Candidate, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
-        let can = match self.external_lookup {
-            Some(can) => can,
-            None => {
-                let can = self.bridge.probe_external_lookup(&self.key_field).await?;
-                self.external_lookup = Some(can);
-                can
-            }
-        };
-        if !can {
-            let reason = format!(
-                "it has no e-mail of its own, and this subscription doesn't create people by {}; give it an e-mail in Dynamics, or name a custom \
-                 key field in keys.person",
-                self.key_field
-            );
-            batch.put(&hold(&candidate.entry, "no-email-of-its-own", reason, self.bridge.clock.now()));
-            self.done += 1;
-            return Ok(());
-        }
-        let write = self.creation(candidate, links);
-        if let Some(writes) = push_sized(&mut self.create_external, write) {
-            self.full.push_back(Call::CreateExternal(writes));
-        }
-        Ok(())
-    }
-}
-
-fn push_sized(packers: &mut BTreeMap<usize, Packer<Write>>, write: Write) -> Option<Vec<Write>> {
-    let (bytes, records_max) = (size(&write.record), write.candidate.batch_max);
-    packers.entry(records_max).or_insert_with(|| Packer::new(records_max)).push(write, bytes)
 }
 
 fn take_any(packers: &mut BTreeMap<usize, Packer<Write>>) -> Option<Vec<Write>> {

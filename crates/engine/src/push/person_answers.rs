@@ -8,10 +8,10 @@ use planner::{
     diff::{Known, change, change_with_fill},
     identity::{Identity, Person, by_email, by_external_id},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{LinkFlags, MsiDue, Outbox, PersonIndex, record_key, role::SourceBy},
+    record::{LinkFlags, MsiDue, PersonIndex, record_key, role::SourceBy},
 };
 
 use crate::{
@@ -19,10 +19,11 @@ use crate::{
     error::SyncError,
     push::{
         absent::{absent, may_be_a_parents_fault},
-        gate::{Links, again_or_hold, hold, load_links, parents, refuse},
+        gate::{Links, again_or_hold, hold, load_links, parents, refuse, settled},
         outcome::Failure,
-        person::{Candidate, Pusher, Write, email_of, fields_of, size},
-        person_calls::{Answer, Call, Kind, is_plain},
+        person::{Candidate, How, Pusher, Write, email_of},
+        person_calls::{Answer, Kind, is_plain},
+        person_one::described,
         pieces::Fate,
     },
 };
@@ -177,79 +178,91 @@ impl Pusher<'_> {
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
-        let ids = || persons.iter().map(|person| person.id.to_string()).collect::<Vec<_>>().join(", ");
-        let (person, adopted) = match identity {
-            Identity::Linked(person) => (person, false),
-            Identity::Alias(person, alias) => {
-                self.retire_alias(alias, batch).await?;
-                (person, false)
+        let (person, how) = match identity {
+            Identity::Linked(person) => {
+                // A new key may have arrived without anybody having heard of it.
+                self.inherit(&mut candidate, person).await?;
+                (person, How::Ours)
             }
-            Identity::Adoptable(person) => (person, true),
+            Identity::Adoptable(person) => (person, How::Adopted),
+            Identity::Alias(person, alias) => return self.re_key(candidate, person, alias, links, batch).await,
             Identity::Ambiguous => {
-                let reason =
-                    format!("several Marketo persons could be this record: {}; merge them in Marketo, or set policy.ambiguous", ids());
+                let reason = format!(
+                    "several Marketo persons could be this record: {}; merge them in Marketo, or set policy.ambiguous",
+                    described(persons, &self.key_field)
+                );
                 batch.put(&hold(&candidate.entry, "ambiguous", reason, now));
                 self.done += 1;
                 return Ok(());
             }
-            Identity::Split => {
-                let reason = format!(
-                    "Marketo has this person more than once, under the ids of records that are now one: {}; merge them in Marketo",
-                    ids()
-                );
-                batch.put(&hold(&candidate.entry, "two-persons", reason, now));
-                self.done += 1;
-                return Ok(());
-            }
+            Identity::Split => return self.split(candidate, persons, links, batch).await,
             Identity::Taken | Identity::Absent => return Ok(()),
         };
-        if adopted {
+        if how == How::Adopted {
             self.claimed.insert(person.id);
         }
-        candidate.link.marketo_id = Some(person.id);
-        let map = self.prepared.map(candidate.entry.record.table)?;
-        let doubts = Fingerprints::read(&candidate.link.confirmed);
-        let change = change(map, &candidate.desired, &doubts, self.prepared.key, Known::Current(&person.record));
-        let own = candidate.entry.record.id;
-        let mut record = fields_of(&change, links);
-        record.extend(self.keys(own).filter(|(field, value)| person.record.get(field) != Some(value)));
-        if record.is_empty() {
-            self.confirm(Write { candidate, change, record, adopted }, None, batch);
-            return Ok(());
-        }
-        record.insert("id".into(), person.id.into());
-        let bytes = size(&record);
-        if let Some(writes) = self.update.push(Write { candidate, change, record, adopted }, bytes) {
-            self.full.push_back(Call::Update(writes));
-        }
-        Ok(())
+        self.found(candidate, person, how, links, batch)
     }
 
-    /// The person under an alias's id is now the survivor's: the alias's own link must not lead to it any more.
-    async fn retire_alias(&self, alias: Guid, batch: &mut Batch) -> Result<(), SyncError> {
-        let records = [Table::Lead, Table::Contact].map(|table| RecordId::new(table, alias));
-        for (record, mut link) in load_links(self.bridge, &records.into()).await? {
-            batch.remove::<MsiDue>(record_key(record));
-            link.marketo_id = None;
-            link.confirmed = Vec::new();
-            link.flags = link.flags.with(LinkFlags::CONFIRMED, false);
-            batch.put(&link);
-        }
-        Ok(())
+    /// A record whose person is this one. Where that is an alias's, what was confirmed of it still counts, so that only what Dynamics has
+    /// changed is sent; otherwise it is compared with what Marketo holds.
+    pub(super) fn found(
+        &mut self,
+        mut candidate: Candidate,
+        person: &Person,
+        how: How,
+        links: &Links,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        candidate.link.marketo_id = Some(person.id);
+        let (map, key) = (self.prepared.map(candidate.entry.record.table)?, self.prepared.key);
+        let change = match &candidate.inherits {
+            Some(alias) => change_with_fill(map, &candidate.desired, &Fingerprints::read(&alias.confirmed), key, &person.record),
+            None => {
+                let doubts = Fingerprints::read(&candidate.link.confirmed);
+                change(map, &candidate.desired, &doubts, key, Known::Current(&person.record))
+            }
+        };
+        let keys = self.keys_to_write(&candidate, person);
+        self.queue_update(candidate, change, keys, links, how, batch)
+    }
+
+    /// Key fields that don't hold this record's id as it is to be written.
+    pub(super) fn keys_to_write(&self, candidate: &Candidate, person: &Person) -> Map<String, Value> {
+        self.keys(candidate.entry.record.id).filter(|(field, value)| person.record.get(field) != Some(value)).collect()
     }
 
     async fn after_read(&mut self, candidates: Vec<Candidate>, found: Vec<Person>, batch: &mut Batch) -> Result<(), SyncError> {
         let links = self.links_of(&candidates).await?;
+        let owned = self.owned(&found).await?;
         let by_id: BTreeMap<i64, Person> = found.into_iter().map(|person| (person.id, person)).collect();
-        for candidate in candidates {
-            match candidate.link.marketo_id.and_then(|id| by_id.get(&id)) {
-                Some(person) => {
-                    let map = self.prepared.map(candidate.entry.record.table)?;
-                    let confirmed = Fingerprints::read(&candidate.link.confirmed);
-                    let change = change_with_fill(map, &candidate.desired, &confirmed, self.prepared.key, &person.record);
-                    self.queue_update(candidate, change, &links, false, batch);
-                }
-                None => self.lost(candidate, batch).await?,
+        for mut candidate in candidates {
+            let Some(person) = candidate.link.marketo_id.and_then(|id| by_id.get(&id)) else {
+                self.lost(candidate, batch).await?;
+                continue;
+            };
+            let record = candidate.entry.record;
+            let holder = person.text(&self.key_field).map(str::parse::<Guid>);
+            let is_free = match holder {
+                None => true,
+                Some(Ok(id)) => id == record.id || candidate.aliases.contains(&id),
+                Some(Err(_)) => false,
+            };
+            if !is_free || owned.get(&person.id).is_some_and(|owner| *owner != record) {
+                // It has become another record's in the meantime.
+                candidate.link.marketo_id = None;
+                candidate.link.confirmed = Vec::new();
+                candidate.link.flags = candidate.link.flags.with(LinkFlags::CONFIRMED, false).with(LinkFlags::KEY_IN_DOUBT, false);
+                batch.put(&candidate.link);
+                self.queue_lookup(candidate);
+            } else if candidate.link.is_confirmed() {
+                let map = self.prepared.map(record.table)?;
+                let confirmed = Fingerprints::read(&candidate.link.confirmed);
+                let change = change_with_fill(map, &candidate.desired, &confirmed, self.prepared.key, &person.record);
+                let keys = self.keys_to_write(&candidate, person);
+                self.queue_update(candidate, change, keys, &links, How::Ours, batch)?;
+            } else {
+                self.identified(candidate, Identity::Linked(person), std::slice::from_ref(person), &links, batch).await?;
             }
         }
         Ok(())
@@ -258,7 +271,7 @@ impl Pusher<'_> {
     /// The person that we knew is gone: merged or deleted behind our back. It is looked for again.
     async fn lost(&mut self, mut candidate: Candidate, batch: &mut Batch) -> Result<(), SyncError> {
         tracing::info!(record = %candidate.entry.record, "its Marketo person is gone; it is looked for again");
-        candidate.link.marketo_id = None;
+        self.dead.extend(candidate.link.marketo_id.take());
         candidate.link.confirmed = Vec::new();
         candidate.link.flags = candidate.link.flags.with(LinkFlags::CONFIRMED, false);
         batch.put(&candidate.link);
@@ -351,14 +364,22 @@ impl Pusher<'_> {
 
     /// Marketo has it: only now do fingerprints move.
     pub(super) fn confirm(&mut self, write: Write, answered: Option<(Option<i64>, bool)>, batch: &mut Batch) {
-        let Write { candidate, change, record, adopted } = write;
-        let Candidate { entry, mut link, .. } = candidate;
+        let Write { candidate, change, record, how, held_back } = write;
+        let Candidate { entry, mut link, inherits, .. } = candidate;
+        if let Some(mut alias) = inherits {
+            // Its person is this record's now: its own link leads nowhere any more.
+            batch.remove::<MsiDue>(record_key(alias.record));
+            alias.marketo_id = None;
+            alias.confirmed = Vec::new();
+            alias.flags = alias.flags.with(LinkFlags::CONFIRMED, false).with(LinkFlags::KEY_IN_DOUBT, false);
+            batch.put(&alias);
+        }
         let was_linked = link.is_confirmed();
         link.marketo_id = answered.and_then(|(id, _)| id).or(link.marketo_id);
         link.confirmed = change.confirmed.write();
-        link.flags = link.flags.with(LinkFlags::CONFIRMED, true);
+        link.flags = link.flags.with(LinkFlags::CONFIRMED, true).with(LinkFlags::KEY_IN_DOUBT, false);
         batch.put(&link);
-        batch.remove::<Outbox>(entry.key());
+        settled(&entry, held_back, batch);
         if !was_linked && link.record.table == Table::Contact && self.any_roles {
             self.relinked.push(link.record.id);
         }
@@ -375,7 +396,8 @@ impl Pusher<'_> {
                 None if was_linked => {}
                 None => line.linked += 1,
             }
-            line.adopted += u64::from(adopted);
+            line.adopted += u64::from(how == How::Adopted);
+            line.rekeyed += u64::from(how == How::ReKeyed);
             line.fields += if record.is_empty() { 0 } else { change.len() as u64 };
         });
     }

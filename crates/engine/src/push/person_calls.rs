@@ -130,7 +130,7 @@ pub(super) fn is_plain(email: &str) -> bool {
 }
 
 /// What look-ups ask for: what decides about identity, and every mapped field, so that only what differs is sent.
-fn fields(prepared: &Prepared, key_field: &str) -> Vec<String> {
+pub(super) fn fields(prepared: &Prepared, key_field: &str) -> Vec<String> {
     let mut fields: BTreeSet<String> =
         ["id", "email", "lastName", "updatedAt", key_field, "externalSalesPersonId", "externalCompanyId"].map(str::to_owned).into();
     fields.extend(prepared.second_person_key.clone());

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use base::{Guid, Object, RecordId, Table};
 use futures::{FutureExt, future::BoxFuture};
 use planner::{
+    Harm,
     pack::{Packer, RECORDS_MAX},
-    role::brake_allows,
 };
 use serde_json::{Map, Value};
 use store::{
@@ -24,6 +24,7 @@ use crate::{
     progress::Step,
     push::{
         absent::{absent, may_be_a_parents_fault},
+        brake::Brake,
         flight::Flight,
         gate::{Gate, Links, load_links, next_page, reference, refuse},
         outcome::{Breaker, Failure},
@@ -48,13 +49,13 @@ impl Item for Sendable {
 }
 
 /// Derives the roles that may have changed, then sends what the outbox holds of them.
-pub(super) async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake) -> Result<(), SyncError> {
     derive_dirty(bridge).await?;
     let total = bridge.store.count(Outbox::FAMILY, &[Object::Role.code()]).await?;
     if total == 0 {
         return Ok(());
     }
-    let removals = brake(bridge).await?;
+    let removals = measure(bridge, brake).await?;
     let mut pusher = Pusher {
         bridge,
         gate: Gate::new(bridge, prepared.retry_held),
@@ -75,8 +76,8 @@ enum Removals {
     Stopped,
 }
 
-/// The brake: how many roles would be removed, against how many there are.
-async fn brake(bridge: &Bridge) -> Result<Removals, SyncError> {
+/// How many roles would be removed.
+async fn measure(bridge: &Bridge, brake: &mut Brake) -> Result<Removals, SyncError> {
     let (mut removals, mut after) = (0u64, None::<Vec<u8>>);
     loop {
         let page = next_page(bridge, Object::Role, after.as_deref(), 1_000).await?;
@@ -84,19 +85,8 @@ async fn brake(bridge: &Bridge) -> Result<Removals, SyncError> {
         after = Some(last.key());
         removals += page.iter().filter(|entry| matches!(read_wish(entry), Some(Wish::Remove { .. }))).count() as u64;
     }
-    let total = bridge.store.count(Role::FAMILY, &[]).await?;
-    let brake = &bridge.options.brake;
-    if brake_allows(removals, total, brake.percent, brake.count) || bridge.run.allow.contains("role-removals") {
-        return Ok(Removals::Allowed);
-    }
-    tracing::warn!(removals, total, "removing roles was stopped by the brake");
-    bridge.count(|summary| {
-        summary.stopped_by_brake.insert("role-removals".into(), removals);
-        summary.warn(format!(
-            "{removals} of {total} roles would be removed from Marketo, more than [brake] allows; if that is right, run\n  insight-bridge sync --allow role-removals"
-        ));
-    });
-    Ok(Removals::Stopped)
+    brake.judge(bridge, Harm::RoleRemovals, removals).await?;
+    Ok(if brake.stops(Harm::RoleRemovals) { Removals::Stopped } else { Removals::Allowed })
 }
 
 struct Pusher<'a> {
@@ -301,6 +291,26 @@ pub(super) async fn forget_roles(bridge: &Bridge, opportunity: Guid, batch: &mut
     }
     batch.put(&DirtyRoles { opportunity });
     Ok(())
+}
+
+/// People who exist no more have lost their roles: what is wanted of them is derived again.
+pub(crate) async fn forget_roles_of_leads(bridge: &Bridge, dead: &BTreeSet<i64>) -> Result<(), SyncError> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    let mut roles = bridge.store.pages::<Role>(Vec::new(), 1_000);
+    loop {
+        let page = roles.next_page().await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        for role in page.iter().filter(|role| dead.contains(&role.lead_id)) {
+            batch.remove::<Role>(role.key());
+            batch.put(&DirtyRoles { opportunity: role.opportunity });
+        }
+        bridge.commit(batch).await?;
+    }
 }
 
 enum Place {

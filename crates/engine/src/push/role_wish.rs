@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        Alias, AliasKind, DirtyRoles, Fact, Outbox, Role, RoleName, RoleSource, SourceKind,
+        DirtyRoles, Fact, Link, LinkFlags, Outbox, Refetch, Role, RoleName, RoleSource, SourceKind,
         role::{SourceBy, SourceIndex},
     },
 };
 
 use crate::{
     bridge::Bridge,
+    capture::dirty_by,
+    chain::{self, Follow},
     error::SyncError,
     intent::{MaybeSent, maybe_sent},
-    push::{
-        alias::HOPS_MAX,
-        gate::{Links, load_links},
-    },
+    push::gate::{Links, load_links},
+    task::Task,
 };
 
 /// The fact that holds the default text under which roles were last derived.
@@ -42,6 +42,7 @@ pub(super) enum Wish {
 /// Derives the roles of all opportunities of which something changed, and puts the differences into the outbox.
 pub(super) async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
     notice_default_role(bridge).await?;
+    notice_partings(bridge).await?;
     let maybe_sent = maybe_sent(bridge).await?;
     let mut texts = None;
     loop {
@@ -59,6 +60,22 @@ pub(super) async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
             batch.remove::<DirtyRoles>(dirty.key());
         }
         bridge.commit(batch).await?;
+    }
+}
+
+/// Contacts that are to be parted with, because they left the scope or are gone, have no more roles, unless their roles keep them.
+async fn notice_partings(bridge: &Bridge) -> Result<(), SyncError> {
+    let mut entries = bridge.store.pages::<Outbox>(vec![Object::Lead.code()], 1_000);
+    loop {
+        let page = entries.next_page().await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        for entry in page.iter().filter(|entry| entry.record.table == Table::Contact) {
+            if let Task::Part(_) = Task::of(entry)? {
+                dirty_by(bridge, SourceBy::Contact, entry.record.id).await?;
+            }
+        }
     }
 }
 
@@ -106,9 +123,11 @@ async fn derive_one(
     let entries = store.list::<SourceIndex>(&SourceIndex::prefix(SourceBy::Opportunity, opportunity), None, usize::MAX).await?;
     let keys: Vec<_> = entries.iter().map(|entry| RoleSource::key_of(entry.source)).collect();
     let sources: Vec<RoleSource> = store.read::<RoleSource>(&keys).await?.into_iter().flatten().collect();
-    let masters = masters(bridge, sources.iter().map(|source| source.contact).collect()).await?;
+    let contacts = sources.iter().map(|source| RecordId::new(Table::Contact, source.contact)).collect();
+    let masters = chain::ends(bridge, contacts, Follow::Merged).await?;
     let sources: Vec<Source> = sources.iter().map(|source| source_of(source, &masters)).collect();
     let wanted = derive(&sources, texts, &bridge.options.policy.default_role);
+    let wanted = in_scope(bridge, opportunity, wanted, batch).await?;
     let known = store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await?;
     let contacts: BTreeSet<RecordId> = wanted.iter().map(|role| RecordId::new(Table::Contact, role.contact)).collect();
     let links = load_links(bridge, &contacts).await?;
@@ -132,6 +151,38 @@ async fn derive_one(
         }
     }
     Ok(())
+}
+
+/// Those of the roles that may be there: an opportunity that is gone or out of scope has none, and neither has a contact that is gone. A
+/// contact that is only out of scope comes into it because of its role (policy.by_reference).
+async fn in_scope(bridge: &Bridge, opportunity: Guid, wanted: Vec<RoleWanted>, batch: &mut Batch) -> Result<Vec<RoleWanted>, SyncError> {
+    if wanted.is_empty() {
+        return Ok(wanted);
+    }
+    let deal = RecordId::new(Table::Opportunity, opportunity);
+    let person = |role: &RoleWanted| RecordId::new(Table::Contact, role.contact);
+    let links = load_links(bridge, &wanted.iter().map(person).chain([deal]).collect()).await?;
+    let is_out = |link: &Link| link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED);
+    if links.get(&deal).is_some_and(|link| link.flags.has(LinkFlags::GONE) || is_out(link)) {
+        return Ok(Vec::new());
+    }
+    let mut kept = Vec::with_capacity(wanted.len());
+    for role in wanted {
+        match links.get(&person(&role)) {
+            Some(link) if link.flags.has(LinkFlags::GONE) => {}
+            Some(link) if is_out(link) => {
+                if bridge.options.policy.by_reference {
+                    let mut link = link.clone();
+                    link.flags = link.flags.with(LinkFlags::WANTED, true);
+                    batch.put(&link);
+                    batch.put(&Refetch { record: link.record });
+                    kept.push(role);
+                }
+            }
+            Some(_) | None => kept.push(role),
+        }
+    }
+    Ok(kept)
 }
 
 /// What was to be done and no longer is may have been done although nobody heard of it: a role that is wanted as it was before is sent
@@ -164,30 +215,7 @@ async fn take_back(
     Ok(Some((format!("- {lead} {text}"), Wish::Remove { contact, lead, name })))
 }
 
-/// A contact that was merged into another stands for that one (rule R4), at the end of the chain.
-async fn masters(bridge: &Bridge, contacts: BTreeSet<Guid>) -> Result<BTreeMap<Guid, Guid>, SyncError> {
-    let mut masters: BTreeMap<Guid, Guid> = BTreeMap::new();
-    let mut ends: BTreeMap<Guid, BTreeSet<Guid>> = contacts.into_iter().map(|contact| (contact, BTreeSet::from([contact]))).collect();
-    for _ in 0..HOPS_MAX {
-        let keys: Vec<_> = ends.keys().map(|contact| Alias::key_of(RecordId::new(Table::Contact, *contact))).collect();
-        let aliases = bridge.store.read::<Alias>(&keys).await?.into_iter().flatten();
-        let mut next: BTreeMap<Guid, BTreeSet<Guid>> = BTreeMap::new();
-        for alias in aliases.filter(|alias| alias.kind == AliasKind::Merged) {
-            let starts = ends.get(&alias.alias.id).cloned().unwrap_or_default();
-            // A circle ends where it began.
-            let starts: BTreeSet<Guid> = starts.into_iter().filter(|start| *start != alias.survivor.id).collect();
-            masters.extend(starts.iter().map(|start| (*start, alias.survivor.id)));
-            next.entry(alias.survivor.id).or_default().extend(starts);
-        }
-        if next.is_empty() {
-            break;
-        }
-        ends = next;
-    }
-    Ok(masters)
-}
-
-fn source_of(source: &RoleSource, masters: &BTreeMap<Guid, Guid>) -> Source {
+fn source_of(source: &RoleSource, masters: &BTreeMap<RecordId, RecordId>) -> Source {
     let kind = match source.kind {
         SourceKind::Connection => Kind::Connection,
         SourceKind::Mirror => Kind::Mirror,
@@ -196,7 +224,7 @@ fn source_of(source: &RoleSource, masters: &BTreeMap<Guid, Guid>) -> Source {
     };
     Source {
         id: source.id,
-        contact: masters.get(&source.contact).copied().unwrap_or(source.contact),
+        contact: masters.get(&RecordId::new(Table::Contact, source.contact)).map_or(source.contact, |master| master.id),
         kind,
         role: source.role,
         related: source.related,

@@ -21,3 +21,5 @@ mod window;
 mod write_back;
 mod capture;
 mod strangers;
+mod joins;
+mod partings;

@@ -270,7 +270,9 @@ async fn the_way_back_can_be_off() {
     world.clean_cycle().await;
     moment(&world, BO, "Web");
     let ran = world.clean_cycle().await;
-    assert_eq!((ran.summary.written_back.read, ran.marketo_calls()), (0, 0), "{:?}", ran.summary.marketo_calls);
+    // Whose person was merged or deleted has to be known all the same.
+    let calls: Vec<&str> = ran.summary.marketo_calls.keys().map(String::as_str).collect();
+    assert_eq!((ran.summary.written_back.read, calls), (0, vec!["activities.deleted", "activities.get"]));
     assert!(!world.dynamics("contact", BO).contains_key("mkt_lastinterestingmomenttype"));
     assert!(ran.summary.captured.contains_key(Table::Contact.name()));
 }

@@ -17,6 +17,8 @@ pub struct Alias {
     pub survivor: RecordId,
     /// How we know.
     pub kind: AliasKind,
+    /// Whether we saw it happen; otherwise it was so when its table was first read.
+    pub event: bool,
 }
 
 /// How we know of an alias.
@@ -44,6 +46,8 @@ struct Body {
     table: Table,
     id: Guid,
     kind: AliasKind,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    event: bool,
 }
 
 impl Record for Alias {
@@ -54,12 +58,17 @@ impl Record for Alias {
     }
 
     fn value(&self) -> Vec<u8> {
-        json(&Body { table: self.survivor.table, id: self.survivor.id, kind: self.kind })
+        json(&Body { table: self.survivor.table, id: self.survivor.id, kind: self.kind, event: self.event })
     }
 
     fn read(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
         let body: Body = of_json(Self::FAMILY, value)?;
-        Ok(Self { alias: read_record_key(Self::FAMILY, key)?, survivor: RecordId::new(body.table, body.id), kind: body.kind })
+        Ok(Self {
+            alias: read_record_key(Self::FAMILY, key)?,
+            survivor: RecordId::new(body.table, body.id),
+            kind: body.kind,
+            event: body.event,
+        })
     }
 }
 

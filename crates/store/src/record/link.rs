@@ -7,8 +7,8 @@ use crate::{
     record::{Family, Record, read_record_key, record_key},
 };
 
-/// The version of the format below.
-const VERSION: u8 = 1;
+/// The version of the format below. In the first, flags were one byte.
+const VERSION: u8 = 2;
 
 /// One record of Dynamics, and what of it Marketo has confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Link {
 
 /// What is true of a link; a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LinkFlags(pub u8);
+pub struct LinkFlags(pub u16);
 
 impl LinkFlags {
     /// Marketo has it.
@@ -46,6 +46,12 @@ impl LinkFlags {
     pub const QUALIFIED: Self = Self(32);
     /// Dynamics refused to write MSI fields to it.
     pub const NOT_WRITABLE: Self = Self(64);
+    /// A filter doesn't let it through.
+    pub const OUT: Self = Self(128);
+    /// It is deactivated in Dynamics.
+    pub const INACTIVE: Self = Self(256);
+    /// Its Marketo person is known, and whether that still holds our key isn't: it is read before the next update.
+    pub const KEY_IN_DOUBT: Self = Self(512);
 
     /// Whether all of `flags` are set.
     #[must_use]
@@ -91,7 +97,8 @@ impl Record for Link {
     fn value(&self) -> Vec<u8> {
         let stored = self.stored_key.as_deref().unwrap_or_default().as_bytes();
         let mut out = Vec::with_capacity(16 + stored.len() + self.confirmed.len() + self.msi.len());
-        out.extend([VERSION, self.flags.0]);
+        out.push(VERSION);
+        write_number(&mut out, u64::from(self.flags.0));
         write_number(&mut out, self.marketo_id.and_then(|id| u64::try_from(id).ok()).unwrap_or_default());
         for bytes in [stored, &self.confirmed, &self.msi] {
             write_number(&mut out, bytes.len() as u64);
@@ -103,12 +110,17 @@ impl Record for Link {
     fn read(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
         let unreadable = |why: &str| StoreError::Unreadable { what: Self::FAMILY.name(), why: why.into() };
         let record = read_record_key(Self::FAMILY, key)?;
-        let [version, flags, rest @ ..] = value else { return Err(unreadable("it is cut off")) };
-        if *version != VERSION {
-            return Err(unreadable("it has an unknown version"));
-        }
-        let mut rest = rest;
         let cut = || unreadable("it is cut off");
+        let (version, mut rest) = value.split_first().ok_or_else(cut)?;
+        let flags = match *version {
+            1 => {
+                let (flags, after) = rest.split_first().ok_or_else(cut)?;
+                rest = after;
+                u16::from(*flags)
+            }
+            VERSION => read_number(&mut rest).and_then(|flags| u16::try_from(flags).ok()).ok_or_else(cut)?,
+            _ => return Err(unreadable("it has an unknown version")),
+        };
         let marketo_id = read_number(&mut rest).ok_or_else(cut)?;
         let stored_key = read_bytes(&mut rest).ok_or_else(cut)?;
         let confirmed = read_bytes(&mut rest).ok_or_else(cut)?.to_vec();
@@ -116,7 +128,7 @@ impl Record for Link {
         let stored_key = String::from_utf8(stored_key.to_vec()).map_err(|_| unreadable("its key is not text"))?;
         Ok(Self {
             record,
-            flags: LinkFlags(*flags),
+            flags: LinkFlags(flags),
             marketo_id: i64::try_from(marketo_id).ok().filter(|id| *id != 0),
             stored_key: Some(stored_key).filter(|key| !key.is_empty()),
             confirmed,
@@ -208,7 +220,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_link_comes_back(id in any::<u128>(), flags in any::<u8>(), marketo in proptest::option::of(1i64..), stored in proptest::option::of("[A-Z{}-]{1,40}"), confirmed in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn a_link_comes_back(id in any::<u128>(), flags in any::<u16>(), marketo in proptest::option::of(1i64..), stored in proptest::option::of("[A-Z{}-]{1,40}"), confirmed in prop::collection::vec(any::<u8>(), 0..400)) {
             let link = Link { record: RecordId::new(Table::Contact, Guid::from_u128(id)), flags: LinkFlags(flags), marketo_id: marketo, stored_key: stored, confirmed, msi: vec![1, 2] };
             prop_assert_eq!(Link::read(&link.key(), &link.value()).unwrap(), link);
         }

@@ -61,7 +61,7 @@ fn links_of_0_1_load() {
     link.msi = vec![1, 2, 3];
     assert_eq!(load::<Link>(V0_1), [link, Link::new(at(Table::Account, 4))]);
     assert_eq!(load::<PersonIndex>(V0_1), [PersonIndex { marketo_id: 1_000_017, record: at(Table::Contact, 6) }]);
-    let alias = |alias, kind| Alias { alias, survivor: at(Table::Contact, 6), kind };
+    let alias = |alias, kind| Alias { alias, survivor: at(Table::Contact, 6), kind, event: false };
     assert_eq!(
         load::<Alias>(V0_1),
         [

@@ -1,0 +1,213 @@
+//! What has happened in Marketo: moments, scores, merges and deletions, read from where the last cycle ended.
+
+mod lost;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use base::{
+    Timestamp,
+    time::{earlier, since},
+};
+use serde::{Deserialize, Serialize};
+use store::{
+    Batch, Record, StoreExt,
+    record::{Cursor, MsiDue, PersonIndex},
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{
+    bridge::Bridge,
+    error::{Side, SyncError},
+    marketo::Happened,
+    write_back::everybody,
+};
+
+const ACTIVITY_CURSOR: &str = "activities";
+const DELETION_CURSOR: &str = "deletions";
+
+/// Activities that change MSI fields: Interesting Moment, Change Score, Merge Leads (Adobe's well-known activity types).
+const ACTIVITY_NAMES: [(&str, i64); 3] = [("interesting moment", 46), ("change score", 22), ("merge leads", 32)];
+
+/// Activities may show late, and clocks differ: what is read again around a boundary. Neither is documented.
+const OVERLAP: Duration = Duration::from_secs(300);
+
+/// When the last reading is longer ago, one call for a new token is cheaper than reading all since the one before.
+const FAR: Duration = Duration::from_secs(900);
+
+/// Activities that are recognised when they come again; the others have their people looked at twice.
+const RECOGNISED_MAX: usize = 5_000;
+
+/// Where the activity feed goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Position {
+    /// The token behind the last activity that was read.
+    token: String,
+    /// When that was; none in the states of the first release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    /// Tokens before it, with the time of each, as far as the overlap needs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<(Timestamp, String)>,
+    /// Where a reading that was cut off goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resume: Option<String>,
+    /// Fingerprints of the last activities.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    recognised: Vec<u64>,
+    /// The types that are read, looked up by name once.
+    types: Vec<i64>,
+}
+
+/// Reads what has happened in Marketo since the last time. Everybody who had an interesting moment, a score change or a merge is put on the
+/// list of those whose MSI fields are looked at, and whose person is gone is looked for again. The first time only a token is taken, because
+/// everybody who is linked is on the list anyway.
+///
+/// # Errors
+/// When Marketo can't be read or the state can't be written.
+pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
+    activities(bridge).await?;
+    deletions(bridge).await
+}
+
+async fn activities(bridge: &Bridge) -> Result<(), SyncError> {
+    let marketo = |error| SyncError::of_call(Side::Marketo, error);
+    let now = bridge.clock.now();
+    let before = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?;
+    let position = before.as_ref().and_then(|cursor| serde_json::from_value::<Position>(cursor.position.clone()).ok());
+    let Some(mut position) = position else {
+        let token = bridge.marketo.token_since(earlier(now, OVERLAP)).await.map_err(marketo)?;
+        let types = bridge.marketo.activity_types(&ACTIVITY_NAMES).await.map_err(marketo)?;
+        let mut batch = Batch::new();
+        // The same token does for deletions.
+        batch.put(&deletions_from(&token));
+        return save(bridge, before.as_ref(), &Position { token, types, at: Some(now), ..Position::default() }, batch).await.map(drop);
+    };
+    let start = position.start();
+    let mut token = match (position.resume.clone(), start, position.at) {
+        (Some(resume), _, _) => resume,
+        (None, _, Some(at)) if since(at, now) > FAR => bridge.marketo.token_since(earlier(at, OVERLAP)).await.map_err(marketo)?,
+        (None, start, _) => start,
+    };
+    let known: BTreeSet<u64> = position.recognised.iter().copied().collect();
+    let (mut saved, mut met) = (before, Vec::new());
+    loop {
+        let page = match bridge.marketo.activities(&token, &position.types).await {
+            Err(error) if is_refused(&error) => return restart(bridge, saved.as_ref(), error).await,
+            page => page.map_err(marketo)?,
+        };
+        let print = |happened: &Happened| xxh3_64(happened.guid.as_bytes());
+        let fresh: Vec<&Happened> = page.activities.iter().filter(|happened| !known.contains(&print(happened))).collect();
+        met.extend(page.activities.iter().map(print));
+        let mut batch = Batch::new();
+        lost::look_again(bridge, fresh.iter().flat_map(|happened| happened.merged.iter().copied()).collect()).await?;
+        let people: BTreeSet<i64> = fresh.iter().map(|happened| happened.person).collect();
+        let keys: Vec<_> = people.into_iter().map(PersonIndex::key_of).collect();
+        for person in bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten() {
+            batch.put(&MsiDue { record: person.record });
+        }
+        bridge.count(|summary| summary.written_back.activities += fresh.len() as u64);
+        if !page.more || page.next == token {
+            position.reached(page.next, now, met);
+            return save(bridge, saved.as_ref(), &position, batch).await.map(drop);
+        }
+        token = page.next;
+        position.resume = Some(token.clone());
+        saved = Some(save(bridge, saved.as_ref(), &position, batch).await?);
+    }
+}
+
+impl Position {
+    /// From where to read: a token taken some minutes before the end of the last reading.
+    fn start(&self) -> String {
+        let Some(at) = self.at else { return self.token.clone() };
+        let old_enough = self.before.iter().rev().find(|(taken, _)| since(*taken, at) >= OVERLAP);
+        old_enough.or(self.before.first()).map_or_else(|| self.token.clone(), |(_, token)| token.clone())
+    }
+
+    /// Everything until `now` was read; the activities met were these.
+    fn reached(&mut self, token: String, now: Timestamp, met: Vec<u64>) {
+        let start = self.start();
+        if let Some(at) = self.at {
+            self.before.push((at, std::mem::replace(&mut self.token, token)));
+        } else {
+            self.token = token;
+        }
+        self.at = Some(now);
+        let first = self.before.iter().position(|(_, token)| *token == start).unwrap_or_default();
+        self.before.drain(..first);
+        // Those from which nothing can begin any more: there is a later one that is old enough.
+        while self.before.get(1).is_some_and(|(taken, _)| since(*taken, now) >= OVERLAP) {
+            self.before.remove(0);
+        }
+        self.resume = None;
+        self.recognised = met;
+        let surplus = self.recognised.len().saturating_sub(RECOGNISED_MAX);
+        self.recognised.drain(..surplus);
+    }
+}
+
+async fn save(bridge: &Bridge, before: Option<&Cursor>, position: &Position, mut batch: Batch) -> Result<Cursor, SyncError> {
+    let cursor = Cursor { name: ACTIVITY_CURSOR.into(), position: serde_json::to_value(position).unwrap_or_default() };
+    batch.expect::<Cursor>(cursor.key(), before);
+    batch.put(&cursor);
+    bridge.commit(batch).await?;
+    Ok(cursor)
+}
+
+/// Whether the service didn't like what it was asked, rather than being out of reach or out of quota.
+fn is_refused(error: &wire::CallError) -> bool {
+    use wire::Class;
+    matches!(error.class(), Some(Class::Record | Class::Bug | Class::Missing | Class::Config))
+}
+
+/// The saved token or the saved types are no longer taken: the feed starts anew from now, and everybody is looked at once. When a fresh
+/// token is refused as well, the fault is elsewhere, and nobody is looked at.
+async fn restart(bridge: &Bridge, before: Option<&Cursor>, refusal: wire::CallError) -> Result<(), SyncError> {
+    let marketo = |error| SyncError::of_call(Side::Marketo, error);
+    let now = bridge.clock.now();
+    let token = bridge.marketo.token_since(earlier(now, OVERLAP)).await.map_err(marketo)?;
+    let types = bridge.marketo.activity_types(&ACTIVITY_NAMES).await.map_err(marketo)?;
+    match bridge.marketo.activities(&token, &types).await {
+        Err(error) if is_refused(&error) => return Err(marketo(refusal)),
+        page => drop(page.map_err(marketo)?),
+    }
+    tracing::warn!("Marketo no longer takes the activity token; everybody's MSI fields are read once");
+    everybody(bridge).await?;
+    save(bridge, before, &Position { token, types, at: Some(now), ..Position::default() }, Batch::new()).await.map(drop)
+}
+
+/// Where deletions go on.
+fn deletions_from(token: &str) -> Cursor {
+    Cursor { name: DELETION_CURSOR.into(), position: token.into() }
+}
+
+/// Reads which people were deleted. The vendor may forget them after 14 days; an update that finds nobody tells of them as well.
+async fn deletions(bridge: &Bridge) -> Result<(), SyncError> {
+    let marketo = |error| SyncError::of_call(Side::Marketo, error);
+    let saved = bridge.store.read_one::<Cursor>(DELETION_CURSOR.into()).await?;
+    let mut token = match saved.as_ref().and_then(|cursor| cursor.position.as_str()) {
+        Some(token) => token.to_owned(),
+        None => bridge.marketo.token_since(earlier(bridge.clock.now(), OVERLAP)).await.map_err(marketo)?,
+    };
+    loop {
+        let page = match bridge.marketo.deletions(&token).await {
+            // A token that is no longer taken: the next cycle begins with a new one.
+            Err(error) if is_refused(&error) && saved.is_some() => {
+                tracing::warn!(%error, "Marketo's list of deleted people can't be read on; it is begun anew");
+                let mut batch = Batch::new();
+                batch.remove::<Cursor>(DELETION_CURSOR.into());
+                return bridge.commit(batch).await;
+            }
+            page => page.map_err(marketo)?,
+        };
+        lost::look_again(bridge, page.activities.iter().map(|happened| happened.person).collect()).await?;
+        let ended = !page.more || page.next == token;
+        token = page.next;
+        let mut batch = Batch::new();
+        batch.put(&deletions_from(&token));
+        bridge.commit(batch).await?;
+        if ended {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! People: unlinked by clearing their external id, or deleted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use base::{Guid, Object};
+use planner::{Harm, identity::Person};
+use serde_json::{Map, Value};
+use store::{
+    Batch, Record,
+    record::{Link, LinkFlags, Outbox},
+};
+
+use super::{Entries, Parted, forget, parting};
+use crate::{
+    bridge::Bridge,
+    error::{Side, SyncError},
+    intent::{MaybeSent, maybe_sent},
+    marketo::SyncMode,
+    prepare::Prepared,
+    push::{
+        brake::Brake,
+        gate::{load_links, refuse},
+        outcome::Breaker,
+        pieces::{Fate, Item, send},
+        role::forget_roles_of_leads,
+    },
+    task::Why,
+};
+
+/// One person to be parted with.
+#[derive(Debug, Clone)]
+struct Leaving {
+    entry: Outbox,
+    link: Link,
+    id: i64,
+}
+
+impl Item for Leaving {
+    fn key(&self) -> Vec<u8> {
+        self.entry.key()
+    }
+}
+
+pub(super) async fn part(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<(), SyncError> {
+    let mut entries = Entries::new(bridge, prepared, Object::Lead);
+    let mut parter = Parter { bridge, prepared, brake, breaker: Arc::default(), maybe_sent: None, unlink: Vec::new(), delete: Vec::new() };
+    while let Some(page) = entries.next().await? {
+        if !page.is_empty() {
+            parter.sort(page).await?;
+            parter.send_full(super::PAGE).await?;
+        }
+    }
+    parter.send_full(1).await
+}
+
+struct Parter<'a> {
+    bridge: &'a Bridge,
+    prepared: &'a Prepared,
+    brake: &'a Brake,
+    breaker: Arc<Breaker>,
+    /// Read when first needed.
+    maybe_sent: Option<MaybeSent>,
+    unlink: Vec<Leaving>,
+    delete: Vec<Leaving>,
+}
+
+impl Parter<'_> {
+    async fn sort(&mut self, page: Vec<(Outbox, Why)>) -> Result<(), SyncError> {
+        let bridge = self.bridge;
+        let links = load_links(bridge, &page.iter().map(|(entry, _)| entry.record).collect()).await?;
+        let mut batch = Batch::new();
+        let mut unknown = Vec::new();
+        for (entry, why) in page {
+            let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
+            // Something in scope refers to it by now: it is being read again.
+            if why != Why::Deleted && link.flags.has(LinkFlags::WANTED) {
+                continue;
+            }
+            match link.marketo_id.filter(|_| link.is_confirmed()) {
+                Some(id) => self.place(Leaving { entry, link, id }, why, &mut batch),
+                None => unknown.push((entry, link, why)),
+            }
+        }
+        self.look_up(unknown, &mut batch).await?;
+        bridge.commit(batch).await
+    }
+
+    fn place(&mut self, leaving: Leaving, why: Why, batch: &mut Batch) {
+        match parting(self.bridge, Object::Lead, why) {
+            Parted::Kept => {
+                self.bridge.count(|summary| summary.pushed(Object::Lead).kept += 1);
+                batch.remove::<Outbox>(leaving.entry.key());
+            }
+            Parted::Unlinked if !self.brake.stops(Harm::Unlinks) => self.unlink.push(leaving),
+            Parted::Deleted if !self.brake.stops(Harm::PersonDeletions) => self.delete.push(leaving),
+            Parted::Unlinked | Parted::Deleted => {}
+        }
+    }
+
+    /// One whose creation was never answered may be there all the same.
+    async fn look_up(&mut self, unknown: Vec<(Outbox, Link, Why)>, batch: &mut Batch) -> Result<(), SyncError> {
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let maybe_sent = match self.maybe_sent.take() {
+            Some(maybe_sent) => maybe_sent,
+            None => maybe_sent(self.bridge).await?,
+        };
+        let (open, settled): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|(entry, _, _)| maybe_sent.contains(&entry.key()));
+        self.maybe_sent = Some(maybe_sent);
+        settled.iter().for_each(|(entry, _, _)| batch.remove::<Outbox>(entry.key()));
+        let found = by_key(self.bridge, self.prepared, open.iter().map(|(entry, _, _)| entry.record.id).collect()).await?;
+        for (entry, link, why) in open {
+            match found.get(&entry.record.id) {
+                Some(id) => self.place(Leaving { entry, link, id: *id }, why, batch),
+                None => batch.remove::<Outbox>(entry.key()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_full(&mut self, at_least: usize) -> Result<(), SyncError> {
+        for (parted, waiting) in [(Parted::Unlinked, std::mem::take(&mut self.unlink)), (Parted::Deleted, std::mem::take(&mut self.delete))]
+        {
+            let mut waiting = waiting;
+            while waiting.len() >= at_least {
+                let rest = waiting.split_off(waiting.len().min(super::PAGE));
+                self.send(parted, std::mem::replace(&mut waiting, rest)).await?;
+            }
+            match parted {
+                Parted::Unlinked => self.unlink = waiting,
+                Parted::Deleted | Parted::Kept => self.delete = waiting,
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, parted: Parted, batch: Vec<Leaving>) -> Result<(), SyncError> {
+        let (bridge, prepared) = (self.bridge, self.prepared);
+        let call = |batch: &[Leaving]| {
+            let ids: Vec<i64> = batch.iter().map(|leaving| leaving.id).collect();
+            async move {
+                match parted {
+                    Parted::Deleted => bridge.marketo.delete_people(ids).await,
+                    Parted::Unlinked | Parted::Kept => {
+                        let records = ids.into_iter().map(|id| unlinked(prepared, id)).collect();
+                        bridge.marketo.sync_people(SyncMode::UpdateOnly, "id", records).await
+                    }
+                }
+            }
+        };
+        let sent = send(bridge, self.breaker.clone(), true, batch, call).await;
+        let now = bridge.clock.now();
+        let mut batch = Batch::new();
+        sent.intent.close(&mut batch);
+        let mut dead = BTreeSet::new();
+        for (leaving, fate) in sent.fates {
+            match fate {
+                Fate::Confirmed { .. } => self.parted(leaving, parted, &mut dead, &mut batch),
+                Fate::Refused(failure) if failure.code == "1004" => self.parted(leaving, Parted::Deleted, &mut dead, &mut batch),
+                Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
+                    refuse(bridge, &leaving.entry, &failure, Vec::new(), now, &mut batch).await?;
+                }
+                Fate::Unknown(None) => {}
+            }
+        }
+        bridge.commit(batch).await?;
+        forget_roles_of_leads(bridge, &dead).await?;
+        sent.stop.map_or(Ok(()), Err)
+    }
+
+    fn parted(&self, leaving: Leaving, parted: Parted, dead: &mut BTreeSet<i64>, batch: &mut Batch) {
+        batch.remove::<Outbox>(leaving.entry.key());
+        let mut link = leaving.link;
+        link.marketo_id = Some(leaving.id);
+        forget(link, parted, batch);
+        self.bridge.count(|summary| {
+            let line = summary.pushed(Object::Lead);
+            match parted {
+                Parted::Unlinked => line.unlinked += 1,
+                Parted::Deleted | Parted::Kept => line.removed += 1,
+            }
+        });
+        if parted == Parted::Deleted {
+            dead.insert(leaving.id);
+        }
+    }
+}
+
+/// The update that takes our keys from a person.
+fn unlinked(prepared: &Prepared, id: i64) -> Map<String, Value> {
+    let keys = std::iter::once(prepared.person_key.clone()).chain(prepared.second_person_key.clone());
+    keys.map(|key| (key, Value::Null)).chain([("id".to_owned(), id.into())]).collect()
+}
+
+/// The Marketo ids of people by their external id, of those that exactly one has.
+pub(in crate::push) async fn by_key(bridge: &Bridge, prepared: &Prepared, ids: Vec<Guid>) -> Result<BTreeMap<Guid, i64>, SyncError> {
+    let key = &prepared.person_key;
+    let mut met: BTreeMap<Guid, Vec<i64>> = BTreeMap::new();
+    for chunk in ids.chunks(super::PAGE) {
+        let values = chunk.iter().map(Guid::to_string).collect();
+        let found = bridge.marketo.people(key, values, &["id".to_owned(), key.clone()]).await;
+        for person in found.map_err(|error| SyncError::of_call(Side::Marketo, error))?.people {
+            if let Some(id) = person_guid(&person, key) {
+                met.entry(id).or_default().push(person.id);
+            }
+        }
+    }
+    Ok(met.into_iter().filter_map(|(id, persons)| (persons.len() == 1).then(|| (id, persons[0]))).collect())
+}
+
+fn person_guid(person: &Person, key: &str) -> Option<Guid> {
+    person.text(key)?.parse().ok()
+}

@@ -1,0 +1,87 @@
+//! People who are created: only if no person has their e-mail, or by external id.
+
+use std::collections::BTreeMap;
+
+use planner::{
+    Fingerprints,
+    diff::{Known, change},
+    pack::{Packer, RECORDS_MAX},
+};
+use store::Batch;
+
+use crate::{
+    error::SyncError,
+    push::{
+        gate::{Links, hold},
+        person::{Candidate, How, Pusher, Write, email_of, fields_of, size},
+        person_calls::Call,
+    },
+};
+
+impl Pusher<'_> {
+    fn creation(&self, candidate: Candidate, links: &Links) -> Write {
+        let map = self.prepared.map(candidate.entry.record.table);
+        let doubts = Fingerprints::read(&candidate.link.confirmed);
+        let change = map.map(|map| change(map, &candidate.desired, &doubts, self.prepared.key, Known::Nothing)).unwrap_or_default();
+        let mut record = fields_of(&change, links);
+        record.extend(self.keys(candidate.entry.record.id));
+        if let Some(name) = &candidate.desired.company_name {
+            record.insert("company".into(), name.clone().into());
+        }
+        Write { candidate, change, record, how: How::Ours, held_back: false }
+    }
+
+    pub(super) fn queue_create(&mut self, candidate: Candidate, links: &Links) {
+        let Some(email) = email_of(&candidate).map(str::to_lowercase) else {
+            // Decided with the others that are created by external id.
+            self.email.push(candidate);
+            return self.fill_email();
+        };
+        if !self.creating.insert(email) {
+            self.same_email.push(candidate);
+            return;
+        }
+        let write = self.creation(candidate, links);
+        if let Some(writes) = push_sized(&mut self.create, write) {
+            self.full.push_back(Call::Create(writes));
+        }
+    }
+
+    pub(super) fn fill_email(&mut self) {
+        if self.email.len() >= RECORDS_MAX {
+            self.full.push_back(Call::ByEmail(std::mem::take(&mut self.email)));
+        }
+    }
+
+    /// Created by external id, where Marketo can: someone else's e-mail, or none.
+    pub(super) async fn queue_external(&mut self, candidate: Candidate, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
+        let can = match self.external_lookup {
+            Some(can) => can,
+            None => {
+                let can = self.bridge.probe_external_lookup(&self.key_field).await?;
+                self.external_lookup = Some(can);
+                can
+            }
+        };
+        if !can {
+            let reason = format!(
+                "it has no e-mail of its own, and this subscription doesn't create people by {}; give it an e-mail in Dynamics, or name a custom \
+                 key field in keys.person",
+                self.key_field
+            );
+            batch.put(&hold(&candidate.entry, "no-email-of-its-own", reason, self.bridge.clock.now()));
+            self.done += 1;
+            return Ok(());
+        }
+        let write = self.creation(candidate, links);
+        if let Some(writes) = push_sized(&mut self.create_external, write) {
+            self.full.push_back(Call::CreateExternal(writes));
+        }
+        Ok(())
+    }
+}
+
+fn push_sized(packers: &mut BTreeMap<usize, Packer<Write>>, write: Write) -> Option<Vec<Write>> {
+    let (bytes, records_max) = (size(&write.record), write.candidate.batch_max);
+    packers.entry(records_max).or_insert_with(|| Packer::new(records_max)).push(write, bytes)
+}
