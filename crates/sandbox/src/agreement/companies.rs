@@ -33,6 +33,7 @@ impl Check<'_> {
                     }
                 }
                 None if user.get("internalemailaddress").is_none_or(|email| !email.is_string()) => report.excuse(Excuse::OwnerWithoutEmail),
+                None if self.rules.removed.contains(&id) => report.excuse(Excuse::RemovedInMarketo),
                 None => report.add(DifferenceKind::SalesPersonMissing, Some(id), None, None),
             }
         }
@@ -82,6 +83,10 @@ impl Check<'_> {
                 }
                 (None, None) if lookup(&row, "masterid").is_some() => {
                     report.excuse(Excuse::MergedAccount);
+                    Presence::Excused
+                }
+                (None, None) if self.rules.removed.contains(&id) => {
+                    report.excuse(Excuse::RemovedInMarketo);
                     Presence::Excused
                 }
                 (None, None) => {

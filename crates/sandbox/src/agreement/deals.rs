@@ -31,7 +31,8 @@ impl Check<'_> {
         let account = self.account_of_opportunity(row);
         let waits = account.is_some_and(|account| companies.get(&account) != Some(&Presence::There));
         let Some(record) = self.marketo.opportunities.get(&id) else {
-            let excuse = if waits { Some(Excuse::WaitsForCompany) } else { self.excuse_of_owner(owner) };
+            let removed = || self.rules.removed.contains(&id).then_some(Excuse::RemovedInMarketo);
+            let excuse = if waits { Some(Excuse::WaitsForCompany) } else { self.excuse_of_owner(owner).or_else(removed) };
             return match excuse {
                 Some(excuse) => {
                     report.excuse(excuse);

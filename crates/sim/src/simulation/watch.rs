@@ -116,6 +116,12 @@ impl Watch {
         ledger.notice(sandbox, operation);
     }
 
+    /// Companies, sales persons and opportunities that others removed.
+    #[must_use]
+    pub fn removed(&self) -> std::collections::BTreeSet<base::Guid> {
+        self.lock().gone.records()
+    }
+
     /// What of a person's fields was sent last, and which marketing changed since.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
@@ -160,8 +166,11 @@ impl Watch {
             let (watch, inner) = (watch.clone(), inner.clone());
             async move {
                 let number = watch.lock().asked(side, &request);
+                // Who gives up waiting, or dies, drops this.
+                let open = Open { watch: &watch, number };
                 let answer = inner.oneshot(request).await;
                 watch.lock().answered(number, &answer);
+                drop(open);
                 answer
             }
         }))
@@ -169,6 +178,24 @@ impl Watch {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that isn't answered yet.
+struct Open<'a> {
+    watch: &'a Watch,
+    number: u64,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.watch.lock();
+        if let Some(asked) = inner.open.remove(&self.number) {
+            inner.in_flight.answered(self.number);
+            if asked.counts() {
+                inner.limits.answered(&Verdict::Unknown);
+            }
+        }
     }
 }
 
@@ -227,7 +254,9 @@ impl Inner {
             return;
         }
         let mut broken = Vec::new();
-        self.limits.answered(&verdict);
+        if asked.counts() {
+            self.limits.answered(&verdict);
+        }
         self.in_flight.answered(number);
         if let Some(write) = &asked.write {
             self.ledger.answered(number, write, &verdict);

@@ -44,8 +44,8 @@ pub struct Ledger {
     before: BTreeMap<u64, BTreeMap<Key, Known>>,
     /// Persons that others made.
     foreign: BTreeSet<i64>,
-    /// Nobody knows any more who is at which company: one was removed behind our back.
-    companies_lost: bool,
+    /// Kinds of which a record was removed behind our back: one that comes back has only what was sent then, and gets all of it later.
+    lost: BTreeSet<&'static str>,
 }
 
 fn person_key(id: i64) -> Key {
@@ -113,6 +113,12 @@ impl Ledger {
         self.known.get(&person_key(person))?.fields.get(field).map(|sent| &sent.value)
     }
 
+    /// Whether Marketo is known to have taken what was sent last of a person's field.
+    #[must_use]
+    pub fn is_sure(&self, person: i64, field: &str) -> bool {
+        self.known.get(&person_key(person)).and_then(|known| known.fields.get(field)).is_some_and(|sent| sent.sure)
+    }
+
     /// Whether marketing changed a person's field, or it came with a merge.
     #[must_use]
     pub fn is_edited(&self, person: i64, field: &str) -> bool {
@@ -139,12 +145,12 @@ impl Ledger {
             }
             Operation::MarketoDelete { object, .. } => {
                 // Which it was doesn't matter: all of its kind are in doubt, and so is what belonged to it.
-                self.companies_lost |= object == "companies";
-                let kinds: &[&str] = match object.as_str() {
+                let kinds: &[&'static str] = match object.as_str() {
                     "companies" => &["company "],
                     "salespersons" => &["seller "],
                     _ => &["deal ", "role "],
                 };
+                self.lost.extend(kinds);
                 self.known.retain(|key, _| !kinds.iter().any(|kind| key.starts_with(kind)));
             }
             Operation::MarketoMerge { winner, losers } => {
@@ -196,7 +202,7 @@ impl Ledger {
             let known = self.known.entry(key.clone()).or_default();
             before.insert(key.clone(), known.clone());
             for (field, value) in record.iter().filter(|(field, _)| !is_key_field(*object, field)) {
-                let excused = field == "externalCompanyId" && self.companies_lost;
+                let excused = field == "externalCompanyId" && self.lost.contains("company ");
                 if let Some(sent) = known.fields.get(field)
                     && sent.sure
                     && same(&sent.value, value)
@@ -228,12 +234,13 @@ impl Ledger {
                         continue;
                     }
                     self.touched.insert(key.clone());
+                    let again = outcome.status == "created" && self.lost.iter().any(|kind| key.starts_with(kind));
                     let known = self.known.entry(key).or_default();
                     if outcome.status == "created" {
                         *known = Known::default();
                     }
                     for (field, value) in record.iter().filter(|(field, _)| !is_key_field(*object, field)) {
-                        known.fields.insert(field.clone(), Sent { value: value.clone(), sure: true });
+                        known.fields.insert(field.clone(), Sent { value: value.clone(), sure: !again });
                         known.edited.remove(field);
                     }
                 }

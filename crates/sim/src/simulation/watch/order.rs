@@ -78,6 +78,11 @@ impl Gone {
         }
     }
 
+    /// The records among them.
+    pub(super) fn records(&self) -> BTreeSet<Guid> {
+        self.keys.iter().filter_map(|key| key.rsplit(' ').next()?.parse().ok()).collect()
+    }
+
     pub(super) fn check(&self, sandbox: &Sandbox, write: &Write, broken: &mut Vec<Violation>) {
         let Write::Upsert { object, records, .. } = write else { return };
         for record in records {
