@@ -37,6 +37,8 @@ pub struct Rules {
     pub matches_max: usize,
     /// Records that somebody removed in Marketo, and that nothing has named since.
     pub removed: BTreeSet<Guid>,
+    /// Persons into whom somebody merged another in Marketo: they may have that one's roles.
+    pub handed: BTreeSet<i64>,
     /// Fields of persons, by Marketo's id, that needn't be what Dynamics says: marketing changed them since they were sent.
     pub edited: BTreeSet<(i64, &'static str)>,
     /// How many differences are listed; all are counted.
@@ -52,6 +54,7 @@ impl Default for Rules {
             external_lookup: true,
             matches_max: 1_000,
             removed: BTreeSet::new(),
+            handed: BTreeSet::new(),
             edited: BTreeSet::new(),
             listed_max: 100,
         }

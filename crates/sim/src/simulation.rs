@@ -7,6 +7,7 @@ pub mod cast;
 pub mod settings;
 pub mod draw;
 pub mod watch;
+mod lean;
 pub mod run;
 pub mod oracle;
 

@@ -32,7 +32,8 @@ impl Check<'_> {
         let waits = account.is_some_and(|account| companies.get(&account) != Some(&Presence::There));
         let Some(record) = self.marketo.opportunities.get(&id) else {
             let removed = || self.rules.removed.contains(&id).then_some(Excuse::RemovedInMarketo);
-            let excuse = if waits { Some(Excuse::WaitsForCompany) } else { self.excuse_of_owner(owner).or_else(removed) };
+            let required = (self.rules.require_company && account.is_none()).then_some(Excuse::CompanyRequired);
+            let excuse = if waits { Some(Excuse::WaitsForCompany) } else if required.is_some() { required } else { self.excuse_of_owner(owner).or_else(removed) };
             return match excuse {
                 Some(excuse) => {
                     report.excuse(excuse);

@@ -41,13 +41,20 @@ pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> 
         external_lookup: options.external_person_id_lookup,
         matches_max: options.matches_max,
         removed: watch.removed(),
+        handed: ledger.winners().clone(),
         edited: edited(&dynamics, &marketo, &ledger),
         ..Rules::default()
     };
     let agreement = agreement::agree(&dynamics, &marketo, &rules);
     let mut found = Vec::new();
     if !agreement.is_full() {
-        found.push(Violation::new("in-step", format!("{agreement} {left:?}")));
+        let roles = marketo.rows(marketo_emulator::Object::Roles);
+        let named = |role: &Map<String, Value>| {
+            let guid = role.get("marketoGUID").and_then(Value::as_str).map(|guid| guid.trim().to_owned());
+            agreement.differences.iter().any(|difference| difference.marketo.is_some() && difference.marketo == guid)
+        };
+        let roles: Vec<String> = roles.filter(named).map(|role| Value::Object(role).to_string()).collect();
+        found.push(Violation::new("in-step", format!("{agreement}  left {left:?} {}", roles.join(" "))));
     }
     drop((dynamics, marketo));
     found.extend(blanks(world, &ledger));

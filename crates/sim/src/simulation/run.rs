@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     event::Names,
     history::{History, Move},
-    oracle,
+    lean, oracle,
     watch::{Limits, Violation, Watch},
 };
 use crate::{
@@ -108,6 +108,7 @@ struct Run {
 impl Run {
     fn new(history: &History, verbose: bool) -> Self {
         let mut world = World::with(0, history.seed, |_| ());
+        lean::slim(&world);
         world.calls_per_20s = 50;
         let watch = Watch::new(world.sandbox.clone(), Limits::new(world.calls_per_20s, 5), verbose);
         world.watch = Some(watch.clone());

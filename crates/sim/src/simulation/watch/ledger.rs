@@ -44,6 +44,8 @@ pub struct Ledger {
     before: BTreeMap<u64, BTreeMap<Key, Known>>,
     /// Persons that others made.
     foreign: BTreeSet<i64>,
+    /// Persons into whom others merged somebody.
+    winners: BTreeSet<i64>,
     /// Kinds of which a record was removed behind our back: one that comes back has only what was sent then, and gets all of it later.
     lost: BTreeSet<&'static str>,
 }
@@ -130,6 +132,12 @@ impl Ledger {
         self.foreign.extend(persons);
     }
 
+    /// Persons into whom others merged somebody.
+    #[must_use]
+    pub fn winners(&self) -> &BTreeSet<i64> {
+        &self.winners
+    }
+
     /// Notes what somebody does.
     pub(super) fn notice(&mut self, sandbox: &Sandbox, operation: &Operation) {
         match operation {
@@ -158,6 +166,7 @@ impl Ledger {
                 let taken: BTreeSet<String> = losers.iter().filter_map(|id| marketo.lead(*id)).flat_map(|lead| lead.into_iter()).map(|(field, _)| field).collect();
                 drop(marketo);
                 self.known.entry(person_key(*winner)).or_default().edited.extend(taken);
+                self.winners.insert(*winner);
                 self.doubt(&person_key(*winner));
                 losers.iter().for_each(|loser| drop(self.known.remove(&person_key(*loser))));
                 self.known.retain(|key, _| !key.starts_with("role "));
