@@ -37,6 +37,10 @@ pub struct Rules {
     pub matches_max: usize,
     /// Records that somebody removed in Marketo, and that nothing has named since.
     pub removed: BTreeSet<Guid>,
+    /// Whether Marketo lets a sales person's e-mail be changed.
+    pub email_moves: bool,
+    /// Persons that others made in Marketo: where two have one GUID, nobody can tell which is meant.
+    pub foreign: BTreeSet<i64>,
     /// Persons into whom somebody merged another in Marketo: they may have that one's roles.
     pub handed: BTreeSet<i64>,
     /// Fields of persons, by Marketo's id, that needn't be what Dynamics says: marketing changed them since they were sent.
@@ -54,6 +58,8 @@ impl Default for Rules {
             external_lookup: true,
             matches_max: 1_000,
             removed: BTreeSet::new(),
+            email_moves: true,
+            foreign: BTreeSet::new(),
             handed: BTreeSet::new(),
             edited: BTreeSet::new(),
             listed_max: 100,

@@ -10,7 +10,9 @@ pub mod watch;
 mod lean;
 pub mod run;
 pub mod oracle;
+pub mod shrink;
+pub mod story;
 
 pub use draw::history;
 pub use history::{History, Move};
-pub use run::{Failure, Passed, run};
+pub use run::{Failure, Passed, check_seed, run};

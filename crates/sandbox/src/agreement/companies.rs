@@ -28,7 +28,8 @@ impl Check<'_> {
             report.compared("sales persons");
             match self.marketo.sales_persons.get(&id) {
                 Some(record) => {
-                    for field in fields::differing(&user, record, fields::SALES_PERSON, self.rules.blank) {
+                    let fields = fields::differing(&user, record, fields::SALES_PERSON, self.rules.blank);
+                    for field in fields.filter(|field| self.rules.email_moves || *field != "email") {
                         report.add(DifferenceKind::SalesPersonField, Some(id), None, Some(field));
                     }
                 }

@@ -75,6 +75,7 @@ impl Check<'_> {
         lookup(row, "parentaccountid")
             .filter(is_account)
             .or_else(|| customer.filter(is_account))
+            .map(|account| self.dynamics.master(account))
             .or_else(|| lookup(row, "parentcontactid").and_then(of_contact))
             .or_else(|| customer.and_then(of_contact))
     }

@@ -58,6 +58,10 @@ impl Check<'_> {
     ) -> Found {
         let under_alias = aliases.iter().flat_map(|alias| self.marketo.people(*alias)).next().copied();
         let own = self.marketo.people(id);
+        if own.len() > 1 && own.iter().any(|person| self.rules.foreign.contains(person)) {
+            report.excuse(Excuse::Ambiguous);
+            return Found::Excused;
+        }
         if own.len() > 1 {
             report.add(DifferenceKind::PersonTwice, Some(id), own.first().map(i64::to_string), None);
         }
@@ -82,6 +86,9 @@ impl Check<'_> {
             report.excuse(Excuse::BesideAlias);
         } else if self.dynamics.is_reopened(id, person) {
             report.excuse(Excuse::Reopened);
+        } else if self.rules.require_company && self.dynamics.account_of(person).is_none() {
+            // What is held keeps what it has.
+            report.excuse(Excuse::CompanyRequired);
         } else {
             self.compare(id, person, row, &record, companies, report);
         }

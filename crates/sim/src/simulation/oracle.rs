@@ -41,6 +41,8 @@ pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> 
         external_lookup: options.external_person_id_lookup,
         matches_max: options.matches_max,
         removed: watch.removed(),
+        email_moves: !options.sales_person_email_frozen && !options.sales_person_email_refused,
+        foreign: ledger.foreign().clone(),
         handed: ledger.winners().clone(),
         edited: edited(&dynamics, &marketo, &ledger),
         ..Rules::default()

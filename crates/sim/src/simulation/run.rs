@@ -96,6 +96,21 @@ pub fn run(history: &History, verbose: bool) -> Result<Passed, Box<Failure>> {
     })
 }
 
+/// Runs a seed twice: both times it ends well, and the same way.
+///
+/// # Errors
+/// What was broken.
+pub fn check_seed(seed: u64) -> Result<Passed, Box<Failure>> {
+    let history = super::draw::history(seed);
+    let passed = run(&history, false)?;
+    let again = run(&history, false)?;
+    if passed == again {
+        return Ok(passed);
+    }
+    let what = "two runs of one seed went different ways";
+    Err(Box::new(Failure { broken: vec![Violation::new("repeatable", what)], lines: Vec::new(), steps: Vec::new() }))
+}
+
 struct Run {
     world: World,
     names: Names,
@@ -186,7 +201,10 @@ impl Run {
     async fn cycle(&mut self, cycle: Cycle) -> Option<crate::world::Ran> {
         cycle.meanwhile.iter().flat_map(|entry| &entry.operations).for_each(|operation| self.notice(operation));
         self.watch.note(&shown(&Step::Cycle(cycle.clone())));
-        self.watch.process_begins();
+        // With a percentage of 0 the number alone decides.
+        let brake = &self.world.options.brake;
+        let limit = (cycle.allow.is_empty() && brake.percent == 0.0).then_some(brake.count);
+        self.watch.process_begins(limit);
         self.cycles += 1;
         let performed = self.world.perform(Step::Cycle(cycle.clone())).await;
         self.steps.push(Step::Cycle(cycle));

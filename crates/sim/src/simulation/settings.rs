@@ -70,9 +70,7 @@ const OTHERWISE_PERCENT: f64 = 8.0;
 
 /// The steps that set everything up.
 pub(super) fn draw(dice: &mut Dice) -> Vec<Step> {
-    let mut settings = Settings { marketo: answers(dice, MARKETO), dataverse: answers(dice, DATAVERSE) };
-    settings.marketo.insert("seed".into(), json!(dice.below(1 << 40)));
-    settings.dataverse.insert("seed".into(), json!(dice.below(1 << 40)));
+    let settings = Settings { marketo: answers(dice, MARKETO), dataverse: answers(dice, DATAVERSE) };
     let mut steps = vec![Step::Emulators(settings)];
     if dice.percent(70.0) {
         let latency = match dice.percent(50.0) {
@@ -113,6 +111,13 @@ fn policy(dice: &mut Dice) -> Map<String, Value> {
         policy.insert("require_company".into(), json!(true));
     }
     let mut options = Map::new();
+    if dice.percent(25.0) {
+        options.insert("brake".into(), json!({ "percent": 0.0, "count": dice.below(4) }));
+    }
+    if dice.percent(30.0) {
+        let person = if dice.percent(50.0) { "keep" } else { "delete" };
+        options.insert("on_delete".into(), json!({ "person": person }));
+    }
     if !policy.is_empty() {
         options.insert("policy".into(), Value::Object(policy));
     }

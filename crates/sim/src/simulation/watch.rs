@@ -3,6 +3,7 @@
 //! It sees requests and answers as bytes, the emulators' rows, and what people did behind the bridge's back; nothing of the bridge itself.
 
 mod call;
+mod harm;
 mod keys;
 mod ledger;
 mod limits;
@@ -29,6 +30,7 @@ pub use ledger::Ledger;
 pub use limits::Limits;
 
 use call::{Asked, Verdict, Write};
+use harm::Harm;
 use keys::InFlight;
 use order::Gone;
 
@@ -68,6 +70,7 @@ struct Inner {
     in_flight: InFlight,
     limits: Limits,
     gone: Gone,
+    harm: Harm,
 }
 
 impl Watch {
@@ -87,14 +90,16 @@ impl Watch {
             in_flight: InFlight::default(),
             limits,
             gone: Gone::default(),
+            harm: Harm::default(),
         })))
     }
 
-    /// A process begins.
-    pub fn process_begins(&self) {
+    /// A process begins, which may do so much harm of each kind; without a number, any.
+    pub fn process_begins(&self, limit: Option<u64>) {
         let mut inner = self.lock();
         inner.calls = 0;
         inner.limits.process_begins();
+        inner.harm.process_begins(limit);
         inner.ledger.process_begins();
     }
 
@@ -103,6 +108,7 @@ impl Watch {
         let mut inner = self.lock();
         inner.open.clear();
         inner.in_flight.clear();
+        inner.ledger.process_ends();
         if !well {
             inner.ledger.process_died();
         }
@@ -225,6 +231,7 @@ impl Inner {
             Side::Marketo => {
                 self.limits.asked(&asked, &mut broken);
                 if let Some(write) = &asked.write {
+                    self.harm.asked(write, &mut broken);
                     self.gone.check(&self.sandbox, write, &mut broken);
                     self.in_flight.asked(number, write, &mut broken);
                     self.ledger.asked(number, write, &mut broken);

@@ -48,6 +48,8 @@ pub struct Ledger {
     winners: BTreeSet<i64>,
     /// Kinds of which a record was removed behind our back: one that comes back has only what was sent then, and gets all of it later.
     lost: BTreeSet<&'static str>,
+    /// Those of which one was removed since the last cycle, or in the one that runs.
+    just_lost: BTreeSet<&'static str>,
 }
 
 fn person_key(id: i64) -> Key {
@@ -87,6 +89,10 @@ impl Ledger {
     pub(super) fn process_begins(&mut self) {
         self.touched.clear();
         self.before.clear();
+    }
+
+    pub(super) fn process_ends(&mut self) {
+        self.just_lost.clear();
     }
 
     /// Nobody knows what of its answers was kept.
@@ -132,6 +138,12 @@ impl Ledger {
         self.foreign.extend(persons);
     }
 
+    /// The persons that others made.
+    #[must_use]
+    pub fn foreign(&self) -> &BTreeSet<i64> {
+        &self.foreign
+    }
+
     /// Persons into whom others merged somebody.
     #[must_use]
     pub fn winners(&self) -> &BTreeSet<i64> {
@@ -159,6 +171,7 @@ impl Ledger {
                     _ => &["deal ", "role "],
                 };
                 self.lost.extend(kinds);
+                self.just_lost.extend(kinds);
                 self.known.retain(|key, _| !kinds.iter().any(|kind| key.starts_with(kind)));
             }
             Operation::MarketoMerge { winner, losers } => {
@@ -211,7 +224,8 @@ impl Ledger {
             let known = self.known.entry(key.clone()).or_default();
             before.insert(key.clone(), known.clone());
             for (field, value) in record.iter().filter(|(field, _)| !is_key_field(*object, field)) {
-                let excused = field == "externalCompanyId" && self.lost.contains("company ");
+                let excused = field == "externalCompanyId" && self.lost.contains("company ")
+                    || self.just_lost.iter().any(|kind| key.starts_with(kind));
                 if let Some(sent) = known.fields.get(field)
                     && sent.sure
                     && same(&sent.value, value)
