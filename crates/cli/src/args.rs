@@ -20,7 +20,7 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "Exit codes: 0 all in step · 2 configuration or usage · 3 done, but some records are held or waiting · \
-4 stopped by a quota · 5 a side can't be reached or refuses · 1 anything else";
+4 stopped by a quota · 5 a side can't be reached or refuses · 6 only shown, nothing was changed yet · 1 anything else";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Status(Status),
     /// Connect to both sides and name what is missing. Changes nothing.
     Check(Check),
+    /// Take one person out of Marketo, by policy, and out of the state; it isn't sent again.
+    Erase(Erase),
+    /// Make a sales person anew whose e-mail Marketo doesn't change: its records go to another, and come back.
+    MendOwnerEmail(MendOwnerEmail),
 }
 
 /// Flags of `demo`.
@@ -100,6 +104,38 @@ pub(crate) struct Status {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
     /// Print the findings as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `erase`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Erase {
+    /// The GUID of the Dynamics lead or contact, or Marketo's id of the person.
+    pub(crate) id: String,
+    /// What becomes of it in Marketo; on_delete.person unless said here.
+    #[arg(long, value_name = "WHAT", value_parser = ["unlink", "keep", "delete"])]
+    pub(crate) marketo: Option<String>,
+    /// Do it; without, it is only shown what would be done.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `mend-owner-email`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MendOwnerEmail {
+    /// The GUID of the Dynamics user.
+    pub(crate) user: String,
+    /// The user whose sales person owns the records meanwhile; any other unless said here.
+    #[arg(long, value_name = "USER")]
+    pub(crate) via: Option<String>,
+    /// Do it, or go on with it; without, it is only shown what would be done.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print it as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,6 +1,6 @@
 //! Exit codes, and how a failure is told.
 //!
-//! 0 all in step · 1 anything else · 2 configuration or usage · 3 done but something is left · 4 a quota · 5 a side.
+//! 0 all in step · 1 anything else · 2 configuration or usage · 3 done but something is left · 4 a quota · 5 a side · 6 only shown.
 
 use std::process::ExitCode;
 
@@ -15,6 +15,9 @@ pub(crate) const IN_STEP: u8 = 0;
 pub(crate) const OTHER: u8 = 1;
 /// Configuration or usage.
 pub(crate) const CONFIGURATION: u8 = 2;
+
+/// Shown, and nothing changed: the same command with `--yes` does it.
+pub(crate) const ONLY_SHOWN: u8 = 6;
 
 /// Why a command could not do what it was asked.
 #[derive(Debug)]

@@ -12,6 +12,8 @@ mod command {
     //! One file for each command.
     pub(crate) mod check;
     pub(crate) mod demo;
+    pub(crate) mod erase;
+    pub(crate) mod mend_owner_email;
     pub(crate) mod sandbox;
     pub(crate) mod status;
     pub(crate) mod sync;
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
             Command::Sync(sync) => command::sync::run(&args.config, sync).await,
             Command::Status(status) => command::status::run(&args.config, status).await,
             Command::Check(check) => command::check::run(&args.config, check).await,
+            Command::Erase(erase) => command::erase::run(&args.config, erase).await,
+            Command::MendOwnerEmail(mend) => command::mend_owner_email::run(&args.config, mend).await,
         }
     });
     match outcome {

@@ -91,6 +91,21 @@ pub(crate) fn summary(summary: &Summary) -> String {
             text.push_str(&format!("\nheld: {number} {} · {code}", object.plural()));
         }
     }
+    let people = summary.pushed.get(&Object::Lead).cloned().unwrap_or_default();
+    let kept: u64 = summary.pushed.values().map(|pushed| pushed.kept).sum();
+    for (number, what) in [
+        (people.rekeyed, "people got the key of the record that stands for them now"),
+        (people.merged, "people were merged into another"),
+        (people.unlinked, "people were unlinked"),
+        (kept, "records stay in Marketo, as policy says or because something refers to them"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!("\n{number} {what}"));
+        }
+    }
+    for (code, number) in &summary.flagged {
+        text.push_str(&format!("\nflagged: {number} · {code}"));
+    }
     let calls: u64 = summary.marketo_calls.values().sum();
     let by_kind: Vec<String> = summary.marketo_calls.iter().map(|(name, count)| format!("{name} {count}")).collect();
     text.push_str(&format!("\nMarketo calls: {calls} ({})", by_kind.join(", ")));

@@ -27,6 +27,8 @@ mod tally;
 use base::Object;
 
 pub(crate) use alias::aliases_of;
+pub(crate) use email::FROZEN_FACT;
+pub(crate) use part::people::{by_key, take_out};
 pub(crate) use gate::{PARENT_MISSING, forget_confirmed, load_links};
 pub(crate) use role::forget_roles_of_leads;
 pub(crate) use role_wish::all_role_names;
@@ -47,7 +49,7 @@ pub async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
     }
     pushed?;
     email::read_back(bridge).await?;
-    email::warn(bridge).await
+    email::warn(bridge, prepared).await
 }
 
 async fn push_all(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {

@@ -33,18 +33,9 @@ pub async fn cycle(number: u32, performed: &Performed, world: &World, names: &Na
         }
         (None, false) => "no cycle".to_owned(),
     };
-    let mut lines = vec![format!("cycle {number}: {end}")];
-    for call in performed.calls.iter().filter(|call| call.writes) {
-        match call.side {
-            Side::Marketo => marketo_call(call, names, &mut lines),
-            Side::Dataverse => dynamics_call(call, names, &mut lines),
-        }
-    }
+    let mut lines = written(format!("cycle {number}: {end}"), performed, names);
     if performed.died {
         return lines;
-    }
-    if lines.len() == 1 {
-        lines.push("  nothing is written".to_owned());
     }
     lines.extend(left(world, names).await);
     if let Some(ran) = &performed.ran {
@@ -58,12 +49,36 @@ pub async fn cycle(number: u32, performed: &Performed, world: &World, names: &Na
         for (code, count) in &ran.summary.written_back.refused {
             lines.push(format!("  Dynamics refuses {count} rows: {code}"));
         }
+        for (code, count) in &ran.summary.flagged {
+            lines.push(format!("  flagged: {code} {count}"));
+        }
         for warning in &ran.summary.warnings {
             lines.push(format!("  warning: {}", names.told(warning, world).replace('\n', "\n    ")));
         }
         if let Some(error) = &ran.summary.error {
             lines.push(format!("  error: {}", names.told(&error.message, world).replace('\n', "\n    ")));
         }
+    }
+    lines
+}
+
+/// A request of somebody's.
+#[must_use]
+pub fn request(performed: &Performed, names: &Names) -> Vec<String> {
+    written(format!("on request: {}", if performed.died { "the process dies" } else { "done" }), performed, names)
+}
+
+/// A headline and the writing calls.
+fn written(head: String, performed: &Performed, names: &Names) -> Vec<String> {
+    let mut lines = vec![head];
+    for call in performed.calls.iter().filter(|call| call.writes) {
+        match call.side {
+            Side::Marketo => marketo_call(call, names, &mut lines),
+            Side::Dataverse => dynamics_call(call, names, &mut lines),
+        }
+    }
+    if lines.len() == 1 && !performed.died {
+        lines.push("  nothing is written".to_owned());
     }
     lines
 }

@@ -133,12 +133,12 @@ impl Scenario {
         } else {
             event::read(value, world, names)?
         };
-        let is_cycle = matches!(step, Step::Cycle(_));
+        let (is_cycle, is_request) = (matches!(step, Step::Cycle(_)), matches!(step, Step::Ask(_)));
         let performed = world.perform(step).await?;
         event::meet(&performed.made, named, names)?;
         names.meet_mirrors(world);
         if !is_cycle {
-            return Ok(Vec::new());
+            return Ok(if is_request { outcome::request(&performed, names) } else { Vec::new() });
         }
         *cycles += 1;
         if !settles {

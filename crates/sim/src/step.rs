@@ -4,8 +4,12 @@
 
 use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
+use base::Guid;
 use emulator::{Fault, Latency};
-use engine::{cycle, options::RunOptions};
+use engine::{
+    Bridge, cycle, erase, mend,
+    options::{PersonParting, RunOptions},
+};
 use sandbox::control::{Expiring, Operation, Settings, Side};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -23,6 +27,8 @@ pub enum Step {
     Do(Vec<Operation>),
     /// A cycle, in a process of its own.
     Cycle(Cycle),
+    /// Somebody asks for something besides cycles.
+    Ask(Asked),
     /// Time passes, in seconds.
     Pass(u64),
     /// The clock of the bridge's machine is set on or back, in seconds; the vendors' clocks don't notice.
@@ -62,6 +68,39 @@ pub struct Cycle {
     /// What others do while it runs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub meanwhile: Vec<Meanwhile>,
+}
+
+/// A request of somebody's, in a process of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Asked {
+    /// What for.
+    pub what: Request,
+    /// The process dies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill: Option<Kill>,
+}
+
+/// What may be asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// One person is erased.
+    Erase {
+        /// A GUID of its, or Marketo's id.
+        id: String,
+        /// What becomes of it in Marketo, if not what the configuration says.
+        #[serde(default)]
+        how: Option<PersonParting>,
+    },
+    /// A sales person whose e-mail Marketo keeps is made anew.
+    MendOwnerEmail {
+        /// The user.
+        user: Guid,
+        /// Who owns everything meanwhile.
+        #[serde(default)]
+        via: Option<Guid>,
+    },
 }
 
 /// When the process dies, if the cycle doesn't end before.
@@ -127,6 +166,7 @@ impl World {
                 return Ok(Performed { made: made?, ..Performed::default() });
             }
             Step::Cycle(cycle) => return self.perform_cycle(cycle).await,
+            Step::Ask(asked) => return self.perform_request(asked).await,
             Step::Pass(seconds) => self.pass(Duration::from_secs(seconds)).await,
             Step::Jump(seconds) => self.jump(seconds),
             Step::Fault(Trouble::Marketo(fault)) => drop(self.sandbox.marketo.faults().add(fault)),
@@ -157,9 +197,44 @@ impl World {
     }
 
     async fn perform_cycle(&mut self, asked: Cycle) -> Result<Performed, StepError> {
-        let mut armed: Vec<(Moment, Act)> = asked.meanwhile.into_iter().map(|entry| (entry.at, Act::Do(entry.operations))).collect();
+        let run = RunOptions { retry_held: asked.retry_held, allow: asked.allow.into_iter().collect() };
+        let ended = self.in_a_process(run, asked.kill, asked.meanwhile, async |bridge| Ok(cycle::run(bridge).await)).await?;
+        let ran = ended.map(|(summary, error)| Ran { summary, error });
+        Ok(Performed { died: ran.is_none(), ran, calls: self.tap.calls(), ..Performed::default() })
+    }
+
+    async fn perform_request(&mut self, asked: Asked) -> Result<Performed, StepError> {
+        let ended = match asked.what {
+            Request::Erase { id, how } => {
+                self.in_a_process(RunOptions::default(), asked.kill, Vec::new(), async |bridge| {
+                    let found = erase::find(bridge, &id, how).await.map_err(|error| error.to_string())?;
+                    let erasure = found.ok_or_else(|| format!("the state knows nobody with the id {id}"))?;
+                    erase::erase(bridge, &erasure).await.map_err(|error| error.to_string())
+                })
+                .await?
+            }
+            Request::MendOwnerEmail { user, via } => {
+                self.in_a_process(RunOptions::default(), asked.kill, Vec::new(), async |bridge| {
+                    let mending = mend::plan(bridge, user, via).await.map_err(|error| error.to_string())?;
+                    mend::mend(bridge, &mending).await.map_err(|error| error.to_string())
+                })
+                .await?
+            }
+        };
+        Ok(Performed { died: ended.is_none(), calls: self.tap.calls(), ..Performed::default() })
+    }
+
+    /// Does something in a process of its own, which may die; nothing then.
+    async fn in_a_process<T>(
+        &mut self,
+        run: RunOptions,
+        kill: Option<Kill>,
+        meanwhile: Vec<Meanwhile>,
+        work: impl AsyncFnOnce(&Bridge) -> Result<T, StepError>,
+    ) -> Result<Option<T>, StepError> {
+        let mut armed: Vec<(Moment, Act)> = meanwhile.into_iter().map(|entry| (entry.at, Act::Do(entry.operations))).collect();
         let (mut polls, mut span) = (None, None);
-        match asked.kill {
+        match kill {
             None => {}
             Some(Kill::Before(nth)) => armed.push((Moment::Before(nth), Act::Die)),
             Some(Kill::After(nth)) => armed.push((Moment::After(nth), Act::Die)),
@@ -168,7 +243,6 @@ impl World {
         }
         self.fresh_records();
         self.tap.arm(armed);
-        let run = RunOptions { retry_held: asked.retry_held, allow: asked.allow.into_iter().collect() };
         let bridge = self.bridge_for(run).await;
         let ended = {
             let death = async {
@@ -177,23 +251,21 @@ impl World {
                     None => self.tap.died().await,
                 }
             };
-            let run = limited(cycle::run(&bridge), polls);
+            let run = limited(work(&bridge), polls);
             tokio::select! {
                 biased;
                 () = death => None,
                 ended = run => ended,
             }
         };
-        let mut performed = Performed { calls: self.tap.calls(), died: ended.is_none(), ..Performed::default() };
-        if let Some((summary, error)) = ended {
+        if ended.is_some() {
             bridge.close().await.map_err(|error| error.to_string())?;
-            performed.ran = Some(Ran { summary, error });
         } else {
             drop(bridge);
             self.store = self.store.restart();
         }
         match self.tap.failures() {
-            failures if failures.is_empty() => Ok(performed),
+            failures if failures.is_empty() => ended.transpose(),
             failures => Err(failures.join("; ")),
         }
     }

@@ -14,7 +14,7 @@ use store::{
 use crate::{
     capture::{Context, known::Known},
     error::SyncError,
-    options::{InactivePerson, InactiveRecord},
+    options::{InactivePerson, InactiveRecord, TeamOwner},
     prepare::TablePlan,
     push::PARENT_MISSING,
     task::{Join, Task, Why},
@@ -57,6 +57,9 @@ impl Context<'_> {
         }
         let (owner, team) = if table == Table::SystemUser { (None, None) } else { self.owner_of(row) };
         if let Some(team) = team {
+            if owner.is_none() && self.bridge.options.owners.team == TeamOwner::Administrator {
+                self.bridge.count(|summary| summary.flag("team-without-administrator"));
+            }
             batch.put(&Dependent { parent: RecordId::new(Table::Team, team), child: record });
         }
         let parting = self.parting(&link, row);

@@ -6,17 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object, RecordId, Table};
-use planner::diff::Change;
+use planner::{Fingerprints, diff::Change};
 use serde_json::{Value, json};
 use store::{
     Batch, StoreExt,
-    record::{Fact, Outbox},
+    record::{Fact, Link, LinkFlags, Outbox, link::links_of},
 };
 
 use crate::{
     bridge::Bridge,
     error::{Side, SyncError},
     marketo::key_field,
+    mend,
+    prepare::Prepared,
     push::{
         gate::{load_links, reference},
         outcome::Failure,
@@ -26,7 +28,7 @@ use crate::{
 const FIELD: &str = "email";
 
 /// Facts that name a sales person whose e-mail Marketo doesn't change.
-const FROZEN_FACT: &str = "email-frozen/";
+pub(crate) const FROZEN_FACT: &str = "email-frozen/";
 
 /// Keys in one query (Adobe, "Lead database": filter values).
 const VALUES_MAX: usize = 300;
@@ -113,30 +115,67 @@ fn fact_name(id: Guid) -> String {
     format!("{FROZEN_FACT}{id}")
 }
 
-/// Tells whose e-mail in Marketo is not their user's.
-pub(super) async fn warn(bridge: &Bridge) -> Result<(), SyncError> {
-    let mut names: Vec<String> = Vec::new();
-    let mut pages = bridge.store.pages::<Fact>(FROZEN_FACT.as_bytes().to_vec(), 1_000);
+/// Tells whose e-mail in Marketo is not their user's, who share one, and what was begun about it.
+pub(super) async fn warn(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    let facts = bridge.store.list::<Fact>(FROZEN_FACT.as_bytes(), None, usize::MAX).await?;
+    let frozen = facts.iter().filter(|fact| fact.value == Value::Bool(true));
+    let frozen: Vec<String> = frozen.filter_map(|fact| fact.name.strip_prefix(FROZEN_FACT).map(str::to_owned)).collect();
+    if !frozen.is_empty() {
+        let mut records = 0;
+        for user in frozen.iter().filter_map(|user| user.parse().ok()) {
+            records += mend::count_owned(bridge, prepared, user).await?;
+        }
+        bridge.count(|summary| {
+            summary.warn(format!(
+                "owner-email-frozen: Marketo doesn't change the e-mail of {} sales persons ({}), so that Sales Insight shows these users nothing of \
+                 {records} records; give the user its earlier e-mail back, or run for each\n  insight-bridge mend-owner-email <user id>",
+                frozen.len(),
+                some(&frozen)
+            ));
+        });
+    }
+    let twice = shared(bridge, prepared).await?;
+    if !twice.is_empty() {
+        bridge.count(|summary| {
+            summary.flagged.insert("owner-email-twice".into(), twice.len() as u64);
+            summary.warn(format!(
+                "owner-email-twice: {} users share an e-mail with another ({}); Sales Insight joins on it and can't tell them apart",
+                twice.len(),
+                some(&twice)
+            ));
+        });
+    }
+    let begun = mend::unfinished(bridge).await?;
+    if !begun.is_empty() {
+        let text = format!("the mending of {} was begun and not ended; run\n  insight-bridge mend-owner-email <user id> --yes", some(&begun));
+        bridge.count(|summary| summary.warn(text));
+    }
+    Ok(())
+}
+
+/// Sales persons of which another has the same e-mail, as far as was confirmed.
+async fn shared(bridge: &Bridge, prepared: &Prepared) -> Result<Vec<String>, SyncError> {
+    let Ok(map) = prepared.map(Table::SystemUser) else { return Ok(Vec::new()) };
+    let Some(rule) = map.rules.iter().find(|rule| rule.target.name == FIELD) else { return Ok(Vec::new()) };
+    let mut by_email: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    let mut users = bridge.store.pages::<Link>(links_of(Table::SystemUser), 1_000);
     loop {
-        let page = pages.next_page().await?;
+        let page = users.next_page().await?;
         if page.is_empty() {
             break;
         }
-        let frozen = page.iter().filter(|fact| fact.value == Value::Bool(true));
-        names.extend(frozen.filter_map(|fact| fact.name.strip_prefix(FROZEN_FACT).map(str::to_owned)));
+        for link in page.iter().filter(|link| link.is_confirmed() && !link.flags.has(LinkFlags::GONE)) {
+            if let Some(print) = Fingerprints::read(&link.confirmed).get(rule.slot) {
+                by_email.entry(print).or_default().push(link.record.id.to_string());
+            }
+        }
     }
-    if names.is_empty() {
-        return Ok(());
-    }
-    let more = names.len().saturating_sub(NAMED_MAX);
-    let named = names.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    bridge.count(|summary| {
-        summary.warn(format!(
-            "owner-email-frozen: Marketo doesn't change the e-mail of {} sales persons ({named}{and_more}), so that Sales Insight shows these \
-             users nothing; give the user its earlier e-mail back, or delete the sales person in Marketo after its records have another owner",
-            names.len()
-        ));
-    });
-    Ok(())
+    Ok(by_email.into_values().filter(|users| users.len() > 1).flatten().collect())
+}
+
+/// The first of these ids, and how many more there are.
+fn some(ids: &[String]) -> String {
+    let more = ids.len().saturating_sub(NAMED_MAX);
+    let named = ids.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{named} and {more} more") } else { named }
 }

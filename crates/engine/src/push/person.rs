@@ -51,6 +51,8 @@ pub(super) struct Candidate {
     pub(super) aliases: Vec<Guid>,
     /// The link of the one of them whose person it takes over.
     pub(super) inherits: Option<Link>,
+    /// Whether it was looked up by the standard key besides.
+    pub(super) besides: bool,
     /// How often it went back to the first stage.
     pub(super) tries: u8,
     /// How many records may be in the batch that creates it: fewer each time that Marketo fails over one with it.
@@ -105,6 +107,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
         external_lookup: None,
         lookup: Vec::new(),
         lookup_values: 0,
+        lookup_besides: Vec::new(),
         create: BTreeMap::new(),
         create_external: BTreeMap::new(),
         update: Packer::new(RECORDS_MAX),
@@ -142,6 +145,8 @@ pub(super) struct Pusher<'a> {
     pub(super) external_lookup: Option<bool>,
     pub(super) lookup: Vec<Candidate>,
     pub(super) lookup_values: usize,
+    /// Not found by the customer's own key.
+    pub(super) lookup_besides: Vec<Candidate>,
     /// By how many records a batch may have.
     pub(super) create: BTreeMap<usize, Packer<Write>>,
     pub(super) create_external: BTreeMap<usize, Packer<Write>>,
@@ -213,10 +218,13 @@ impl Pusher<'_> {
                 self.read_page().await?;
                 continue;
             }
-            let idle = |kinds: &[Kind]| kinds.iter().all(|kind| self.under_way.get(kind).copied().unwrap_or_default() == 0);
             if !self.lookup.is_empty() {
                 return Ok(self.take_lookup());
             }
+            if let Some(call) = self.take_lookup_besides() {
+                return Ok(Some(call));
+            }
+            let idle = |kinds: &[Kind]| kinds.iter().all(|kind| self.under_way.get(kind).copied().unwrap_or_default() == 0);
             if !self.read.is_empty() {
                 return Ok(Some(Call::Read(std::mem::take(&mut self.read))));
             }
@@ -303,7 +311,7 @@ impl Pusher<'_> {
             let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
             let aliases = aliases.get(&entry.record).cloned().unwrap_or_default();
             let candidate =
-                Candidate { entry, desired, link, aliases, inherits: None, tries: 0, batch_max: RECORDS_MAX, email_exists: false };
+                Candidate { entry, desired, link, aliases, inherits: None, besides: false, tries: 0, batch_max: RECORDS_MAX, email_exists: false };
             match (candidate.link.is_confirmed(), candidate.link.marketo_id) {
                 (true, Some(_)) => self.update_known(candidate, &links, &mut batch)?,
                 // It was ours once.
@@ -374,7 +382,18 @@ impl Pusher<'_> {
         let candidates = std::mem::take(&mut self.lookup);
         self.lookup_values = 0;
         let values = candidates.iter().flat_map(|candidate| lookup_values(self.spellings.as_ref(), candidate)).collect();
-        (!candidates.is_empty()).then_some(Call::Lookup(candidates, values))
+        (!candidates.is_empty()).then(|| Call::Lookup(candidates, values, self.key_field.clone()))
+    }
+
+    /// Who isn't found by a key of the customer's own may be known by the standard one: that key is new, or the state was lost.
+    fn take_lookup_besides(&mut self) -> Option<Call> {
+        let field = self.prepared.second_person_key.clone()?;
+        let (mut candidates, mut values) = (Vec::new(), Vec::new());
+        while let Some(candidate) = self.lookup_besides.pop_if(|candidate| values.is_empty() || values.len() + 1 + candidate.aliases.len() <= RECORDS_MAX) {
+            values.extend(lookup_values(None, &candidate));
+            candidates.push(candidate);
+        }
+        (!candidates.is_empty()).then_some(Call::Lookup(candidates, values, field))
     }
 
     /// Sends a change by Marketo's id, with `keys` where they have to be written, or confirms that there is none.

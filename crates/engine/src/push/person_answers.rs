@@ -43,7 +43,7 @@ impl Pusher<'_> {
         let mut batch = Batch::new();
         let mut stop = None;
         match answer {
-            Answer::Lookup(candidates, found) => self.after_lookup(candidates, &found, &mut batch).await?,
+            Answer::Lookup(candidates, found, field) => self.after_lookup(candidates, &found, &field, &mut batch).await?,
             Answer::ByEmail(candidates, found, crowded) => self.after_email(candidates, &found, &crowded, &mut batch).await?,
             Answer::Read(candidates, found) => self.after_read(candidates, found, &mut batch).await?,
             Answer::Written(kind, sent) => {
@@ -71,20 +71,29 @@ impl Pusher<'_> {
         Ok(stop)
     }
 
-    async fn after_lookup(&mut self, candidates: Vec<Candidate>, found: &[Person], batch: &mut Batch) -> Result<(), SyncError> {
+    async fn after_lookup(
+        &mut self,
+        candidates: Vec<Candidate>,
+        found: &[Person],
+        field: &str,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
         let links = self.links_of(&candidates).await?;
         let mut by_id: BTreeMap<Guid, Vec<&Person>> = BTreeMap::new();
         for person in found {
-            if let Some(id) = person.text(&self.key_field).and_then(|text| text.parse().ok()) {
+            if let Some(id) = person.text(field).and_then(|text| text.parse().ok()) {
                 by_id.entry(id).or_default().push(person);
             }
         }
-        for candidate in candidates {
+        for mut candidate in candidates {
             let own = candidate.entry.record.id;
             let ids = std::iter::once(own).chain(candidate.aliases.iter().copied());
             let persons: Vec<Person> = ids.filter_map(|id| by_id.get(&id)).flatten().map(|person| (*person).clone()).collect();
-            let identity = by_external_id(own, &candidate.aliases, &persons, &self.key_field);
-            if identity == Identity::Absent {
+            let identity = by_external_id(own, &candidate.aliases, &persons, field);
+            if identity == Identity::Absent && self.prepared.second_person_key.is_some() && !candidate.besides {
+                candidate.besides = true;
+                self.lookup_besides.push(candidate);
+            } else if identity == Identity::Absent {
                 self.queue_create(candidate, &links);
             } else {
                 self.identified(candidate, identity, &persons, &links, batch).await?;

@@ -23,6 +23,9 @@ use crate::{
 /// The fact that holds whether people can be created by a field.
 const EXTERNAL_LOOKUP_FACT: &str = "external_id_lookup/";
 
+/// When Marketo last saw an interesting moment of a person: told to who has to choose between several.
+pub(super) const LAST_ACTIVITY: &str = "msiLastInterestingMomentDate";
+
 /// Kinds of calls, in the order in which they feed each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -37,8 +40,8 @@ pub(super) enum Kind {
 /// A call ready to be made.
 #[derive(Debug)]
 pub(super) enum Call {
-    /// Looks people up by these external ids.
-    Lookup(Vec<Candidate>, Vec<String>),
+    /// Looks people up by these external ids, in this field.
+    Lookup(Vec<Candidate>, Vec<String>, String),
     /// Reads people by Marketo's id.
     Read(Vec<Candidate>),
     /// Creates people whose e-mail nobody has.
@@ -54,7 +57,7 @@ pub(super) enum Call {
 /// What came of a call.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Lookup(Vec<Candidate>, Vec<Person>),
+    Lookup(Vec<Candidate>, Vec<Person>, String),
     Read(Vec<Candidate>, Vec<Person>),
     /// The people found, and the e-mails that more than a thousand have.
     ByEmail(Vec<Candidate>, Vec<Person>, BTreeSet<String>),
@@ -89,8 +92,8 @@ impl Call {
         let fields = fields(prepared, &key_field);
         async move {
             let answer = match self {
-                Self::Lookup(candidates, values) => match bridge.marketo.people(&key_field, values, &fields).await {
-                    Ok(found) => Answer::Lookup(candidates, found.people),
+                Self::Lookup(candidates, values, field) => match bridge.marketo.people(&field, values, &fields).await {
+                    Ok(found) => Answer::Lookup(candidates, found.people, field),
                     Err(error) => stopped(error),
                 },
                 Self::Read(candidates) => {
@@ -134,6 +137,8 @@ pub(super) fn fields(prepared: &Prepared, key_field: &str) -> Vec<String> {
     let mut fields: BTreeSet<String> =
         ["id", "email", "lastName", "updatedAt", key_field, "externalSalesPersonId", "externalCompanyId"].map(str::to_owned).into();
     fields.extend(prepared.second_person_key.clone());
+    let described = prepared.objects.get(&base::Object::Lead).and_then(|schema| schema.fields.field(LAST_ACTIVITY));
+    fields.extend(described.map(|field| field.name.clone()));
     for map in prepared.tables.values().filter_map(|plan| plan.map.as_ref()).filter(|map| map.object == base::Object::Lead) {
         fields.extend(map.rules.iter().map(|rule| rule.target.name.clone()));
     }

@@ -17,6 +17,7 @@ use crate::{
         gate::{Links, hold, load_links},
         join::TWO_PERSONS,
         person::{Candidate, How, Pusher},
+        person_calls::LAST_ACTIVITY,
     },
     task::{Join, Task},
 };
@@ -114,7 +115,7 @@ fn both_tables(id: Guid) -> [RecordId; 2] {
 pub(super) fn described(persons: &[Person], key_field: &str) -> String {
     let one = |person: &Person| {
         let external = person.text(key_field).map_or_else(|| "no external id".to_owned(), |id| format!("external id {id}"));
-        let seen = [("msiLastInterestingMomentDate", "last activity"), ("updatedAt", "last updated")];
+        let seen = [(LAST_ACTIVITY, "last activity"), ("updatedAt", "last updated")];
         let seen = seen.into_iter().find_map(|(field, what)| Some(format!(", {what} {}", person.text(field)?))).unwrap_or_default();
         format!("{} ({external}{seen})", person.id)
     };

@@ -15,7 +15,7 @@ use store::{
 
 use crate::{
     bridge::Bridge,
-    capture::dirty_by,
+    capture::{ERASED_FACT, dirty_by},
     chain::{self, Follow},
     error::SyncError,
     intent::{MaybeSent, maybe_sent},
@@ -166,8 +166,10 @@ async fn in_scope(bridge: &Bridge, opportunity: Guid, wanted: Vec<RoleWanted>, b
     if links.get(&deal).is_some_and(|link| link.flags.has(LinkFlags::GONE) || is_out(link)) {
         return Ok(Vec::new());
     }
+    let erased: Vec<_> = wanted.iter().map(|role| format!("{ERASED_FACT}{}", role.contact).into_bytes()).collect();
+    let erased = bridge.store.read::<Fact>(&erased).await?;
     let mut kept = Vec::with_capacity(wanted.len());
-    for role in wanted {
+    for (role, _) in wanted.into_iter().zip(erased).filter(|(_, erased)| erased.is_none()) {
         match links.get(&person(&role)) {
             Some(link) if link.flags.has(LinkFlags::GONE) => {}
             Some(link) if is_out(link) => {

@@ -22,4 +22,6 @@ mod write_back;
 mod capture;
 mod strangers;
 mod joins;
+mod joins_killed;
 mod partings;
+mod on_request;

@@ -88,3 +88,9 @@ fn the_configuration_takes_the_listed_values_and_no_others() {
         assert!(!words.is_empty() || said.contains("boolean"), "{policy}: {said}");
     }
 }
+
+#[test]
+fn every_kind_of_harm_that_the_brake_knows_is_listed() {
+    let listed = POLICIES.iter().find(|(policy, _)| *policy == "brake").map(|(_, values)| *values).unwrap_or_default();
+    assert_eq!(listed, engine::Harm::ALL.map(engine::Harm::name));
+}

@@ -13,12 +13,15 @@ use store::{
     record::{Link, LinkFlags, Outbox},
 };
 
+use wire::{CallError, Class, Refusal};
+
 use super::{Entries, Parted, forget, parting};
 use crate::{
     bridge::Bridge,
     error::{Side, SyncError},
     intent::{MaybeSent, maybe_sent},
     marketo::SyncMode,
+    options::PersonParting,
     prepare::Prepared,
     push::{
         brake::Brake,
@@ -196,8 +199,27 @@ fn unlinked(prepared: &Prepared, id: i64) -> Map<String, Value> {
     keys.map(|key| (key, Value::Null)).chain([("id".to_owned(), id.into())]).collect()
 }
 
+/// Unlinks or deletes these persons, at once and without a note: for one record, on request.
+pub(crate) async fn take_out(bridge: &Bridge, prepared: &Prepared, persons: &[i64], how: PersonParting) -> Result<(), CallError> {
+    for chunk in persons.chunks(super::PAGE) {
+        let verdicts = match how {
+            PersonParting::Keep => return Ok(()),
+            PersonParting::Delete => bridge.marketo.delete_people(chunk.to_vec()).await?,
+            PersonParting::Unlink => {
+                let records = chunk.iter().map(|id| unlinked(prepared, *id)).collect();
+                bridge.marketo.sync_people(SyncMode::UpdateOnly, "id", records).await?
+            }
+        };
+        if let Some(bad) = verdicts.into_iter().find(|verdict| !verdict.confirmed && verdict.code != "1004") {
+            let (code, message) = (bad.code, bad.message);
+            return Err(Refusal { status: 200, code, message, class: Class::Record, wait: None, request_id: None }.into());
+        }
+    }
+    Ok(())
+}
+
 /// The Marketo ids of people by their external id, of those that exactly one has.
-pub(in crate::push) async fn by_key(bridge: &Bridge, prepared: &Prepared, ids: Vec<Guid>) -> Result<BTreeMap<Guid, i64>, SyncError> {
+pub(crate) async fn by_key(bridge: &Bridge, prepared: &Prepared, ids: Vec<Guid>) -> Result<BTreeMap<Guid, i64>, SyncError> {
     let key = &prepared.person_key;
     let mut met: BTreeMap<Guid, Vec<i64>> = BTreeMap::new();
     for chunk in ids.chunks(super::PAGE) {

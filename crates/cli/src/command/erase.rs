@@ -1,0 +1,66 @@
+//! `erase`: one person, from Marketo by policy and from our state.
+
+use std::path::Path;
+
+use engine::{
+    Bridge, Progress,
+    erase::{self, Erasure},
+    options::{PersonParting, RunOptions},
+};
+
+use crate::{
+    args::Erase,
+    config::Config,
+    connect,
+    exit::{Failure, IN_STEP, ONLY_SHOWN},
+    printer,
+};
+
+/// Runs it.
+pub(crate) async fn run(config: &Path, args: Erase) -> Result<u8, Failure> {
+    let config = Config::load(config)?;
+    let bridge = connect::bridge(&config, RunOptions::default(), Progress::silent()).await?;
+    let outcome = erase(&bridge, &args).await;
+    bridge.close().await?;
+    outcome
+}
+
+async fn erase(bridge: &Bridge, args: &Erase) -> Result<u8, Failure> {
+    let marketo = args.marketo.as_deref().map(|how| match how {
+        "delete" => PersonParting::Delete,
+        "keep" => PersonParting::Keep,
+        _ => PersonParting::Unlink,
+    });
+    let Some(erasure) = erase::find(bridge, args.id.trim(), marketo).await? else {
+        let text = format!("neither the state nor Marketo knows {}; give the GUID of the lead or contact, or Marketo's id", args.id);
+        return Err(Failure::Other(anyhow::anyhow!(text)));
+    };
+    if args.yes {
+        erase::erase(bridge, &erasure).await?;
+    }
+    match args.json {
+        true => printer::data(&serde_json::to_string_pretty(&erasure).map_err(anyhow::Error::from)?),
+        false => printer::data(&told(&erasure, args.yes)),
+    }
+    Ok(if args.yes { IN_STEP } else { ONLY_SHOWN })
+}
+
+fn told(erasure: &Erasure, done: bool) -> String {
+    let list = |ids: Vec<String>| if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
+    let marketo = match (erasure.marketo, done) {
+        (PersonParting::Delete, true) => "deleted",
+        (PersonParting::Delete, false) => "to be deleted",
+        (PersonParting::Unlink, true) => "unlinked: the external id is cleared",
+        (PersonParting::Unlink, false) => "to be unlinked: the external id is cleared",
+        (PersonParting::Keep, _) => "kept as they are",
+    };
+    let end = match done {
+        true => "Erased. It isn't sent again while Dynamics still has it; only its GUID is remembered for that.",
+        false => "Nothing was changed. To do it, run the same command with --yes.",
+    };
+    format!(
+        "Dynamics records: {}\nMarketo persons: {} ({marketo})\n{end}",
+        list(erasure.records.iter().map(ToString::to_string).collect()),
+        list(erasure.persons.iter().map(ToString::to_string).collect()),
+    )
+}

@@ -1,0 +1,119 @@
+//! One person is erased: from Marketo by policy, and from our state.
+//!
+//! A tombstone that holds nothing but its GUID keeps it from coming back while Dynamics still has the row. It is set first, so that whatever
+//! is cut off is finished by erasing once more.
+
+use std::collections::BTreeSet;
+
+use base::{Guid, Object, RecordId, Table};
+use serde::Serialize;
+use store::{
+    Batch, Record, StoreExt,
+    record::{
+        Alias, DirtyRoles, Fact, Link, MsiDue, Outbox, PersonIndex, Refetch, Role, RoleSource,
+        alias::AliasOf,
+        record_key,
+        role::{SourceBy, SourceIndex},
+    },
+};
+
+use crate::{
+    bridge::Bridge,
+    capture::ERASED_FACT,
+    error::{Side, SyncError},
+    options::PersonParting,
+    prepare::prepare,
+    push::{aliases_of, by_key, load_links, take_out},
+};
+
+/// What is to be erased.
+#[derive(Debug, Clone, Serialize)]
+pub struct Erasure {
+    /// The Dynamics records that are this person: itself, and those that stand for it.
+    pub records: Vec<Guid>,
+    /// Its Marketo persons.
+    pub persons: Vec<i64>,
+    /// What becomes of them: `unlink`, `keep` or `delete`.
+    pub marketo: PersonParting,
+}
+
+/// Finds a person by the id of its Dynamics record or by Marketo's; none when neither our state nor Marketo knows it.
+///
+/// # Errors
+/// When a side or the state can't be read.
+pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> Result<Option<Erasure>, SyncError> {
+    let marketo = marketo.unwrap_or(bridge.options.on_delete.person);
+    let guid = match (id.parse::<Guid>(), id.parse::<i64>()) {
+        (Ok(guid), _) => guid,
+        (Err(_), Ok(person)) => match bridge.store.read_one::<PersonIndex>(PersonIndex::key_of(person)).await? {
+            Some(entry) => entry.record.id,
+            None => return Ok(None),
+        },
+        (Err(_), Err(_)) => return Ok(None),
+    };
+    let records: BTreeSet<RecordId> = both_tables(guid).into();
+    let mut ids = BTreeSet::from([guid]);
+    for aliases in aliases_of(bridge, &records.iter().copied().collect::<Vec<_>>()).await?.into_values() {
+        ids.extend(aliases);
+    }
+    let links = load_links(bridge, &ids.iter().flat_map(|id| both_tables(*id)).collect()).await?;
+    let mut persons: BTreeSet<i64> = links.values().filter_map(|link| link.marketo_id).collect();
+    let prepared = prepare(bridge).await?;
+    persons.extend(by_key(bridge, &prepared, ids.iter().copied().collect()).await?.into_values());
+    let known = !links.is_empty() || !persons.is_empty() || erased_before(bridge, guid).await?;
+    Ok(known.then(|| Erasure { records: ids.into_iter().collect(), persons: persons.into_iter().collect(), marketo }))
+}
+
+/// Erases it.
+///
+/// # Errors
+/// When Marketo refuses or can't be reached, or the state can't be written. Erasing once more goes on.
+pub async fn erase(bridge: &Bridge, erasure: &Erasure) -> Result<(), SyncError> {
+    let mut batch = Batch::new();
+    for id in &erasure.records {
+        batch.put(&Fact { name: format!("{ERASED_FACT}{id}"), value: true.into() });
+    }
+    bridge.commit(batch).await?;
+    let prepared = prepare(bridge).await?;
+    take_out(bridge, &prepared, &erasure.persons, erasure.marketo).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+    let mut batch = Batch::new();
+    for person in &erasure.persons {
+        batch.remove::<PersonIndex>(PersonIndex::key_of(*person));
+    }
+    for id in &erasure.records {
+        forget(bridge, *id, erasure, &mut batch).await?;
+    }
+    bridge.commit(batch).await
+}
+
+async fn forget(bridge: &Bridge, id: Guid, erasure: &Erasure, batch: &mut Batch) -> Result<(), SyncError> {
+    batch.remove::<Outbox>(Outbox::key_of(Object::Lead, id, ""));
+    for record in both_tables(id) {
+        batch.remove::<Link>(record_key(record));
+        batch.remove::<MsiDue>(MsiDue { record }.key());
+        batch.remove::<Refetch>(Refetch { record }.key());
+        if let Some(alias) = bridge.store.read_one::<Alias>(Alias::key_of(record)).await? {
+            batch.remove::<AliasOf>(AliasOf { survivor: alias.survivor, alias: record }.key());
+            batch.remove::<Alias>(alias.key());
+        }
+    }
+    // Its roles are derived again without it; those that went with the person need no removal.
+    let entries = bridge.store.list::<SourceIndex>(&SourceIndex::prefix(SourceBy::Contact, id), None, usize::MAX).await?;
+    let keys: Vec<_> = entries.iter().map(|entry| RoleSource::key_of(entry.source)).collect();
+    for source in bridge.store.read::<RoleSource>(&keys).await?.into_iter().flatten() {
+        batch.put(&DirtyRoles { opportunity: source.opportunity });
+        if erasure.marketo == PersonParting::Delete {
+            let roles = bridge.store.list::<Role>(&Role::of_opportunity(source.opportunity), None, usize::MAX).await?;
+            roles.iter().filter(|role| erasure.persons.contains(&role.lead_id)).for_each(|role| batch.remove::<Role>(role.key()));
+        }
+    }
+    Ok(())
+}
+
+async fn erased_before(bridge: &Bridge, id: Guid) -> Result<bool, SyncError> {
+    Ok(bridge.store.read_one::<Fact>(format!("{ERASED_FACT}{id}").into()).await?.is_some())
+}
+
+fn both_tables(id: Guid) -> [RecordId; 2] {
+    [Table::Lead, Table::Contact].map(|table| RecordId::new(table, id))
+}
