@@ -16,6 +16,7 @@ use store::{
 use crate::{
     bridge::Bridge,
     capture::{Context, apply::TEAM_FACT},
+    defect::{Defect, has},
     dynamics::Presence,
     error::{Side, SyncError},
     push::all_role_names,
@@ -145,6 +146,9 @@ async fn unseen_teams(context: &mut Context<'_>) -> Result<(), SyncError> {
 impl Context<'_> {
     /// Saves that these rows are gone. Ids that were never seen are ignored, as the feed may name such.
     pub(super) async fn apply_deleted(&mut self, table: Table, ids: &[Guid]) -> Result<(), SyncError> {
+        if has(Defect::DeletionsForgotten) {
+            return Ok(());
+        }
         let mut batch = Batch::new();
         match table {
             Table::Connection => self.remove_sources(ids, &mut batch).await?,

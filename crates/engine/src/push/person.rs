@@ -23,6 +23,7 @@ use store::{
 
 use crate::{
     bridge::Bridge,
+    defect::{Defect, has},
     error::SyncError,
     intent::{MaybeSent, maybe_sent},
     prepare::Prepared,
@@ -272,6 +273,9 @@ impl Pusher<'_> {
         let is_unknown = |id: &RecordId| links.get(id).is_none_or(|link| !link.is_confirmed());
         let unknown: Vec<RecordId> = ids.into_iter().filter(is_unknown).collect();
         let aliases = aliases_of(self.bridge, &unknown).await?;
+        if has(Defect::AliasSent) {
+            standings.clear();
+        }
         let mut batch = Batch::new();
         let reopened: BTreeSet<RecordId> =
             standings.iter().filter(|(_, standing)| **standing == Standing::Reopened).map(|(record, _)| *record).collect();
@@ -333,7 +337,7 @@ impl Pusher<'_> {
     /// A record whose person is known: what changed is sent by Marketo's id.
     fn update_known(&mut self, candidate: Candidate, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
         let map = self.prepared.map(candidate.entry.record.table)?;
-        let confirmed = Fingerprints::read(&candidate.link.confirmed);
+        let confirmed = if has(Defect::EchoSent) { Fingerprints::default() } else { Fingerprints::read(&candidate.link.confirmed) };
         let in_doubt = candidate.link.flags.has(LinkFlags::KEY_IN_DOUBT);
         if in_doubt || needs_current(map, &candidate.desired, &confirmed, self.prepared.key) {
             self.queue_read(candidate);

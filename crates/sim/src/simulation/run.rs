@@ -172,6 +172,7 @@ impl Run {
             | Step::Fault(_)
             | Step::Latency(_)
             | Step::Heal
+            | Step::Ask(_)
             | Step::Expire { .. }
             | Step::Configure(_)
             | Step::Emulators(_) => {}
