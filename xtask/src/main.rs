@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "cargo xtask test     format, lints, tests: all that must be good
 cargo xtask tidy     only our own rules (they are tests too)
+cargo xtask soak [--minutes N] [--seed S] [--count N]
+                     run seeds of the simulation, each twice, until time is up
 cargo xtask scenarios [--accept] [part of a name]
                      play the scenarios; with --accept, take changed outcomes over";
 
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         Some("test") => test(),
         Some("tidy") => tidy_only(),
+        Some("soak") => soak(std::env::args().skip(2)),
         Some("scenarios") => scenarios(std::env::args().skip(2)),
         Some(_) | None => {
             eprintln!("{USAGE}");
@@ -39,6 +42,13 @@ fn tidy_only() -> Result<()> {
     let complaints = tidy::complaints();
     complaints.iter().for_each(|complaint| println!("{complaint}"));
     if complaints.is_empty() { Ok(()) } else { bail!("{} complaints", complaints.len()) }
+}
+
+/// Runs the simulation's program, which takes the flags.
+fn soak(arguments: impl Iterator<Item = String>) -> Result<()> {
+    let mut command = cargo(&["run", "--quiet", "--release", "--package", "sim", "--example", "soak", "--"]);
+    let status = command.args(arguments).status().context("the simulation could not be run")?;
+    if status.success() { Ok(()) } else { bail!("some seeds failed") }
 }
 
 /// Plays all scenarios, or those whose name has this part. Accepting writes what came of them into their files, and the page of rules anew.

@@ -8,6 +8,7 @@ pub mod calls;
 pub mod capture;
 pub mod cycle;
 mod chain;
+pub mod defect;
 mod intent;
 mod task;
 pub mod dynamics;

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wire::{CallError, Class, Pace};
 
+use crate::defect::{Defect, has};
+
 /// People that one call may merge into another (Adobe, "Leads": merge).
 pub const LOSERS_MAX: usize = ::marketo::size::LOSERS_MAX;
 
@@ -327,6 +329,7 @@ fn searchable_by_kind(mut schema: ObjectSchema) -> ObjectSchema {
 fn action(mode: SyncMode) -> Action {
     match mode {
         SyncMode::CreateOrUpdate => Action::CreateOrUpdate,
+        SyncMode::CreateOnly if has(Defect::BlindCreate) => Action::CreateDuplicate,
         SyncMode::CreateOnly => Action::CreateOnly,
         SyncMode::UpdateOnly => Action::UpdateOnly,
     }

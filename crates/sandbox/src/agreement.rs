@@ -14,6 +14,9 @@ mod people;
 mod report;
 mod roles;
 
+use std::collections::BTreeSet;
+
+use base::Guid;
 pub use report::{Agreement, Difference, DifferenceKind, Excuse};
 
 use dynamics::Dynamics;
@@ -26,14 +29,52 @@ pub struct Rules {
     pub default_role: String,
     /// Whether an empty column demands an empty field. Off, because a first send never blanks a Marketo field.
     pub blank: bool,
+    /// Whether a person without any account is held.
+    pub require_company: bool,
+    /// Whether a person without an e-mail of its own can be created.
+    pub external_lookup: bool,
+    /// How many persons one look-up may find: more can't be told apart.
+    pub matches_max: usize,
+    /// Records that somebody removed in Marketo, and that nothing has named since.
+    pub removed: BTreeSet<Guid>,
+    /// Whether Marketo lets a sales person's e-mail be changed.
+    pub email_moves: bool,
+    /// Persons that others made in Marketo: where two have one GUID, nobody can tell which is meant.
+    pub foreign: BTreeSet<i64>,
+    /// Persons into whom somebody merged another in Marketo: they may have that one's roles.
+    pub handed: BTreeSet<i64>,
+    /// Fields of persons, by Marketo's id, that needn't be what Dynamics says: marketing changed them since they were sent.
+    pub edited: BTreeSet<(i64, &'static str)>,
     /// How many differences are listed; all are counted.
     pub listed_max: usize,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { default_role: "Stakeholder".to_owned(), blank: false, listed_max: 100 }
+        Self {
+            default_role: "Stakeholder".to_owned(),
+            blank: false,
+            require_company: false,
+            external_lookup: true,
+            matches_max: 1_000,
+            removed: BTreeSet::new(),
+            email_moves: true,
+            foreign: BTreeSet::new(),
+            handed: BTreeSet::new(),
+            edited: BTreeSet::new(),
+            listed_max: 100,
+        }
     }
+}
+
+/// The person fields that are compared.
+pub fn person_fields() -> impl Iterator<Item = (&'static str, &'static str)> {
+    fields::PERSON.iter().copied()
+}
+
+/// Person fields of consent, with the columns that withhold it.
+pub fn consent_fields() -> impl Iterator<Item = &'static str> {
+    fields::CONSENT.iter().map(|(_, field)| *field)
 }
 
 /// Compares both sides.

@@ -59,12 +59,27 @@ pub fn read(line: Value, world: &World, names: &mut Names) -> Result<Event, Stri
         for entry in entries {
             let mut deed = members(entry.take(), "what happens meanwhile")?;
             let at = deed.remove("at");
+            if let Some(mut operations) = deed.remove("do") {
+                empty_to_null(&mut operations);
+                *entry = json!({ "at": at, "do": operations });
+                continue;
+            }
             let (operations, _) = deeds(deed, world, names)?;
             *entry = json!({ "at": at, "do": operations });
         }
     }
+    if let Some(operations) = line.get_mut("do") {
+        empty_to_null(operations);
+    }
     let step: Step = serde_json::from_value(line.clone()).map_err(|error| format!("{line}: {error}"))?;
     Ok(Event { step, named: Vec::new() })
+}
+
+/// In rows of operations that are written in their own form, an empty text stands for null, which TOML doesn't have.
+fn empty_to_null(operations: &mut Value) {
+    for row in operations.as_array_mut().into_iter().flatten().filter_map(|operation| operation.get_mut("row")?.as_object_mut()) {
+        row.values_mut().filter(|value| value.as_str() == Some("")).for_each(|value| *value = Value::Null);
+    }
 }
 
 /// Gives names to what was made.

@@ -16,5 +16,6 @@ pub mod names;
 pub mod outcome;
 pub mod record;
 pub mod rules;
+pub mod simulation;
 
 pub use world::World;

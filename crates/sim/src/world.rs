@@ -16,9 +16,12 @@ use sandbox::{Agreement, Sandbox, control::Side};
 use serde_json::{Map, Value, json};
 use store::MemoryStore;
 use tokio::time::Instant;
-use wire::{PaceOptions, RetryOptions, transport::in_process};
+use wire::{
+    PaceOptions, RetryOptions,
+    transport::{Transport, in_process},
+};
 
-use crate::{recorder::Recorder, tap::Tap};
+use crate::{recorder::Recorder, simulation::watch::Watch, tap::Tap};
 
 pub const ANN: u64 = 0x01;
 pub const BEN: u64 = 0x02;
@@ -43,6 +46,8 @@ pub struct World {
     pub calls_per_20s: usize,
     /// What every call says, and what happens in its middle.
     pub tap: Tap,
+    /// Who watches every call, where somebody does.
+    pub watch: Option<Watch>,
     clock: Clock,
     /// How far the bridge's own clock is ahead, in seconds.
     ahead_s: Arc<AtomicI64>,
@@ -118,6 +123,7 @@ impl World {
             daily_calls: u64::MAX,
             calls_per_20s: 100,
             tap: Tap::default(),
+            watch: None,
             clock,
             ahead_s: Arc::default(),
         }
@@ -135,7 +141,7 @@ impl World {
         let mut options = marketo::Options::new("http://marketo.test", theirs.client_id, theirs.client_secret.into());
         options.pace = PaceOptions { calls_max: Some(self.calls_per_20s), in_flight_max: 5, ..PaceOptions::default() };
         options.retry = self.retry.clone();
-        let transport = self.to_marketo.over(in_process(self.sandbox.marketo_router()));
+        let transport = self.watched(Side::Marketo, self.to_marketo.over(in_process(self.sandbox.marketo_router())));
         let transport = self.tap.over(Side::Marketo, self.sandbox.clone(), transport);
         let marketo = marketo::Client::new(options, transport).unwrap();
         let credential = dataverse::Credential::ClientSecret { client_id: ours.client_id, secret: ours.client_secret.into() };
@@ -143,7 +149,7 @@ impl World {
         options.authority = "http://dynamics.test".into();
         options.retry = self.retry.clone();
         options.page_rows = self.page_rows;
-        let transport = self.to_dynamics.over(in_process(self.sandbox.dataverse_router()));
+        let transport = self.watched(Side::Dataverse, self.to_dynamics.over(in_process(self.sandbox.dataverse_router())));
         let transport = self.tap.over(Side::Dataverse, self.sandbox.clone(), transport);
         let dynamics = dataverse::Client::new(options, transport.clone(), transport).unwrap();
         let parts = Parts {
@@ -157,6 +163,10 @@ impl World {
             daily_calls: self.daily_calls,
         };
         Bridge::open(parts, "test").await.unwrap()
+    }
+
+    fn watched(&self, side: Side, transport: Transport) -> Transport {
+        self.watch.as_ref().map_or(transport.clone(), |watch| watch.over(side, transport))
     }
 
     /// A cycle, whatever becomes of it. Journals and recorders start anew.

@@ -19,6 +19,7 @@ use store::{
 use crate::{
     bridge::Bridge,
     capture::gone::dirty_by,
+    defect::{Defect, has},
     dynamics::FeedPage,
     error::SyncError,
     intent::{self, MaybeSent, maybe_sent},
@@ -231,6 +232,7 @@ impl<'a> Context<'a> {
     /// The user that owns a row, and the team through which it does.
     pub(super) fn owner_of(&self, row: Row<'_>) -> (Option<Guid>, Option<Guid>) {
         match (owner(row), self.bridge.options.owners.team) {
+            (OwnerRef::Team(_), _) if has(Defect::TeamsIgnored) => (None, None),
             (OwnerRef::User(user), _) => (Some(user), None),
             (OwnerRef::Team(team), TeamOwner::Administrator) => (self.teams.get(&team).copied().flatten(), Some(team)),
             (OwnerRef::Team(team), TeamOwner::User(user)) => (Some(user), Some(team)),

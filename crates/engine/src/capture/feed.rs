@@ -15,6 +15,7 @@ use wire::{CallError, Class};
 
 use crate::{
     capture::{Context, gone},
+    defect::{Defect, has},
     dynamics::{Feed, FeedPage},
     error::{Side, SyncError},
     prepare::TablePlan,
@@ -139,6 +140,12 @@ impl Walk<'_> {
         let feed = Feed::Changes { link: &link, annotated: !plain };
         let first =
             context.bridge.dynamics.feed(&self.plan.table, feed).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
+        if has(Defect::CursorMovedEarly)
+            && let Some(delta) = first.delta.clone()
+        {
+            self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain, watermark: None }).await?;
+            return self.pages(context, first).await.map(drop);
+        }
         // Without a new link the old one stays good: the same changes come again and are found to be known.
         let delta = self.pages(context, first).await?.unwrap_or(link);
         self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain: self.plain, watermark: None }).await

@@ -17,6 +17,7 @@ use store::{
 use crate::{
     bridge::Bridge,
     capture::{Context, apply::TEAM_FACT},
+    defect::{Defect, has},
     dynamics::Presence,
     error::{Side, SyncError},
     push::all_role_names,
@@ -141,6 +142,9 @@ async fn unseen_role_names(context: &Context<'_>) -> Result<Vec<Guid>, SyncError
 impl Context<'_> {
     /// Saves that these rows are gone. Ids that were never seen are ignored, as the feed may name such.
     pub(super) async fn apply_deleted(&mut self, table: Table, ids: &[Guid]) -> Result<(), SyncError> {
+        if has(Defect::DeletionsForgotten) {
+            return Ok(());
+        }
         let mut batch = Batch::new();
         match table {
             Table::Connection => self.remove_sources(ids, &mut batch).await?,

@@ -14,6 +14,7 @@ use store::{
 
 use crate::{
     capture::{Context, known::Known},
+    defect::{Defect, has},
     error::SyncError,
     options::{InactivePerson, InactiveRecord, TeamOwner},
     prepare::TablePlan,
@@ -52,7 +53,7 @@ impl Context<'_> {
             batch.put(&MsiDue { record });
         }
         let stands_for_another = self.note_alias(record, row, before.as_ref(), known, batch);
-        if stands_for_another && matches!(table, Table::Lead | Table::Contact) {
+        if !has(Defect::AliasSent) && stands_for_another && matches!(table, Table::Lead | Table::Contact) {
             if before.as_ref() != Some(&link) {
                 batch.put(&link);
             }
@@ -183,7 +184,10 @@ impl Context<'_> {
     ) -> Result<(), SyncError> {
         let record = link.record;
         let (map, key) = (self.prepared.map(record.table)?, self.prepared.key);
-        let mapped = map.map(row);
+        let mut mapped = map.map(row);
+        if has(Defect::ConsentGiven) {
+            mapped.fields.entry("unsubscribed".into()).and_modify(|value| *value = value.is_boolean().into());
+        }
         if !mapped.cut.is_empty() || !mapped.lost.is_empty() {
             for (field, why) in &mapped.lost {
                 tracing::debug!(record = %record, field, why, "a value was left out");
@@ -208,7 +212,10 @@ impl Context<'_> {
             self.bridge.count(|summary| summary.flag("company-kept"));
         }
         // One whose key is in doubt has to be looked at, whatever its fields are.
-        let unsent = !link.is_confirmed() || link.flags.has(LinkFlags::KEY_IN_DOUBT) || differs(map, &desired, &confirmed, key);
+        let unsent = has(Defect::EchoSent)
+            || !link.is_confirmed()
+            || link.flags.has(LinkFlags::KEY_IN_DOUBT)
+            || differs(map, &desired, &confirmed, key);
         let written = desired.write();
         if link.is_confirmed() && !unsent {
             let settled = change(map, &desired, &confirmed, key, KnownAs::Confirmed).confirmed.write();

@@ -15,6 +15,7 @@ use store::{
 use crate::{
     bridge::Bridge,
     chain::{self, Follow},
+    defect::{Defect, has},
     error::SyncError,
     options::Join as JoinPolicy,
     prepare::Prepared,
@@ -84,7 +85,8 @@ impl Brake {
     pub(super) async fn judge(&mut self, bridge: &Bridge, harm: Harm, number: u64) -> Result<(), SyncError> {
         let total = total(bridge, harm).await?;
         let limits = &bridge.options.brake;
-        if brake::allows(number, total, limits.percent, limits.count) || bridge.run.allow.contains(harm.name()) {
+        if brake::allows(number, total, limits.percent, limits.count) || bridge.run.allow.contains(harm.name()) || has(Defect::BrakeIgnored)
+        {
             return Ok(());
         }
         tracing::warn!(harm = harm.name(), number, total, "stopped by the brake");

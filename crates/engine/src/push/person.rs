@@ -12,17 +12,18 @@ use std::{
 use base::{Guid, Object, RecordId, Table};
 use planner::{
     Desired, Fingerprints,
-    diff::{Change, Known, change, needs_current, unsure},
+    diff::{Change, Known, change, needs_current},
     pack::{Packer, RECORDS_MAX},
 };
 use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{Alias, Link, LinkFlags, Outbox, OutboxState, Role},
+    record::{Alias, Link, LinkFlags, Outbox, Role},
 };
 
 use crate::{
     bridge::Bridge,
+    defect::{Defect, has},
     error::SyncError,
     intent::{MaybeSent, maybe_sent},
     prepare::Prepared,
@@ -38,7 +39,6 @@ use crate::{
         role::pass_on_roles,
         spelling::Spellings,
     },
-    task::{Join, Task},
 };
 
 /// A record whose person isn't known yet, or has to be read first.
@@ -272,6 +272,9 @@ impl Pusher<'_> {
         let is_unknown = |id: &RecordId| links.get(id).is_none_or(|link| !link.is_confirmed() || link.flags.has(LinkFlags::KEY_IN_DOUBT));
         let unknown: Vec<RecordId> = ids.into_iter().filter(is_unknown).collect();
         let aliases = aliases_of(self.bridge, &unknown).await?;
+        if has(Defect::AliasSent) {
+            standings.clear();
+        }
         let mut batch = Batch::new();
         let reopened: BTreeSet<RecordId> =
             standings.iter().filter(|(_, standing)| **standing == Standing::Reopened).map(|(record, _)| *record).collect();
@@ -342,7 +345,7 @@ impl Pusher<'_> {
     /// A record whose person is known: what changed is sent by Marketo's id.
     fn update_known(&mut self, candidate: Candidate, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
         let map = self.prepared.map(candidate.entry.record.table)?;
-        let confirmed = Fingerprints::read(&candidate.link.confirmed);
+        let confirmed = if has(Defect::EchoSent) { Fingerprints::default() } else { Fingerprints::read(&candidate.link.confirmed) };
         let in_doubt = candidate.link.flags.has(LinkFlags::KEY_IN_DOUBT);
         if in_doubt || needs_current(map, &candidate.desired, &confirmed, self.prepared.key) {
             self.queue_read(candidate);
@@ -357,25 +360,6 @@ impl Pusher<'_> {
         if self.read.len() >= RECORDS_MAX {
             self.full.push_back(Call::Read(std::mem::take(&mut self.read)));
         }
-    }
-
-    /// A record that stands for another is never sent. Where Marketo has a person of it, or may have, the two are to be joined.
-    fn stand_aside(&mut self, mut entry: Outbox, sent: &Desired, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
-        let (link, maybe_sent) = (links.get(&entry.record).filter(|link| link.is_confirmed()), self.maybe_sent.contains(&entry.key()));
-        self.done += 1;
-        if link.is_none() && !maybe_sent {
-            batch.remove::<Outbox>(entry.key());
-            return Ok(());
-        }
-        if let Some(link) = link.filter(|_| maybe_sent) {
-            let map = self.prepared.map(entry.record.table)?;
-            let confirmed = unsure(map, sent, &Fingerprints::read(&link.confirmed), self.prepared.key).write();
-            batch.put(&Link { confirmed, ..link.clone() });
-        }
-        entry.body.desired = Task::Join(Join::Open).write();
-        entry.body.state = OutboxState::Ready;
-        batch.put(&entry);
-        Ok(())
     }
 
     pub(super) fn queue_lookup(&mut self, candidate: Candidate) {

@@ -16,6 +16,7 @@ use store::{
 
 use crate::{
     capture::dirty_by,
+    defect::{Defect, has},
     error::SyncError,
     push::{
         absent::{absent, may_be_a_parents_fault},
@@ -93,7 +94,8 @@ impl Pusher<'_> {
                 self.doubt_key(*owner, batch).await?;
                 continue;
             }
-            if let Some(id) = person.text(field).and_then(|text| text.parse().ok()) {
+            let is_met = |id: &Guid| !has(Defect::GuidsAsText) || person.text(field) == Some(id.to_string().as_str());
+            if let Some(id) = person.text(field).and_then(|text| text.parse().ok()).filter(is_met) {
                 by_id.entry(id).or_default().push(person);
             }
         }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use base::{Guid, Object, RecordId, Table};
-use planner::{Harm, identity::Person};
+use planner::{Desired, Fingerprints, Harm, diff::unsure, identity::Person};
 use store::{
-    Batch, StoreExt,
-    record::{Alias, Link, LinkFlags, Outbox},
+    Batch, Record, StoreExt,
+    record::{Alias, Link, LinkFlags, Outbox, OutboxState},
 };
 
 use crate::{
@@ -23,6 +23,25 @@ use crate::{
 };
 
 impl Pusher<'_> {
+    /// A record that stands for another is never sent. Where Marketo has a person of it, or may have, the two are to be joined.
+    pub(super) fn stand_aside(&mut self, mut entry: Outbox, sent: &Desired, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
+        let (link, maybe_sent) = (links.get(&entry.record).filter(|link| link.is_confirmed()), self.maybe_sent.contains(&entry.key()));
+        self.done += 1;
+        if link.is_none() && !maybe_sent {
+            batch.remove::<Outbox>(entry.key());
+            return Ok(());
+        }
+        if let Some(link) = link.filter(|_| maybe_sent) {
+            let map = self.prepared.map(entry.record.table)?;
+            let confirmed = unsure(map, sent, &Fingerprints::read(&link.confirmed), self.prepared.key).write();
+            batch.put(&Link { confirmed, ..link.clone() });
+        }
+        entry.body.desired = Task::Join(Join::Open).write();
+        entry.body.state = OutboxState::Ready;
+        batch.put(&entry);
+        Ok(())
+    }
+
     /// The person under an alias's id becomes the survivor's, in place.
     pub(super) async fn re_key(
         &mut self,

@@ -6,6 +6,7 @@ use wire::CallError;
 
 use crate::{
     bridge::Bridge,
+    defect::{Defect, has},
     error::SyncError,
     intent::Intent,
     marketo::Verdict,
@@ -69,7 +70,10 @@ where
     // Until something gets through, the whole breadth is tried before the depth: bad records often stand side by side.
     while let Some(mut piece) = if breaker.any_success() { pieces.pop_back() } else { pieces.pop_front() } {
         let error = match call(&piece).await {
-            Ok(verdicts) => {
+            Ok(mut verdicts) => {
+                if has(Defect::OneResultForAll) && verdicts.first().is_some_and(|first| first.confirmed) {
+                    verdicts.iter_mut().for_each(|verdict| verdict.confirmed = true);
+                }
                 breaker.succeeded();
                 sent.fates.extend(piece.into_iter().zip(verdicts.into_iter().map(Fate::from)));
                 sure = sent.fates.len();
@@ -77,6 +81,10 @@ where
             }
             Err(error) => error,
         };
+        if has(Defect::SavedBeforeAnswer) {
+            sent.fates.extend(piece.into_iter().map(|item| (item, Fate::Confirmed { id: None, created: false })));
+            continue;
+        }
         if error.may_have_acted() {
             sent.intent.open.extend(piece.iter().map(Item::key));
         }

@@ -20,6 +20,7 @@ use store::{
 use crate::{
     bridge::Bridge,
     capture::dirty_by,
+    defect::{Defect, has},
     error::SyncError,
     intent::Intent,
     marketo::SyncMode,
@@ -198,7 +199,7 @@ impl<'a> Pusher<'a> {
         };
         match wish {
             Wish::Remove { .. } if self.removals == Removals::Stopped => Place::Rest,
-            Wish::Remove { lead, name, .. } => Place::Send(*lead, key(*lead, name)),
+            Wish::Remove { lead, name, .. } => Place::Send(*lead, key(*lead + i64::from(has(Defect::RoleOfAnother)), name)),
             Wish::Keep { contact, name, primary } => {
                 if links.get(&entry.record).is_none_or(|link| !link.is_confirmed()) {
                     return Place::Wait(entry.record);

@@ -28,11 +28,13 @@ impl Check<'_> {
             report.compared("sales persons");
             match self.marketo.sales_persons.get(&id) {
                 Some(record) => {
-                    for field in fields::differing(&user, record, fields::SALES_PERSON, self.rules.blank) {
+                    let fields = fields::differing(&user, record, fields::SALES_PERSON, self.rules.blank);
+                    for field in fields.filter(|field| self.rules.email_moves || *field != "email") {
                         report.add(DifferenceKind::SalesPersonField, Some(id), None, Some(field));
                     }
                 }
                 None if user.get("internalemailaddress").is_none_or(|email| !email.is_string()) => report.excuse(Excuse::OwnerWithoutEmail),
+                None if self.rules.removed.contains(&id) => report.excuse(Excuse::RemovedInMarketo),
                 None => report.add(DifferenceKind::SalesPersonMissing, Some(id), None, None),
             }
         }
@@ -82,6 +84,10 @@ impl Check<'_> {
                 }
                 (None, None) if lookup(&row, "masterid").is_some() => {
                     report.excuse(Excuse::MergedAccount);
+                    Presence::Excused
+                }
+                (None, None) if self.rules.removed.contains(&id) => {
+                    report.excuse(Excuse::RemovedInMarketo);
                     Presence::Excused
                 }
                 (None, None) => {

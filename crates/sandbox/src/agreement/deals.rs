@@ -31,7 +31,15 @@ impl Check<'_> {
         let account = self.account_of_opportunity(row);
         let waits = account.is_some_and(|account| companies.get(&account) != Some(&Presence::There));
         let Some(record) = self.marketo.opportunities.get(&id) else {
-            let excuse = if waits { Some(Excuse::WaitsForCompany) } else { self.excuse_of_owner(owner) };
+            let removed = || self.rules.removed.contains(&id).then_some(Excuse::RemovedInMarketo);
+            let required = (self.rules.require_company && account.is_none()).then_some(Excuse::CompanyRequired);
+            let excuse = if waits {
+                Some(Excuse::WaitsForCompany)
+            } else if required.is_some() {
+                required
+            } else {
+                self.excuse_of_owner(owner).or_else(removed)
+            };
             return match excuse {
                 Some(excuse) => {
                     report.excuse(excuse);
@@ -73,6 +81,7 @@ impl Check<'_> {
         lookup(row, "parentaccountid")
             .filter(is_account)
             .or_else(|| customer.filter(is_account))
+            .map(|account| self.dynamics.master(account))
             .or_else(|| lookup(row, "parentcontactid").and_then(of_contact))
             .or_else(|| customer.and_then(of_contact))
     }

@@ -34,6 +34,8 @@ pub(super) struct Dynamics<'a> {
     pub(super) users: BTreeMap<Guid, bool>,
     teams: BTreeMap<Guid, Option<Guid>>,
     pub(super) accounts: BTreeSet<Guid>,
+    /// Accounts that were merged into others.
+    masters: BTreeMap<Guid, Guid>,
     pub(super) people: BTreeMap<Guid, Person>,
     /// The contact of each lead that became one, from either side.
     contact_of: BTreeMap<Guid, Guid>,
@@ -73,6 +75,7 @@ impl<'a> Dynamics<'a> {
             users: state.rows("systemuser").map(|(id, row)| (id, sells(&row))).collect(),
             teams: state.rows("team").map(|(id, row)| (id, lookup(&row, "administratorid"))).collect(),
             accounts: state.rows("account").map(|(id, _)| id).collect(),
+            masters: state.rows("account").filter_map(|(id, row)| Some((id, lookup(&row, "masterid")?))).collect(),
             people,
             contact_of,
             role_names: state.rows("connectionrole").filter_map(name).collect(),
@@ -115,12 +118,24 @@ impl<'a> Dynamics<'a> {
         person.is_lead && person.state == 0 && self.contact_of.contains_key(&id)
     }
 
+    /// The account that an account ended up in; itself, when it wasn't merged.
+    pub(super) fn master(&self, account: Guid) -> Guid {
+        let mut at = account;
+        for _ in 0..MERGES_MAX {
+            match self.masters.get(&at).filter(|master| self.accounts.contains(master)) {
+                Some(master) => at = *master,
+                None => break,
+            }
+        }
+        at
+    }
+
     /// The account of a person: a lead's, or a contact's, through at most five contacts above.
     pub(super) fn account_of(&self, person: &Person) -> Option<Guid> {
         let mut parent = person.parent?;
         for _ in 0..=STEPS_MAX {
             if self.accounts.contains(&parent) {
-                return Some(parent);
+                return Some(self.master(parent));
             }
             parent = self.people.get(&parent)?.parent?;
         }

@@ -19,6 +19,8 @@ pub(super) struct Marketo<'a> {
     people: BTreeMap<Guid, Vec<i64>>,
     /// How many people without a GUID have this address, in lower case.
     free: BTreeMap<String, u32>,
+    /// How many people have it in all.
+    emails: BTreeMap<String, usize>,
     /// All roles, by the opportunity's GUID.
     pub(super) roles: BTreeMap<Guid, Vec<Record>>,
 }
@@ -41,7 +43,11 @@ impl<'a> Marketo<'a> {
         let keyed = |object, key: &'static str| state.rows(object).filter_map(move |row| Some((guid(&row, key)?, row))).collect();
         let mut people: BTreeMap<Guid, Vec<i64>> = BTreeMap::new();
         let mut free: BTreeMap<String, u32> = BTreeMap::new();
+        let mut emails: BTreeMap<String, usize> = BTreeMap::new();
         for lead in state.leads() {
+            if let Some(email) = text(&lead, "email") {
+                *emails.entry(email.to_lowercase()).or_default() += 1;
+            }
             match (guid(&lead, "externalPersonId"), number(&lead, "id"), text(&lead, "email")) {
                 (Some(external), Some(id), _) => people.entry(external).or_default().push(id),
                 (None, _, Some(email)) => *free.entry(email.to_lowercase()).or_default() += 1,
@@ -61,6 +67,7 @@ impl<'a> Marketo<'a> {
             opportunities: keyed(Object::Opportunities, "externalOpportunityId"),
             people,
             free,
+            emails,
             roles,
         }
     }
@@ -68,6 +75,11 @@ impl<'a> Marketo<'a> {
     /// Marketo ids of the persons whose external id is this GUID.
     pub(super) fn people(&self, id: Guid) -> &[i64] {
         self.people.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many persons have this address.
+    pub(super) fn with_email(&self, email: &str) -> usize {
+        self.emails.get(&email.trim().to_lowercase()).copied().unwrap_or(0)
     }
 
     /// Whether several persons without an external id have this address.

@@ -58,6 +58,10 @@ impl Check<'_> {
     ) -> Found {
         let under_alias = aliases.iter().flat_map(|alias| self.marketo.people(*alias)).next().copied();
         let own = self.marketo.people(id);
+        if own.len() > 1 && own.iter().any(|person| self.rules.foreign.contains(person)) {
+            report.excuse(Excuse::Ambiguous);
+            return Found::Excused;
+        }
         if own.len() > 1 {
             report.add(DifferenceKind::PersonTwice, Some(id), own.first().map(i64::to_string), None);
         }
@@ -82,6 +86,9 @@ impl Check<'_> {
             report.excuse(Excuse::BesideAlias);
         } else if self.dynamics.is_reopened(id, person) {
             report.excuse(Excuse::Reopened);
+        } else if self.rules.require_company && self.dynamics.account_of(person).is_none() {
+            // What is held keeps what it has.
+            report.excuse(Excuse::CompanyRequired);
         } else {
             self.compare(id, person, row, &record, companies, report);
         }
@@ -99,6 +106,16 @@ impl Check<'_> {
         }
         if row.get("emailaddress1").and_then(serde_json::Value::as_str).is_some_and(|email| self.marketo.is_ambiguous(email)) {
             return Some(Excuse::Ambiguous);
+        }
+        if self.rules.require_company && self.dynamics.account_of(person).is_none() {
+            return Some(Excuse::CompanyRequired);
+        }
+        let email = text(row, "emailaddress1");
+        if email.is_some_and(|email| self.marketo.with_email(email) > self.rules.matches_max) {
+            return Some(Excuse::Ambiguous);
+        }
+        if !self.rules.external_lookup && email.is_none_or(|email| self.marketo.with_email(email) > 0) {
+            return Some(Excuse::NoEmailOfItsOwn);
         }
         self.excuse_of_owner(self.dynamics.owner_of_person(person))
     }
@@ -120,11 +137,12 @@ impl Check<'_> {
         if self.owner_differs(self.dynamics.owner_of_person(person), record) {
             differs(DifferenceKind::PersonOwner, None);
         }
-        for field in fields::differing(row, record, fields::PERSON, self.rules.blank) {
+        let is_ours = |field: &&'static str| !self.rules.edited.contains(&(*number, *field));
+        for field in fields::differing(row, record, fields::PERSON, self.rules.blank).filter(is_ours) {
             differs(DifferenceKind::PersonField, Some(field));
         }
         for (columns, field) in fields::CONSENT {
-            if columns.iter().any(|column| truth(row, column)) && !truth(record, field) {
+            if columns.iter().any(|column| truth(row, column)) && !truth(record, field) && is_ours(field) {
                 differs(DifferenceKind::PersonField, Some(field));
             }
         }

@@ -65,6 +65,14 @@ pub enum Excuse {
     MergedAccount,
     /// Several persons in Marketo have its e-mail address and no external id.
     Ambiguous,
+    /// It has no account, and people without one are held.
+    CompanyRequired,
+    /// It has no e-mail that nobody else has, and Marketo creates people by their e-mail only.
+    NoEmailOfItsOwn,
+    /// A role that its person has from another, whom somebody merged into it in Marketo.
+    CameWithMerge,
+    /// Somebody removed it in Marketo, and nothing has named it since.
+    RemovedInMarketo,
     /// Marketo has a person under its id and another under its alias's.
     BesideAlias,
     /// A qualified lead that was opened again.

@@ -1,0 +1,138 @@
+//! Whether both sides are in step in the end, by rules that share no code with the planner: the sandbox's agreement, told what marketing did,
+//! and what becomes of persons whose rows are gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{Guid, Object};
+use engine::options::PersonParting;
+use sandbox::agreement::{self, Rules};
+use serde_json::{Map, Value};
+use store::{
+    StoreExt,
+    record::{Outbox, OutboxState},
+};
+
+use super::watch::{Ledger, Violation, Watch};
+use crate::world::World;
+
+/// What the bridge itself says is left, and why: by record, the code under which it is held, or what it waits for. For messages only.
+pub type Left = BTreeMap<(Object, Guid), String>;
+
+/// Reads it.
+pub async fn left(world: &World) -> Left {
+    let entries = world.store.list::<Outbox>(&[], None, usize::MAX).await.unwrap_or_default();
+    let why = |entry: &Outbox| match &entry.body.state {
+        OutboxState::Ready => "ready".to_owned(),
+        OutboxState::Waiting { on } => format!("waits for {on}"),
+        OutboxState::Held { code, .. } => code.clone(),
+    };
+    entries.into_iter().map(|entry| ((entry.object, entry.record.id), why(&entry))).collect()
+}
+
+/// What is wrong in the end; nothing when all is right.
+#[must_use]
+pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> {
+    let ledger = watch.ledger();
+    let (dynamics, marketo) = (world.sandbox.dataverse.state(), world.sandbox.marketo.state());
+    let options = marketo.options();
+    let rules = Rules {
+        default_role: world.options.policy.default_role.clone(),
+        require_company: world.options.policy.require_company,
+        external_lookup: options.external_person_id_lookup,
+        matches_max: options.matches_max,
+        removed: watch.removed(),
+        email_moves: !options.sales_person_email_frozen && !options.sales_person_email_refused,
+        foreign: ledger.foreign().clone(),
+        handed: ledger.winners().clone(),
+        edited: edited(&dynamics, &marketo, &ledger),
+        ..Rules::default()
+    };
+    let agreement = agreement::agree(&dynamics, &marketo, &rules);
+    let mut found = Vec::new();
+    if !agreement.is_full() {
+        let roles = marketo.rows(marketo_emulator::Object::Roles);
+        let named = |role: &Map<String, Value>| {
+            let guid = role.get("marketoGUID").and_then(Value::as_str).map(|guid| guid.trim().to_owned());
+            agreement.differences.iter().any(|difference| difference.marketo.is_some() && difference.marketo == guid)
+        };
+        let roles: Vec<String> = roles.filter(named).map(|role| Value::Object(role).to_string()).collect();
+        found.push(Violation::new("in-step", format!("{agreement}  left {left:?} {}", roles.join(" "))));
+    }
+    drop((dynamics, marketo));
+    found.extend(blanks(world, &ledger));
+    found.extend(parted(world, &ledger));
+    found
+}
+
+/// The rows of people, by GUID as text.
+fn rows(dynamics: &dataverse_emulator::State) -> BTreeMap<String, Map<String, Value>> {
+    ["contact", "lead"].into_iter().flat_map(|table| dynamics.rows(table)).map(|(id, row)| (id.to_string(), row)).collect()
+}
+
+/// The text as both sides compare it.
+fn text(value: Option<&Value>) -> String {
+    value
+        .filter(|value| !value.is_null())
+        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_lowercase))
+        .unwrap_or_default()
+}
+
+/// Fields that may differ: marketing changed them, and what Dynamics says is what was sent before that, so that nothing had to be sent since.
+fn edited(dynamics: &dataverse_emulator::State, marketo: &marketo_emulator::State, ledger: &Ledger) -> BTreeSet<(i64, &'static str)> {
+    let rows = rows(dynamics);
+    let mut edited = BTreeSet::new();
+    for (external, persons) in marketo.leads_by_person() {
+        let Some(row) = rows.get(&external) else { continue };
+        for person in persons {
+            for (column, field) in agreement::person_fields() {
+                let sent = ledger.sent(person, field);
+                if ledger.is_edited(person, field) && sent.is_none_or(|sent| text(Some(sent)).trim() == text(row.get(column)).trim()) {
+                    edited.insert((person, field));
+                }
+            }
+            edited.extend(agreement::consent_fields().filter(|field| ledger.is_edited(person, field)).map(|field| (person, field)));
+        }
+    }
+    edited
+}
+
+/// A column that has nothing any more empties its field, where we had put something there and nobody changed it since.
+fn blanks(world: &World, ledger: &Ledger) -> Vec<Violation> {
+    let rows = rows(&world.sandbox.dataverse.state());
+    let marketo = world.sandbox.marketo.state();
+    let mut found = Vec::new();
+    for (external, persons) in marketo.leads_by_person() {
+        let [person] = persons.as_slice() else { continue };
+        let (Some(row), Some(lead)) = (rows.get(&external), marketo.lead(*person)) else { continue };
+        for (column, field) in agreement::person_fields() {
+            let is_ours = ledger.is_sure(*person, field) && !ledger.is_edited(*person, field);
+            if is_ours
+                && text(row.get(column)).trim().is_empty()
+                && !text(lead.get(field)).is_empty()
+                && ledger.sent(*person, field).is_some_and(|sent| !sent.is_null())
+            {
+                found.push(Violation::new("blank", format!("{field} of person {person} isn't empty, as {column} of {external} is")));
+            }
+        }
+    }
+    found
+}
+
+/// What becomes of the persons of rows that Dynamics has deleted (rule R9).
+fn parted(world: &World, ledger: &Ledger) -> Vec<Violation> {
+    let rows = rows(&world.sandbox.dataverse.state());
+    let parting = world.options.on_delete.person;
+    let marketo = world.sandbox.marketo.state();
+    let mut found = Vec::new();
+    for (external, persons) in marketo.leads_by_person() {
+        if rows.contains_key(&external) || external.parse::<Guid>().is_err() {
+            continue;
+        }
+        for person in persons.into_iter().filter(|person| !ledger.is_foreign(*person)) {
+            if parting != PersonParting::Keep {
+                found.push(Violation::new("parted", format!("{external} is deleted, and person {person} has still its id ({parting:?})")));
+            }
+        }
+    }
+    found
+}

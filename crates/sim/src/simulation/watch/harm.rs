@@ -1,0 +1,46 @@
+//! What hurts and can't be taken back: consent that we clear, and more removals in one cycle than the brake lets through (rules R5 and R9).
+
+use std::collections::BTreeMap;
+
+use marketo_emulator::Object as Theirs;
+use serde_json::Value;
+
+use super::{Violation, call::Write, shown};
+
+/// Harm done in the cycle that runs.
+#[derive(Debug, Default)]
+pub(super) struct Harm {
+    /// How many of each kind may be done; none when the cycle was told to go ahead.
+    limit: Option<u64>,
+    done: BTreeMap<&'static str, u64>,
+}
+
+impl Harm {
+    pub(super) fn process_begins(&mut self, limit: Option<u64>) {
+        (self.limit, self.done) = (limit, BTreeMap::new());
+    }
+
+    pub(super) fn asked(&mut self, write: &Write, broken: &mut Vec<Violation>) {
+        let (kind, number) = match write {
+            Write::Upsert { object: Theirs::Leads, records, .. } => {
+                for field in ["unsubscribed", "doNotCall"] {
+                    if records.iter().any(|record| matches!(record.get(field), Some(Value::Bool(false) | Value::Null))) {
+                        broken.push(Violation::new("consent", format!("{field} is cleared: {}", shown(write))));
+                    }
+                }
+                let unlinked = |record: &&serde_json::Map<String, Value>| record.get("externalPersonId") == Some(&Value::Null);
+                ("unlinks", records.iter().filter(unlinked).count())
+            }
+            Write::Delete { object: Theirs::Roles, records } => ("role removals", records.len()),
+            Write::Delete { object: Theirs::Opportunities, records } => ("opportunity deletions", records.len()),
+            Write::Delete { object: Theirs::Leads, records } => ("person deletions", records.len()),
+            Write::Merge { losers, .. } => ("merges", losers.len()),
+            Write::Upsert { .. } | Write::Delete { .. } => return,
+        };
+        let done = self.done.entry(kind).or_default();
+        *done += number as u64;
+        if self.limit.is_some_and(|limit| *done > limit) {
+            broken.push(Violation::new("brake", format!("{done} {kind} in one cycle: {}", shown(write))));
+        }
+    }
+}
