@@ -65,8 +65,9 @@ struct Position {
 /// # Errors
 /// When Marketo can't be read or the state can't be written.
 pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
+    let is_first = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?.is_none();
     activities(bridge).await?;
-    deletions(bridge).await
+    if is_first { Ok(()) } else { deletions(bridge).await }
 }
 
 async fn activities(bridge: &Bridge) -> Result<(), SyncError> {
