@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 
 use base::{Guid, Object, RecordId, Table};
-use planner::{Desired, Fingerprints, Row, diff::{Known, change}};
+use planner::{
+    Desired, Fingerprints, Row,
+    diff::{Known, change},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::{

@@ -28,8 +28,8 @@ use base::Object;
 
 pub(crate) use alias::aliases_of;
 pub(crate) use email::FROZEN_FACT;
-pub(crate) use part::people::{by_key, take_out};
 pub(crate) use gate::{PARENT_MISSING, forget_confirmed, load_links};
+pub(crate) use part::people::{by_key, take_out};
 pub(crate) use role::forget_roles_of_leads;
 pub(crate) use role_wish::all_role_names;
 pub use tally::{Left, left};

@@ -85,7 +85,11 @@ fn main() -> ExitCode {
         println!("{rule}: {} seeds, among them {:?}", seeds.len(), &seeds[..seeds.len().min(10)]);
     }
     let failures: usize = failed.values().map(Vec::len).sum();
-    println!("{seeds} seeds, each twice, in {:.0} s: {:.1} a second; {failures} failed", begun.elapsed().as_secs_f64(), seeds as f64 / begun.elapsed().as_secs_f64());
+    println!(
+        "{seeds} seeds, each twice, in {:.0} s: {:.1} a second; {failures} failed",
+        begun.elapsed().as_secs_f64(),
+        seeds as f64 / begun.elapsed().as_secs_f64()
+    );
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -188,7 +188,10 @@ impl Context<'_> {
             self.bridge.count(|summary| summary.flag("company-kept"));
         }
         // One whose key is in doubt has to be looked at, whatever its fields are.
-        let unsent = has(Defect::EchoSent) || !link.is_confirmed() || link.flags.has(LinkFlags::KEY_IN_DOUBT) || differs(map, &desired, &confirmed, key);
+        let unsent = has(Defect::EchoSent)
+            || !link.is_confirmed()
+            || link.flags.has(LinkFlags::KEY_IN_DOUBT)
+            || differs(map, &desired, &confirmed, key);
         let written = desired.write();
         if link.is_confirmed() && !unsent {
             let settled = change(map, &desired, &confirmed, key, KnownAs::Confirmed).confirmed.write();

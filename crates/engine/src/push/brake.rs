@@ -79,7 +79,8 @@ impl Brake {
     pub(super) async fn judge(&mut self, bridge: &Bridge, harm: Harm, number: u64) -> Result<(), SyncError> {
         let total = total(bridge, harm).await?;
         let limits = &bridge.options.brake;
-        if brake::allows(number, total, limits.percent, limits.count) || bridge.run.allow.contains(harm.name()) || has(Defect::BrakeIgnored) {
+        if brake::allows(number, total, limits.percent, limits.count) || bridge.run.allow.contains(harm.name()) || has(Defect::BrakeIgnored)
+        {
             return Ok(());
         }
         tracing::warn!(harm = harm.name(), number, total, "stopped by the brake");

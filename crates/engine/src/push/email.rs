@@ -147,7 +147,8 @@ pub(super) async fn warn(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
     }
     let begun = mend::unfinished(bridge).await?;
     if !begun.is_empty() {
-        let text = format!("the mending of {} was begun and not ended; run\n  insight-bridge mend-owner-email <user id> --yes", some(&begun));
+        let text =
+            format!("the mending of {} was begun and not ended; run\n  insight-bridge mend-owner-email <user id> --yes", some(&begun));
         bridge.count(|summary| summary.warn(text));
     }
     Ok(())

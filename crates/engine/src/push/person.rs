@@ -314,8 +314,17 @@ impl Pusher<'_> {
             }
             let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
             let aliases = aliases.get(&entry.record).cloned().unwrap_or_default();
-            let candidate =
-                Candidate { entry, desired, link, aliases, inherits: None, besides: false, tries: 0, batch_max: RECORDS_MAX, email_exists: false };
+            let candidate = Candidate {
+                entry,
+                desired,
+                link,
+                aliases,
+                inherits: None,
+                besides: false,
+                tries: 0,
+                batch_max: RECORDS_MAX,
+                email_exists: false,
+            };
             match (candidate.link.is_confirmed(), candidate.link.marketo_id) {
                 (true, Some(_)) => self.update_known(candidate, &links, &mut batch)?,
                 // It was ours once.
@@ -393,7 +402,9 @@ impl Pusher<'_> {
     fn take_lookup_besides(&mut self) -> Option<Call> {
         let field = self.prepared.second_person_key.clone()?;
         let (mut candidates, mut values) = (Vec::new(), Vec::new());
-        while let Some(candidate) = self.lookup_besides.pop_if(|candidate| values.is_empty() || values.len() + 1 + candidate.aliases.len() <= RECORDS_MAX) {
+        while let Some(candidate) =
+            self.lookup_besides.pop_if(|candidate| values.is_empty() || values.len() + 1 + candidate.aliases.len() <= RECORDS_MAX)
+        {
             values.extend(lookup_values(None, &candidate));
             candidates.push(candidate);
         }

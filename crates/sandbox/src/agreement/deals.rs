@@ -33,7 +33,13 @@ impl Check<'_> {
         let Some(record) = self.marketo.opportunities.get(&id) else {
             let removed = || self.rules.removed.contains(&id).then_some(Excuse::RemovedInMarketo);
             let required = (self.rules.require_company && account.is_none()).then_some(Excuse::CompanyRequired);
-            let excuse = if waits { Some(Excuse::WaitsForCompany) } else if required.is_some() { required } else { self.excuse_of_owner(owner).or_else(removed) };
+            let excuse = if waits {
+                Some(Excuse::WaitsForCompany)
+            } else if required.is_some() {
+                required
+            } else {
+                self.excuse_of_owner(owner).or_else(removed)
+            };
             return match excuse {
                 Some(excuse) => {
                     report.excuse(excuse);
@@ -76,7 +82,6 @@ impl Check<'_> {
             .filter(is_account)
             .or_else(|| customer.filter(is_account))
             .map(|account| self.dynamics.master(account))
-            .or_else(|| lookup(row, "parentcontactid").and_then(of_contact))
-            .or_else(|| customer.and_then(of_contact))
+            .or_else(|| lookup(row, "parentcontactid").or(customer).and_then(of_contact))
     }
 }

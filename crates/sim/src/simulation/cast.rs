@@ -26,7 +26,8 @@ const FIRST: [&str; 8] = ["Ann", "Ben", "Cem", "Dora", "Emil", "Fay", "Gül", "H
 const LAST: [&str; 7] = ["Roth", "Smith", "Özil", "Weber", "Novak", "Ito", "O'Neill"];
 const JOBS: [&str; 5] = ["Buyer", "Head of IT", "CEO", "Engineer", "Controller"];
 const CITIES: [&str; 5] = ["Köln", "Lyon", "Oslo", "Graz", "Turin"];
-const ROLES: [&str; 6] = ["Decision Maker", "Influencer", "decision maker", "Technical Buyer", "", "Champion of the whole project from the very first day on"];
+const ROLES: [&str; 6] =
+    ["Decision Maker", "Influencer", "decision maker", "Technical Buyer", "", "Champion of the whole project from the very first day on"];
 
 /// One of some words.
 pub fn word(dice: &mut Dice, words: &[&str]) -> Value {

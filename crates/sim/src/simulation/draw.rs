@@ -121,13 +121,18 @@ fn trouble(dice: &mut Dice, moves: &mut Vec<Move>) {
     let dynamics = dice.percent(25.0);
     let effect = match effect {
         // These are Marketo's.
-        Effect::Refuse { .. } if dynamics => Effect::Refuse { code: word_of(dice, &["429", "503", "500"]), wait_s: Some(1 + dice.below(30)) },
+        Effect::Refuse { .. } if dynamics => {
+            Effect::Refuse { code: word_of(dice, &["429", "503", "500"]), wait_s: Some(1 + dice.below(30)) }
+        }
         effect => effect,
     };
     let operation = if dynamics {
         word_of(dice, &["*", "contact", "lead", "account", "contact.list", "batch", "metadata*"])
     } else {
-        word_of(dice, &["*", "leads.sync", "leads.sync", "leads", "companies", "salespersons.sync", "opportunities.sync", "roles.sync", "leads.get"])
+        word_of(
+            dice,
+            &["*", "leads.sync", "leads.sync", "leads", "companies", "salespersons.sync", "opportunities.sync", "roles.sync", "leads.get"],
+        )
     };
     let nth = dice.percent(50.0).then(|| 1 + dice.below(6));
     let percent = (nth.is_none() && dice.percent(70.0)).then(|| 10.0 + dice.fraction() * 60.0);
@@ -189,7 +194,9 @@ fn change_owner(cast: &Cast, dice: &mut Dice) -> Option<Event> {
 fn move_person(cast: &Cast, dice: &mut Dice) -> Option<Event> {
     let (table, n) = cast.person(dice)?;
     Some(match table {
-        "lead" => update(table, n, [("parentaccountid", dice.pick(&cast.accounts).map_or(json!([]), |account| lookup("account", *account)))]),
+        "lead" => {
+            update(table, n, [("parentaccountid", dice.pick(&cast.accounts).map_or(json!([]), |account| lookup("account", *account)))])
+        }
         _ => update(table, n, [("parentcustomerid", cast.customer(dice).unwrap_or(json!([])))]),
     })
 }

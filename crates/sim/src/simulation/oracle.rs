@@ -71,7 +71,10 @@ fn rows(dynamics: &dataverse_emulator::State) -> BTreeMap<String, Map<String, Va
 
 /// The text as both sides compare it.
 fn text(value: Option<&Value>) -> String {
-    value.filter(|value| !value.is_null()).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_lowercase)).unwrap_or_default()
+    value
+        .filter(|value| !value.is_null())
+        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_lowercase))
+        .unwrap_or_default()
 }
 
 /// Fields that may differ: marketing changed them, and what Dynamics says is what was sent before that, so that nothing had to be sent since.
@@ -103,7 +106,10 @@ fn blanks(world: &World, ledger: &Ledger) -> Vec<Violation> {
         let (Some(row), Some(lead)) = (rows.get(&external), marketo.lead(*person)) else { continue };
         for (column, field) in agreement::person_fields() {
             let is_ours = ledger.is_sure(*person, field) && !ledger.is_edited(*person, field);
-            if is_ours && text(row.get(column)).trim().is_empty() && !text(lead.get(field)).is_empty() && ledger.sent(*person, field).is_some_and(|sent| !sent.is_null())
+            if is_ours
+                && text(row.get(column)).trim().is_empty()
+                && !text(lead.get(field)).is_empty()
+                && ledger.sent(*person, field).is_some_and(|sent| !sent.is_null())
             {
                 found.push(Violation::new("blank", format!("{field} of person {person} isn't empty, as {column} of {external} is")));
             }

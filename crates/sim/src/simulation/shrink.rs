@@ -94,10 +94,18 @@ impl Shrinking {
         for at in 0..self.history.settings.len() {
             let Step::Emulators(settings) = self.history.settings[at].clone() else { continue };
             for name in settings.marketo.keys() {
-                self.without(at, |step| if let Step::Emulators(settings) = step { settings.marketo.remove(name); });
+                self.without(at, |step| {
+                    if let Step::Emulators(settings) = step {
+                        settings.marketo.remove(name);
+                    }
+                });
             }
             for name in settings.dataverse.keys() {
-                self.without(at, |step| if let Step::Emulators(settings) = step { settings.dataverse.remove(name); });
+                self.without(at, |step| {
+                    if let Step::Emulators(settings) = step {
+                        settings.dataverse.remove(name);
+                    }
+                });
             }
         }
     }

@@ -26,9 +26,14 @@ fn told(step: &Step) -> Value {
         Step::Pass(seconds) => json!({ "pass": format!("{seconds}s") }),
         Step::Heal => json!("heal"),
         Step::Emulators(settings) => json!({ "emulators": { "marketo": settings.marketo, "dynamics": settings.dataverse } }),
-        Step::Do(_) | Step::Ask(_) | Step::Cycle(_) | Step::Jump(_) | Step::Fault(_) | Step::Latency(_) | Step::Expire { .. } | Step::Configure(_) => {
-            serde_json::to_value(step).unwrap_or_default()
-        }
+        Step::Do(_)
+        | Step::Ask(_)
+        | Step::Cycle(_)
+        | Step::Jump(_)
+        | Step::Fault(_)
+        | Step::Latency(_)
+        | Step::Expire { .. }
+        | Step::Configure(_) => serde_json::to_value(step).unwrap_or_default(),
     }
 }
 

@@ -111,7 +111,8 @@ impl Write {
         }
         let (object, deletes) = object_of(path)?;
         let body: Value = serde_json::from_slice(request.body()).ok()?;
-        let records: Vec<Map<String, Value>> = body.get("input")?.as_array()?.iter().filter_map(|record| record.as_object().cloned()).collect();
+        let records: Vec<Map<String, Value>> =
+            body.get("input")?.as_array()?.iter().filter_map(|record| record.as_object().cloned()).collect();
         if deletes {
             return Some(Self::Delete { object, records });
         }

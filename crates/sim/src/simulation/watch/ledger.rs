@@ -176,7 +176,8 @@ impl Ledger {
             }
             Operation::MarketoMerge { winner, losers } => {
                 let marketo = sandbox.marketo.state();
-                let taken: BTreeSet<String> = losers.iter().filter_map(|id| marketo.lead(*id)).flat_map(|lead| lead.into_iter()).map(|(field, _)| field).collect();
+                let taken: BTreeSet<String> =
+                    losers.iter().filter_map(|id| marketo.lead(*id)).flat_map(|lead| lead.into_iter()).map(|(field, _)| field).collect();
                 drop(marketo);
                 self.known.entry(person_key(*winner)).or_default().edited.extend(taken);
                 self.winners.insert(*winner);

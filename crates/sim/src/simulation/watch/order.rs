@@ -108,7 +108,9 @@ impl Gone {
         }
         match write {
             Write::Merge { losers, .. } => self.persons.extend(losers),
-            Write::Delete { object: Theirs::Leads, records } => self.persons.extend(records.iter().filter_map(|record| number(record.get("id")?))),
+            Write::Delete { object: Theirs::Leads, records } => {
+                self.persons.extend(records.iter().filter_map(|record| number(record.get("id")?)))
+            }
             Write::Delete { object, records } => {
                 let key = |record: &Map<String, Value>| Some(format!("{object:?} {}", key_in(record, own_key(*object)?)?));
                 self.keys.extend(records.iter().filter_map(key));
