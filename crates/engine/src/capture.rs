@@ -22,6 +22,7 @@ use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
 pub use apply::Context;
 pub(crate) use gone::dirty_by;
 pub(crate) use known::ERASED_FACT;
+pub(crate) use record::EMAIL_FACT;
 
 /// Reads all tables, then whatever has to be read again because of them.
 ///

@@ -13,7 +13,7 @@ use crate::{
     noticed::notice,
     prepare::{forget_describes, prepare},
     progress::Step,
-    push::push,
+    push::{push, tell},
     summary::{ErrorText, Outcome, Summary},
     write_back::write_back,
 };
@@ -58,6 +58,7 @@ async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     if again(bridge, &prepared).await? {
         push(bridge, &prepared).await?;
     }
+    tell(bridge, &prepared).await?;
     prepared.keep_policy(bridge).await?;
     noticed?;
     write_back(bridge, &prepared).await

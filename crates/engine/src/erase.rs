@@ -20,11 +20,15 @@ use store::{
 use crate::{
     bridge::Bridge,
     capture::ERASED_FACT,
+    chain::{self, Follow},
     error::{Side, SyncError},
     options::PersonParting,
     prepare::prepare,
-    push::{aliases_of, by_key, load_links, take_out},
+    push::{aliases_of, load_links, take_out},
 };
+
+/// Values in one query (Adobe, "Lead database": filter values).
+const VALUES_MAX: usize = 300;
 
 /// What is to be erased.
 #[derive(Debug, Clone, Serialize)]
@@ -51,15 +55,31 @@ pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> 
         },
         (Err(_), Err(_)) => return Ok(None),
     };
+    // Whoever it stands for is the same person, and whoever stands for that.
     let records: BTreeSet<RecordId> = both_tables(guid).into();
-    let mut ids = BTreeSet::from([guid]);
+    let ends = chain::ends(bridge, records.clone(), Follow::All).await?;
+    let records: BTreeSet<RecordId> = records.into_iter().chain(ends.into_values()).collect();
+    let mut ids: BTreeSet<Guid> = records.iter().map(|record| record.id).collect();
     for aliases in aliases_of(bridge, &records.iter().copied().collect::<Vec<_>>()).await?.into_values() {
         ids.extend(aliases);
     }
     let links = load_links(bridge, &ids.iter().flat_map(|id| both_tables(*id)).collect()).await?;
     let mut persons: BTreeSet<i64> = links.values().filter_map(|link| link.marketo_id).collect();
     let prepared = prepare(bridge).await?;
-    persons.extend(by_key(bridge, &prepared, ids.iter().copied().collect()).await?.into_values());
+    let spellings: Vec<String> = ids.iter().flat_map(|id| id.spellings()).collect();
+    for chunk in spellings.chunks(VALUES_MAX) {
+        let found = bridge.marketo.people(&prepared.person_key, chunk.to_vec(), &["id".to_owned()]).await;
+        persons.extend(found.map_err(|error| SyncError::of_call(Side::Marketo, error))?.people.into_iter().map(|person| person.id));
+    }
+    // Who was ours once may be another's by now.
+    let keys: Vec<_> = persons.iter().map(|person| PersonIndex::key_of(*person)).collect();
+    let holders: Vec<PersonIndex> = bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten().collect();
+    let theirs = load_links(bridge, &holders.iter().map(|holder| holder.record).collect()).await?;
+    for holder in holders.iter().filter(|holder| !ids.contains(&holder.record.id)) {
+        if theirs.get(&holder.record).is_some_and(|link| link.is_confirmed() && link.marketo_id == Some(holder.marketo_id)) {
+            persons.remove(&holder.marketo_id);
+        }
+    }
     let known = !links.is_empty() || !persons.is_empty() || erased_before(bridge, guid).await?;
     Ok(known.then(|| Erasure { records: ids.into_iter().collect(), persons: persons.into_iter().collect(), marketo }))
 }

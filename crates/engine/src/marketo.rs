@@ -61,6 +61,12 @@ impl Verdict {
     pub(crate) fn done() -> Self {
         Self { confirmed: true, created: false, id: None, code: String::new(), message: String::new() }
     }
+
+    /// That of a record whose whole call was refused.
+    pub(crate) fn refused(code: &str, error: &CallError) -> Self {
+        let message = error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone());
+        Self { confirmed: false, created: false, id: None, code: code.to_owned(), message }
+    }
 }
 
 /// People that were found.
@@ -175,7 +181,10 @@ impl Marketo {
                     let second = values.split_off(values.len() / 2);
                     let mut found = self.people(field, values, fields).await?;
                     let more = self.people(field, second, fields).await?;
+                    // A person may be in both answers.
                     found.people.extend(more.people);
+                    found.people.sort_by_key(|person| person.id);
+                    found.people.dedup_by_key(|person| person.id);
                     found.crowded.extend(more.crowded);
                     Ok(found)
                 }

@@ -4,7 +4,7 @@
 //! What it owns is known from our state, which this doesn't change: at any point the same steps may be done again, and only how far they
 //! got is noted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object, RecordId, Table};
 use planner::{
@@ -87,9 +87,9 @@ pub async fn plan(bridge: &Bridge, user: Guid, via: Option<Guid>) -> Result<Mend
         (None, None) => another(bridge, user).await?,
     };
     let owned: BTreeMap<Object, u64> =
-        owned(bridge, &prepared, user).await?.into_iter().map(|(object, links)| (object, links.len() as u64)).collect();
+        owned(bridge, &prepared, &[user]).await?.into_iter().map(|(object, links)| (object, links.len() as u64)).collect();
     let calls: u64 = owned.values().map(|count| 2 * count.div_ceil(RECORDS_MAX as u64)).sum();
-    Ok(Mending { user, via, owned, calls: calls + 2, begun: noted.is_some() })
+    Ok(Mending { user, via, owned, calls: calls + 4, begun: noted.is_some() })
 }
 
 /// Does it, or goes on with it.
@@ -118,9 +118,9 @@ pub async fn mend(bridge: &Bridge, mending: &Mending) -> Result<(), SyncError> {
     bridge.commit(batch).await
 }
 
-/// How many records a user owns in Marketo, as far as our state knows.
-pub(crate) async fn count_owned(bridge: &Bridge, prepared: &Prepared, user: Guid) -> Result<usize, SyncError> {
-    Ok(owned(bridge, prepared, user).await?.values().map(Vec::len).sum())
+/// How many records these users own in Marketo, as far as our state knows.
+pub(crate) async fn count_owned(bridge: &Bridge, prepared: &Prepared, users: &[Guid]) -> Result<usize, SyncError> {
+    Ok(owned(bridge, prepared, users).await?.values().map(Vec::len).sum())
 }
 
 /// Users whose mending was begun and not ended.
@@ -166,9 +166,9 @@ async fn another(bridge: &Bridge, user: Guid) -> Result<Guid, SyncError> {
     }
 }
 
-/// What Marketo was told that this user owns.
-async fn owned(bridge: &Bridge, prepared: &Prepared, user: Guid) -> Result<BTreeMap<Object, Vec<Link>>, SyncError> {
-    let print = prepared.key.of(&Value::String(user.to_string()));
+/// What Marketo was told that these users own.
+async fn owned(bridge: &Bridge, prepared: &Prepared, users: &[Guid]) -> Result<BTreeMap<Object, Vec<Link>>, SyncError> {
+    let prints: BTreeSet<u64> = users.iter().filter_map(|user| prepared.key.of(&Value::String(user.to_string()))).collect();
     let mut owned: BTreeMap<Object, Vec<Link>> = BTreeMap::new();
     for table in [Table::Account, Table::Lead, Table::Contact, Table::Opportunity] {
         let Ok(map) = prepared.map(table) else { continue };
@@ -178,8 +178,9 @@ async fn owned(bridge: &Bridge, prepared: &Prepared, user: Guid) -> Result<BTree
             if page.is_empty() {
                 break;
             }
-            let is_its = |link: &Link| link.is_confirmed() && Fingerprints::read(&link.confirmed).get(map.owner_slot) == print;
-            owned.entry(map.object).or_default().extend(page.into_iter().filter(is_its));
+            let owner = |link: &Link| Fingerprints::read(&link.confirmed).get(map.owner_slot);
+            let is_theirs = |link: &Link| link.is_confirmed() && owner(link).is_some_and(|owner| prints.contains(&owner));
+            owned.entry(map.object).or_default().extend(page.into_iter().filter(is_theirs));
         }
     }
     owned.retain(|_, links| !links.is_empty());
@@ -188,8 +189,16 @@ async fn owned(bridge: &Bridge, prepared: &Prepared, user: Guid) -> Result<BTree
 
 /// Gives everything that the user owns to `to`.
 async fn give(bridge: &Bridge, prepared: &Prepared, user: Guid, to: Guid) -> Result<(), SyncError> {
-    let to = link_of(bridge, to).await?.map_or_else(|| to.to_string(), |link| link.reference());
-    for (object, links) in owned(bridge, prepared, user).await? {
+    // Marketo answers 1013 for an owner that it doesn't have as for a record that it doesn't have.
+    let link = link_of(bridge, to).await?;
+    let field = key_field(Object::SalesPerson);
+    let reference = link.as_ref().map_or_else(|| to.to_string(), Link::reference);
+    let there = bridge.marketo.query(Object::SalesPerson, field, vec![reference.clone()], &[field]).await;
+    if there.map_err(|error| SyncError::of_call(Side::Marketo, error))?.is_empty() {
+        return Err(problem("marketo", format!("Marketo doesn't show the sales person {to}; wait a while and run the same command again")));
+    }
+    let to = reference;
+    for (object, links) in owned(bridge, prepared, &[user]).await? {
         for chunk in links.chunks(RECORDS_MAX) {
             let record = |link: &Link| -> Map<String, Value> {
                 let key = match object {
@@ -253,7 +262,13 @@ async fn create(bridge: &Bridge, prepared: &Prepared, user: Guid) -> Result<(), 
     fields.extend(change.fields.clone());
     let created = bridge.marketo.sync(Object::SalesPerson, SyncMode::CreateOrUpdate, vec![fields]).await;
     for verdict in created.map_err(|error| SyncError::of_call(Side::Marketo, error))? {
-        refused(&verdict, "the sales person could not be created")?;
+        if !verdict.confirmed {
+            let text = format!(
+                "the sales person could not be created ({}: {}); put that right and run the same command again",
+                verdict.code, verdict.message
+            );
+            return Err(problem("marketo", text));
+        }
         link.marketo_id = verdict.id.or(link.marketo_id);
     }
     link.confirmed = change.confirmed.write();

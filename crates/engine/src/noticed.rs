@@ -99,7 +99,8 @@ async fn activities(bridge: &Bridge) -> Result<(), SyncError> {
         let fresh: Vec<&Happened> = page.activities.iter().filter(|happened| !known.contains(&print(happened))).collect();
         met.extend(page.activities.iter().map(print));
         let mut batch = Batch::new();
-        lost::look_again(bridge, fresh.iter().flat_map(|happened| happened.merged.iter().copied()).collect()).await?;
+        let merged = fresh.iter().flat_map(|happened| happened.merged.iter().map(|loser| (*loser, Some(happened.person))));
+        lost::look_again(bridge, merged.collect()).await?;
         let people: BTreeSet<i64> = fresh.iter().map(|happened| happened.person).collect();
         let keys: Vec<_> = people.into_iter().map(PersonIndex::key_of).collect();
         for person in bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten() {
@@ -200,7 +201,7 @@ async fn deletions(bridge: &Bridge) -> Result<(), SyncError> {
             }
             page => page.map_err(marketo)?,
         };
-        lost::look_again(bridge, page.activities.iter().map(|happened| happened.person).collect()).await?;
+        lost::look_again(bridge, page.activities.iter().map(|happened| (happened.person, None)).collect()).await?;
         let ended = !page.more || page.next == token;
         token = page.next;
         let mut batch = Batch::new();

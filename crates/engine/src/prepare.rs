@@ -3,7 +3,10 @@
 //! Dynamics' metadata are read in every cycle, because a column that lost its read permission must never blank a field in Marketo.
 //! Marketo's describes cost quota, change rarely and are kept for a day; an unknown field in an answer makes them be read anew.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use base::{Object, Table, Timestamp, time::since};
 use planner::{
@@ -263,14 +266,9 @@ fn compile(
     let mut plans = BTreeMap::new();
     for (table, described) in tables {
         let mut map = None;
+        let secured: BTreeSet<String> =
+            options.fields.readable_secured.iter().filter_map(|name| name.strip_prefix(&format!("{table}."))).map(str::to_owned).collect();
         if let Some(object) = table.object() {
-            let secured = options
-                .fields
-                .readable_secured
-                .iter()
-                .filter_map(|name| name.strip_prefix(&format!("{table}.")))
-                .map(str::to_owned)
-                .collect();
             let target = objects.get(&object).map_or(&none, |schema| &schema.fields);
             let context = MapContext { columns: &described.columns, readable_secured: &secured, target, company };
             let mut specs = options.fields.of(table).cloned().unwrap_or_default();
@@ -308,7 +306,7 @@ fn compile(
             Filter::Expression(text) => ScopeSpec::Expression(text),
             Filter::Switch { switch } => ScopeSpec::Switch(switch),
         });
-        let scope = Scope::compile(spec, &described.columns).unwrap_or_else(|why| {
+        let scope = Scope::compile(spec, &described.columns, &secured).unwrap_or_else(|why| {
             problems.push(Problem { code: "filter", place: format!("where.{table}"), message: why });
             Scope::All
         });

@@ -29,8 +29,8 @@ use base::Object;
 pub(crate) use alias::aliases_of;
 pub(crate) use email::FROZEN_FACT;
 pub(crate) use gate::{PARENT_MISSING, forget_confirmed, load_links};
-pub(crate) use part::people::{by_key, take_out};
-pub(crate) use role::forget_roles_of_leads;
+pub(crate) use part::people::take_out;
+pub(crate) use role::pass_on_roles;
 pub(crate) use role_wish::all_role_names;
 pub use tally::{Left, left};
 
@@ -47,7 +47,14 @@ pub async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
     for object in Object::ALL {
         tally::count_left(bridge, object).await?;
     }
-    pushed?;
+    pushed
+}
+
+/// Reads back what may have been taken without being done, and tells what people should know of sales persons.
+///
+/// # Errors
+/// When Marketo can't be read, or the state can't be written.
+pub async fn tell(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
     email::read_back(bridge).await?;
     email::warn(bridge, prepared).await
 }
@@ -59,7 +66,7 @@ async fn push_all(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
             Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, &brake, object).await?,
             Object::Lead => {
                 person::push(bridge, prepared, &brake).await?;
-                join::push(bridge, prepared, &brake).await?;
+                join::push(bridge, prepared, &mut brake).await?;
             }
             Object::Role => role::push(bridge, prepared, &mut brake).await?,
         }

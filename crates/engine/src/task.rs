@@ -1,5 +1,6 @@
 //! What an outbox record asks for: that Marketo holds what Dynamics says, or that its Marketo record is joined with another's or parted with.
 
+use base::RecordId;
 use planner::{Desired, Fingerprints};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,8 +25,13 @@ pub(crate) enum Task {
 pub(crate) enum Join {
     /// Not begun, as far as is known.
     Open,
-    /// Marketo has merged the two; who is left has to be read back. What was confirmed of the other, in hexadecimal.
-    Merged(String),
+    /// Marketo has merged the two; who is left has to be read back.
+    Merged {
+        /// Who it stood for when they were.
+        survivor: RecordId,
+        /// What was confirmed of the one that is gone, in hexadecimal.
+        confirmed: String,
+    },
 }
 
 /// Why a record is no longer there for us.
@@ -75,24 +81,29 @@ impl Task {
     }
 }
 
+/// Whether an entry is a joining that Marketo has done: it stays until the survivor was read back, whatever becomes of the record meanwhile.
+pub(crate) fn is_merged(entry: &Outbox) -> bool {
+    matches!(Task::of(entry), Ok(Task::Join(Join::Merged { .. })))
+}
+
 impl Join {
     /// Marketo has merged a person of which this was confirmed.
-    pub(crate) fn merged(confirmed: &[u8]) -> Self {
-        Self::Merged(confirmed.iter().map(|byte| format!("{byte:02x}")).collect())
+    pub(crate) fn merged(survivor: RecordId, confirmed: &[u8]) -> Self {
+        Self::Merged { survivor, confirmed: confirmed.iter().map(|byte| format!("{byte:02x}")).collect() }
     }
 
     /// What was confirmed of the person that was merged away.
     pub(crate) fn confirmed(&self) -> Option<Fingerprints> {
         match self {
             Self::Open => None,
-            Self::Merged(hex) => Some(Fingerprints::read(&crate::intent::unhex(hex).unwrap_or_default())),
+            Self::Merged { confirmed, .. } => Some(Fingerprints::read(&crate::intent::unhex(confirmed).unwrap_or_default())),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use base::{Guid, Object, RecordId, Table, Timestamp};
+    use base::{Guid, Object, Table, Timestamp};
 
     use super::*;
 
@@ -101,7 +112,7 @@ mod tests {
         let tasks = [
             Task::Send(Desired { owner: Some(Guid::from_u128(7)), ..Desired::default() }),
             Task::Join(Join::Open),
-            Task::Join(Join::merged(&[1, 255])),
+            Task::Join(Join::merged(RecordId::new(Table::Contact, Guid::from_u128(2)), &[1, 255])),
             Task::Part(Why::Left),
         ];
         let record = RecordId::new(Table::Contact, Guid::from_u128(1));

@@ -245,6 +245,32 @@ pub fn doubted(map: &FieldMap, before: &Desired, now: &Desired, confirmed: &Fing
     doubted
 }
 
+/// What is confirmed of a record that may have been sent `sent` without anybody having heard of it, while nothing is said any more about what it
+/// shall be: each field that may have changed counts as something that no value is, so that whatever it shall be is sent.
+#[must_use]
+pub fn unsure(map: &FieldMap, sent: &Desired, confirmed: &Fingerprints, key: FingerprintKey) -> Fingerprints {
+    let mut unsure = confirmed.clone();
+    let mut doubt = |slot, sent: Option<u64>| {
+        if sent != confirmed.get(slot) {
+            unsure.set(slot, Some(sent.or(confirmed.get(slot)).unwrap_or_default() ^ NO_VALUE));
+        }
+    };
+    for rule in map.rules.iter().filter(|rule| rule.owner == Owner::Crm) {
+        if let Some(value) = sent.fields.get(&rule.target.name) {
+            doubt(rule.slot, key.of(value));
+        }
+    }
+    let of = |id: Option<Guid>| key.of(&id.map_or(Value::Null, |id| Value::String(id.to_string())));
+    doubt(map.owner_slot, of(sent.owner));
+    if sent.company.is_some() {
+        doubt(map.company_slot, of(sent.company));
+    }
+    unsure
+}
+
+/// Makes a fingerprint one that no value has, as good as certainly.
+const NO_VALUE: u64 = 0x5bd1_e995_9d1b_47a3;
+
 /// Whether a confirmed record differs from `desired` in anything that may be sent.
 #[must_use]
 pub fn differs(map: &FieldMap, desired: &Desired, confirmed: &Fingerprints, key: FingerprintKey) -> bool {

@@ -71,6 +71,13 @@ impl Fingerprints {
         self.0.get(&slot).copied()
     }
 
+    /// With those of `first` in front: what is there wins.
+    #[must_use]
+    pub fn or(mut self, first: &Self) -> Self {
+        self.0.extend(first.0.iter().map(|(slot, print)| (*slot, *print)));
+        self
+    }
+
     /// Puts a fingerprint into a slot, or takes it away.
     pub fn set(&mut self, slot: u8, print: Option<u64>) {
         match print {

@@ -87,6 +87,20 @@ pub fn primary_contact(row: Row<'_>) -> Option<Guid> {
     row.lookup("parentcontactid").map(|(id, _)| id).or_else(|| row.lookup_to("customerid", Table::Contact, &["contactid"]))
 }
 
+/// Whether a row holds a customer of which it doesn't say, in any way, whether it is an account or a contact.
+#[must_use]
+pub fn is_untold(table: Table, row: Row<'_>) -> bool {
+    let (name, accounts, contacts): (_, &[&str], &[&str]) = match table {
+        Table::Lead => ("customerid", &["accountid"], &["contactid"]),
+        Table::Contact => ("parentcustomerid", &["accountid"], &["parentcontactid"]),
+        Table::Opportunity => ("customerid", &["accountid"], &["contactid"]),
+        Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Account | Table::Connection => return false,
+    };
+    row.lookup(name).is_some_and(|(_, told)| told.is_none())
+        && row.lookup_to(name, Table::Account, accounts).is_none()
+        && row.lookup_to(name, Table::Contact, contacts).is_none()
+}
+
 /// What a row is an alias of (rule R4): the record it was merged into, or, for a qualified lead, its contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AliasRef {

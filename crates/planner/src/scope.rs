@@ -1,5 +1,7 @@
 //! Which rows are in scope: a filter evaluated here, because change tracking can't filter.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::{
@@ -34,7 +36,7 @@ impl Scope {
     ///
     /// # Errors
     /// What is wrong with it, in words that go on after its name.
-    pub fn compile(spec: Option<ScopeSpec<'_>>, columns: &Columns) -> Result<Self, String> {
+    pub fn compile(spec: Option<ScopeSpec<'_>>, columns: &Columns, readable_secured: &BTreeSet<String>) -> Result<Self, String> {
         let scope = match spec {
             None => return Ok(Self::All),
             Some(ScopeSpec::Expression(text)) => Self::Where(Box::new(Compiler::default().compile(text, columns)?)),
@@ -48,9 +50,14 @@ impl Scope {
             },
         };
         // A column that can't be read is never taken for a blank one: that would put rows out of scope, or into it.
-        let hidden = scope.columns().find(|name| columns.get(*name).is_some_and(|column| !column.readable));
+        let is_hidden =
+            |name: &&str| columns.get(*name).is_some_and(|column| !column.readable || column.secured && !readable_secured.contains(*name));
+        let hidden = scope.columns().find(is_hidden);
         if let Some(name) = hidden {
-            return Err(format!("reads {name}, which the application user may not read"));
+            return Err(format!(
+                "reads {name}, which is secured or may not be read; give the application user read permission and name it in \
+                 dynamics.readable_secured_columns"
+            ));
         }
         Ok(scope)
     }
@@ -76,7 +83,9 @@ impl Scope {
             Self::Where(expression) => match expression.value(row, columns)? {
                 Value::Bool(holds) => Ok(holds),
                 Value::Null => Ok(false),
-                other => Err(format!("gives {other}, which is neither true nor false")),
+                other @ (Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+                    Err(format!("gives {other}, which is neither true nor false"))
+                }
             },
         }
     }
@@ -122,7 +131,8 @@ mod tests {
 
     fn check(spec: ScopeSpec<'_>, row: Value, expected: Result<bool, &str>) {
         let columns = columns();
-        let holds = Scope::compile(Some(spec), &columns).and_then(|scope| scope.holds(Row(row.as_object().unwrap()), &columns));
+        let holds =
+            Scope::compile(Some(spec), &columns, &BTreeSet::new()).and_then(|scope| scope.holds(Row(row.as_object().unwrap()), &columns));
         match expected {
             Ok(expected) => assert_eq!(holds, Ok(expected), "{spec:?} {row}"),
             Err(part) => assert!(holds.as_ref().is_err_and(|error| error.contains(part)), "{spec:?} {row} {holds:?}"),
@@ -136,7 +146,7 @@ mod tests {
         check(ScopeSpec::Switch("new_sync"), json!({"new_sync": false}), Ok(false));
         check(ScopeSpec::Switch("city"), json!({}), Err("no yes/no column"));
         check(ScopeSpec::Switch("new_synk"), json!({}), Err("did you mean new_sync?"));
-        check(ScopeSpec::Switch("new_secret"), json!({}), Err("may not read"));
+        check(ScopeSpec::Switch("new_secret"), json!({}), Err("may not be read"));
         check(ScopeSpec::Expression("city == 'Oslo'"), json!({"city": "Oslo"}), Ok(true));
         check(ScopeSpec::Expression("city == 'Oslo'"), json!({}), Ok(false));
         check(ScopeSpec::Expression("new_sync"), json!({}), Ok(false));

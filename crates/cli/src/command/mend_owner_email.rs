@@ -20,7 +20,8 @@ use crate::{
 /// Runs it.
 pub(crate) async fn run(config: &Path, args: MendOwnerEmail) -> Result<u8, Failure> {
     let config = Config::load(config)?;
-    let guid = |text: &str| text.trim().parse::<Guid>().map_err(|_| Failure::Other(anyhow::anyhow!("{text} is no GUID of a Dynamics user")));
+    let guid =
+        |text: &str| text.trim().parse::<Guid>().map_err(|_| Failure::Other(anyhow::anyhow!("{text} is no GUID of a Dynamics user")));
     let user = guid(&args.user)?;
     let via = args.via.as_deref().map(guid).transpose()?;
     let bridge = connect::bridge(&config, RunOptions::default(), Progress::silent()).await?;

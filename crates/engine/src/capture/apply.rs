@@ -8,7 +8,7 @@ use std::{
 use base::{Guid, RecordId, Table};
 use planner::{
     Desired, Row,
-    reference::{AliasRef, CompanyRef, OwnerRef, alias, company, is_inactive, owner},
+    reference::{AliasRef, CompanyRef, OwnerRef, alias, company, is_inactive, is_untold, owner},
 };
 use serde_json::{Map, Value};
 use store::{
@@ -194,6 +194,10 @@ impl<'a> Context<'a> {
             if known.erased.contains(&id) {
                 continue;
             }
+            // Which table a lookup points to isn't told by every listing; a single row tells it.
+            if !self.rereading && is_untold(table, row) {
+                batch.put(&Refetch { record });
+            }
             // The roles of a contact that is merged into another, or no longer is, are that one's, with those of whoever was merged into it.
             let merged = matches!(alias(table, row), Some(AliasRef::Merged(_)));
             if table == Table::Contact && merged != known.aliases.get(&record).is_some_and(|alias| alias.kind == AliasKind::Merged) {
@@ -204,7 +208,8 @@ impl<'a> Context<'a> {
                 match table {
                     Table::Contact => dirty_by(self.bridge, SourceBy::Contact, id).await?,
                     Table::Opportunity => batch.put(&DirtyRoles { opportunity: id }),
-                    Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Account | Table::Lead | Table::Connection => {}
+                    Table::Account => self.refetch_dependents(record).await?,
+                    Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Lead | Table::Connection => {}
                 }
             }
             let entry = known.outbox.remove(&id);

@@ -6,7 +6,8 @@ use base::{Guid, Object, RecordId, Table};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        Alias, AliasKind, DirtyRoles, Fact, Link, LinkFlags, Outbox, RoleName, RoleSource, Seen, SourceKind,
+        Alias, AliasKind, DirtyRoles, Fact, Link, LinkFlags, Outbox, Refetch, RoleName, RoleSource, Seen, SourceKind,
+        alias::AliasOf,
         link::links_of,
         record_key,
         role::{SourceBy, SourceIndex},
@@ -59,31 +60,33 @@ pub(super) async fn knows_any(bridge: &Bridge, table: Table) -> Result<bool, Syn
 
 /// Treats as deleted what is known of a table and was not met.
 pub(super) async fn handle_unseen(context: &mut Context<'_>, table: Table) -> Result<(), SyncError> {
-    match table {
+    let unseen = match table {
         Table::Connection => unseen_connections(context).await?,
         Table::ConnectionRole => unseen_role_names(context).await?,
-        Table::Team => unseen_teams(context).await?,
+        Table::Team => unseen(context, table, context.administered_teams()).await?,
         Table::SystemUser | Table::Account | Table::Lead | Table::Contact | Table::Opportunity => unseen_links(context, table).await?,
+    };
+    let absent = really_gone(context, table, unseen).await?;
+    context.bridge.count(|summary| summary.captured(table).deleted += absent.len() as u64);
+    for chunk in absent.chunks(PAGE) {
+        context.apply_deleted(table, chunk).await?;
     }
     forget_seen(context, table).await
 }
 
-/// Those of `ids` that the sweep under way has not met, as deleted.
-async fn unseen(context: &mut Context<'_>, table: Table, ids: Vec<Guid>) -> Result<(), SyncError> {
+/// Those of `ids` that the sweep under way has not met.
+async fn unseen(context: &Context<'_>, table: Table, ids: Vec<Guid>) -> Result<Vec<Guid>, SyncError> {
     let keys: Vec<_> = ids.iter().map(|id| record_key(RecordId::new(table, *id))).collect();
     let seen = context.bridge.store.read::<Seen>(&keys).await?;
-    let absent: Vec<Guid> = ids.into_iter().zip(seen).filter(|(_, seen)| seen.is_none()).map(|(id, _)| id).collect();
-    let absent = really_gone(context, table, absent).await?;
-    if absent.is_empty() {
-        return Ok(());
-    }
-    context.bridge.count(|summary| summary.captured(table).deleted += absent.len() as u64);
-    context.apply_deleted(table, &absent).await
+    Ok(ids.into_iter().zip(seen).filter(|(_, seen)| seen.is_none()).map(|(id, _)| id).collect())
 }
 
 /// Those that are deleted and not merely out of our role's reach: a role that was narrowed must not look like a deletion. Some are asked for
 /// by their id, the more telling the fewer there are; one that is hidden, or there after all, and nothing of this table counts as deleted.
 async fn really_gone(context: &Context<'_>, table: Table, absent: Vec<Guid>) -> Result<Vec<Guid>, SyncError> {
+    if absent.is_empty() {
+        return Ok(absent);
+    }
     let plan = context.prepared.table(table)?;
     let step = absent.len().div_ceil(PROBES_MAX).max(1);
     for id in absent.iter().step_by(step) {
@@ -105,42 +108,35 @@ async fn really_gone(context: &Context<'_>, table: Table, absent: Vec<Guid>) -> 
     Ok(absent)
 }
 
-async fn unseen_links(context: &mut Context<'_>, table: Table) -> Result<(), SyncError> {
-    let mut after: Option<Vec<u8>> = None;
+async fn unseen_links(context: &Context<'_>, table: Table) -> Result<Vec<Guid>, SyncError> {
+    let mut links = context.bridge.store.pages::<Link>(links_of(table), PAGE);
+    let mut absent = Vec::new();
     loop {
-        let links = context.bridge.store.list::<Link>(&links_of(table), after.as_deref(), PAGE).await?;
-        let Some(last) = links.last() else { return Ok(()) };
-        after = Some(last.key());
-        let ids = links.iter().filter(|link| !link.flags.has(LinkFlags::GONE)).map(|link| link.record.id).collect();
-        unseen(context, table, ids).await?;
+        let page = links.next_page().await?;
+        if page.is_empty() {
+            return Ok(absent);
+        }
+        let ids = page.iter().filter(|link| !link.flags.has(LinkFlags::GONE)).map(|link| link.record.id).collect();
+        absent.extend(unseen(context, table, ids).await?);
     }
 }
 
-async fn unseen_connections(context: &mut Context<'_>) -> Result<(), SyncError> {
-    let mut after: Option<Vec<u8>> = None;
+async fn unseen_connections(context: &Context<'_>) -> Result<Vec<Guid>, SyncError> {
+    let mut sources = context.bridge.store.pages::<RoleSource>(Vec::new(), PAGE);
+    let mut absent = Vec::new();
     loop {
-        let sources = context.bridge.store.list::<RoleSource>(&[], after.as_deref(), PAGE).await?;
-        let Some(last) = sources.last() else { return Ok(()) };
-        after = Some(last.key());
-        let ids = sources.iter().filter(|source| source.kind != SourceKind::Primary).map(|source| source.id).collect();
-        unseen(context, Table::Connection, ids).await?;
+        let page = sources.next_page().await?;
+        if page.is_empty() {
+            return Ok(absent);
+        }
+        let ids = page.iter().filter(|source| source.kind != SourceKind::Primary).map(|source| source.id).collect();
+        absent.extend(unseen(context, Table::Connection, ids).await?);
     }
 }
 
-async fn unseen_role_names(context: &mut Context<'_>) -> Result<(), SyncError> {
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let names = context.bridge.store.list::<RoleName>(&[], after.as_deref(), PAGE).await?;
-        let Some(last) = names.last() else { return Ok(()) };
-        after = Some(last.key());
-        let ids = names.iter().map(|name| name.id).collect();
-        unseen(context, Table::ConnectionRole, ids).await?;
-    }
-}
-
-async fn unseen_teams(context: &mut Context<'_>) -> Result<(), SyncError> {
-    let administered = context.administered_teams();
-    unseen(context, Table::Team, administered).await
+async fn unseen_role_names(context: &Context<'_>) -> Result<Vec<Guid>, SyncError> {
+    let ids = all_role_names(context.bridge).await?.into_iter().map(|(id, _)| id).collect();
+    unseen(context, Table::ConnectionRole, ids).await
 }
 
 impl Context<'_> {
@@ -185,8 +181,12 @@ impl Context<'_> {
         let aliases = store.read::<Alias>(&keys).await?;
         let keys: Vec<_> = ids.iter().map(|id| Outbox::key_of(object, *id, "")).collect();
         let entries = store.read::<Outbox>(&keys).await?;
+        let mut batch_of_aliases = Batch::new();
         for ((link, alias), entry) in links.into_iter().zip(aliases).zip(entries) {
             let Some(mut link) = link else { continue };
+            if table == Table::Contact {
+                self.free_leads_of(link.record, &mut batch_of_aliases).await?;
+            }
             let stands_for_another = alias.is_some_and(|alias| is_one_with(&alias, &link));
             link.flags = link.flags.with(LinkFlags::GONE, true);
             batch.put(&link);
@@ -194,7 +194,22 @@ impl Context<'_> {
                 batch.put(&DirtyRoles { opportunity: link.record.id });
             }
             let task = if stands_for_another && object == Object::Lead { Task::Join(Join::Open) } else { Task::Part(Why::Deleted) };
-            self.stand_aside(&link, entry, task, batch);
+            self.stand_aside(&link, entry, task, batch)?;
+        }
+        batch.append(batch_of_aliases);
+        Ok(())
+    }
+
+    /// Leads that were qualified into a contact which is gone stand for nobody any more.
+    async fn free_leads_of(&self, contact: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
+        let entries = self.bridge.store.list::<AliasOf>(&record_key(contact), None, usize::MAX).await?;
+        let keys: Vec<_> = entries.iter().map(|entry| Alias::key_of(entry.alias)).collect();
+        for alias in self.bridge.store.read::<Alias>(&keys).await?.into_iter().flatten() {
+            if alias.survivor == contact && alias.kind != AliasKind::Merged {
+                batch.remove::<Alias>(alias.key());
+                batch.remove::<AliasOf>(AliasOf { survivor: contact, alias: alias.alias }.key());
+                batch.put(&Refetch { record: alias.alias });
+            }
         }
         Ok(())
     }

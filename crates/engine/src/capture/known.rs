@@ -9,7 +9,7 @@ use planner::{
 };
 use store::{
     StoreExt,
-    record::{Alias, Fact, Link, Outbox, record_key},
+    record::{Alias, Fact, Link, LinkFlags, Outbox, record_key},
 };
 
 use crate::{
@@ -33,6 +33,8 @@ pub(super) struct Known {
     pub(super) aliases: BTreeMap<RecordId, Alias>,
     /// Leads that contacts came from.
     pub(super) origins: BTreeMap<Guid, Link>,
+    /// Contacts that leads name and Dynamics has deleted.
+    pub(super) gone: BTreeSet<RecordId>,
     /// Rows that were erased on request.
     pub(super) erased: BTreeSet<Guid>,
 }
@@ -59,11 +61,15 @@ impl Context<'_> {
         let survivors = rows.values().filter_map(|row| match alias(table, *row)? {
             AliasRef::Merged(survivor) | AliasRef::Qualified(survivor) => Some(survivor),
         });
+        let survivors: BTreeSet<RecordId> = survivors.collect();
+        let keys: Vec<_> = survivors.iter().map(|survivor| record_key(*survivor)).collect();
+        let gone = store.read::<Link>(&keys).await?.into_iter().flatten().filter(|link| link.flags.has(LinkFlags::GONE));
+        let gone = gone.map(|link| link.record).collect();
         let asked: BTreeSet<RecordId> = rows.keys().map(|id| RecordId::new(table, *id)).chain(leads).chain(survivors).collect();
         let keys: Vec<_> = asked.into_iter().map(Alias::key_of).collect();
         let aliases = store.read::<Alias>(&keys).await?.into_iter().flatten().map(|alias| (alias.alias, alias)).collect();
         let erased = self.erased(table, rows.keys().copied()).await?;
-        Ok(Known { links, outbox, parents, masters, aliases, origins, erased })
+        Ok(Known { links, outbox, parents, masters, aliases, origins, gone, erased })
     }
 
     async fn erased(&self, table: Table, ids: impl Iterator<Item = Guid>) -> Result<BTreeSet<Guid>, SyncError> {

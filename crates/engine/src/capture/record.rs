@@ -2,13 +2,14 @@
 
 use base::{Guid, Object, RecordId, Table};
 use planner::{
-    Desired, Fingerprints, Row,
-    diff::{Known as KnownAs, change, differs, doubted},
+    Desired, FingerprintKey, Fingerprints, Row,
+    diff::{Known as KnownAs, change, differs, doubted, unsure},
     reference::{AliasRef, CompanyRef, alias, company, is_closed_lead, is_inactive, is_qualified, is_sales_user},
 };
+use serde_json::Value;
 use store::{
     Batch, Record,
-    record::{Dependent, DirtyRoles, Link, LinkFlags, MsiDue, Outbox, OutboxState, Refetch},
+    record::{Dependent, DirtyRoles, Fact, Link, LinkFlags, MsiDue, Outbox, OutboxState, Refetch},
 };
 
 use crate::{
@@ -18,8 +19,11 @@ use crate::{
     options::{InactivePerson, InactiveRecord, TeamOwner},
     prepare::TablePlan,
     push::PARENT_MISSING,
-    task::{Join, Task, Why},
+    task::{Join, Task, Why, is_merged},
 };
+
+/// Facts that hold the fingerprint of a sales person's e-mail.
+pub(crate) const EMAIL_FACT: &str = "user-email/";
 
 /// What a row belongs to.
 struct Place {
@@ -53,8 +57,7 @@ impl Context<'_> {
             if before.as_ref() != Some(&link) {
                 batch.put(&link);
             }
-            self.stand_aside(&link, entry, Task::Join(Join::Open), batch);
-            return Ok(());
+            return self.stand_aside(&link, entry, Task::Join(Join::Open), batch);
         }
         let (owner, team) = if table == Table::SystemUser { (None, None) } else { self.owner_of(row) };
         if let Some(team) = team {
@@ -64,15 +67,17 @@ impl Context<'_> {
             batch.put(&Dependent { parent: RecordId::new(Table::Team, team), child: record });
         }
         let parting = self.parting(&link, row);
-        if let Some(why) = parting.filter(|_| !link.flags.has(LinkFlags::WANTED)) {
+        // What something in scope refers to stays, but for people who are deactivated: that is a decision about them.
+        let yields = |why: Why| why == Why::Left || why == Why::Inactive && table == Table::Account;
+        let is_wanted = |why: Why| link.flags.has(LinkFlags::WANTED) && yields(why);
+        if let Some(why) = parting.filter(|why| !is_wanted(*why)) {
             if table == Table::Opportunity {
                 batch.put(&DirtyRoles { opportunity: record.id });
             }
             if before.as_ref() != Some(&link) {
                 batch.put(&link);
             }
-            self.stand_aside(&link, entry, Task::Part(why), batch);
-            return Ok(());
+            return self.stand_aside(&link, entry, Task::Part(why), batch);
         }
         if let Some(owner) = owner {
             self.want(RecordId::new(Table::SystemUser, owner), known, batch);
@@ -96,7 +101,7 @@ impl Context<'_> {
         if before.as_ref() != Some(&link) {
             batch.put(&link);
         }
-        let company = company.and_then(|account| self.company_in_scope(account, known, batch));
+        let company = company.and_then(|account| self.company_in_scope(record, account, known, batch));
         if link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED) && !link.is_confirmed() {
             if let Some(entry) = entry {
                 batch.remove::<Outbox>(entry.key());
@@ -125,26 +130,42 @@ impl Context<'_> {
     }
 
     /// A record that isn't sent itself: where Marketo has it, or may have it, something is done with that.
-    pub(super) fn stand_aside(&self, link: &Link, entry: Option<Outbox>, task: Task, batch: &mut Batch) {
+    pub(super) fn stand_aside(&self, link: &Link, entry: Option<Outbox>, task: Task, batch: &mut Batch) -> Result<(), SyncError> {
         let object = link.record.table.object().unwrap_or(Object::Lead);
         let is_there = link.is_confirmed() || entry.as_ref().is_some_and(|entry| self.may_be_sent(entry));
         let key = Outbox::key_of(object, link.record.id, "");
         match (is_there, entry) {
             (true, Some(entry)) if is_same(&entry, &task) => {}
-            // A joining that was begun goes on.
-            (_, Some(entry)) if matches!((Task::of(&entry), &task), (Ok(Task::Join(Join::Merged(_))), Task::Join(_))) => {}
-            (true, _) => batch.put(&Outbox::ready(object, link.record, String::new(), task.write(), self.bridge.clock.now())),
+            (_, Some(entry)) if is_merged(&entry) => {}
+            (true, entry) => {
+                // What was sent without an answer may have arrived: nothing of it counts as confirmed any more.
+                if let Some(entry) = entry.filter(|entry| link.is_confirmed() && self.may_be_sent(entry))
+                    && let Task::Send(sent) = Task::of(&entry)?
+                {
+                    let map = self.prepared.map(link.record.table)?;
+                    let confirmed = unsure(map, &sent, &Fingerprints::read(&link.confirmed), self.prepared.key).write();
+                    batch.put(&Link { confirmed, ..link.clone() });
+                }
+                batch.put(&Outbox::ready(object, link.record, String::new(), task.write(), self.bridge.clock.now()));
+            }
             (false, Some(_)) => batch.remove::<Outbox>(key),
             (false, None) => {}
         }
+        Ok(())
     }
 
     /// The company of a row: the account at the end of its chain of merges; none where that is out of scope and stays so.
-    fn company_in_scope(&self, account: Guid, known: &mut Known, batch: &mut Batch) -> Option<Guid> {
+    fn company_in_scope(&self, child: RecordId, account: Guid, known: &mut Known, batch: &mut Batch) -> Option<Guid> {
         let named = RecordId::new(Table::Account, account);
         let account = known.masters.get(&named).copied().unwrap_or(named);
+        // One that isn't known yet was made after the accounts were read, and may be out of scope on its own account.
+        if self.bridge.options.policy.by_reference && !known.parents.contains_key(&account) {
+            self.want(account, known, batch);
+        }
         if known.parents.get(&account).is_some_and(|link| link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED)) {
             if !self.bridge.options.policy.by_reference {
+                // When it comes into scope, this record belongs to it.
+                batch.put(&Dependent { parent: account, child });
                 return None;
             }
             self.want(account, known, batch);
@@ -183,6 +204,9 @@ impl Context<'_> {
         if let Some(entry) = &entry {
             self.settle_doubt(entry, &desired, link, batch)?;
         }
+        if record.table == Table::SystemUser {
+            note_email(record, &desired, key, batch);
+        }
         let confirmed = Fingerprints::read(&link.confirmed);
         if desired.company.is_none() && link.is_confirmed() && confirmed.get(map.company_slot).is_some() {
             self.bridge.count(|summary| summary.flag("company-kept"));
@@ -202,7 +226,10 @@ impl Context<'_> {
         }
         match (unsent, entry) {
             (false, None) => {}
+            (false, Some(entry)) if is_merged(&entry) => {}
             (false, Some(entry)) => batch.remove::<Outbox>(entry.key()),
+            // It is read again once the survivor was read back.
+            (true, Some(entry)) if is_merged(&entry) => {}
             // The same again changes nothing: what waits goes on waiting, and what is held stays held, unless it is another thing now: a
             // lead that was closed.
             (true, Some(mut entry)) if entry.body.desired == written => {
@@ -230,13 +257,24 @@ impl Context<'_> {
 
     /// What was asked for without an answer may have been done, also where nothing is confirmed yet. The link remembers it.
     fn settle_doubt(&self, entry: &Outbox, desired: &Desired, link: &mut Link, batch: &mut Batch) -> Result<(), SyncError> {
-        if !self.is_in_doubt(entry, desired) {
+        if !self.is_in_doubt(entry, desired) || is_merged(entry) {
             return Ok(());
         }
         let (map, key) = (self.prepared.map(link.record.table)?, self.prepared.key);
         let before = link.clone();
         match Task::of(entry)? {
-            Task::Send(sent) => link.confirmed = doubted(map, &sent, desired, &Fingerprints::read(&link.confirmed), key).write(),
+            Task::Send(sent) if link.is_confirmed() => {
+                link.confirmed = doubted(map, &sent, desired, &Fingerprints::read(&link.confirmed), key).write();
+            }
+            // Whether it was created at all is still open: what it may have been created with first is remembered, and the note stays.
+            Task::Send(sent) => {
+                let first = Fingerprints::read(&link.confirmed);
+                link.confirmed = doubted(map, &sent, desired, &first, key).or(&first).write();
+                if *link != before {
+                    batch.put(link);
+                }
+                return Ok(());
+            }
             // Its person may have lost our key, be merged or be gone.
             Task::Join(_) | Task::Part(_) if map.object == Object::Lead && link.is_confirmed() => {
                 link.flags = link.flags.with(LinkFlags::KEY_IN_DOUBT, true);
@@ -294,6 +332,16 @@ impl Context<'_> {
         if read_again {
             batch.put(&Refetch { record });
         }
+    }
+}
+
+/// Keeps a fingerprint of a sales person's e-mail, whatever its case: two with the same are told.
+fn note_email(record: RecordId, desired: &Desired, key: FingerprintKey, batch: &mut Batch) {
+    let email = desired.fields.get("email").and_then(Value::as_str).map(|email| Value::String(email.trim().to_lowercase()));
+    let name = format!("{EMAIL_FACT}{}", record.id);
+    match email.and_then(|email| key.of(&email)) {
+        Some(print) => batch.put(&Fact { name, value: print.into() }),
+        None => batch.remove::<Fact>(name.into()),
     }
 }
 

@@ -36,6 +36,10 @@ impl Context<'_> {
                 };
             }
         };
+        // A contact that is gone is nobody to stand for.
+        if kind == AliasKind::Qualified && known.gone.contains(&survivor) {
+            return false;
+        }
         // Each standing for the other means nothing.
         if survivor == record || known.aliases.get(&survivor).is_some_and(|alias| alias.survivor == record) {
             tracing::warn!(%record, %survivor, "these two stand for each other; each is taken for itself");

@@ -1,6 +1,6 @@
 //! Whether what would be done hurts too many records at once (rule R9): counted before anything is sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Object, RecordId, Table};
 use planner::{
@@ -21,10 +21,11 @@ use crate::{
     prepare::Prepared,
     push::{
         alias::join_policy,
-        gate::{Links, load_links},
+        gate::{Links, PARENT_MISSING, load_links},
+        join::instead,
         part::{Parted, parting},
     },
-    task::{Join, Task},
+    task::{Join, Task, Why},
 };
 
 /// Outbox records looked at at a time.
@@ -75,6 +76,11 @@ impl Brake {
         self.stopped.contains(&harm)
     }
 
+    /// Whether anything is stopped.
+    pub(super) fn stops_anything(&self) -> bool {
+        !self.stopped.is_empty()
+    }
+
     /// Stops a kind when it is too much, and says so.
     pub(super) async fn judge(&mut self, bridge: &Bridge, harm: Harm, number: u64) -> Result<(), SyncError> {
         let total = total(bridge, harm).await?;
@@ -117,6 +123,8 @@ async fn count(bridge: &Bridge, prepared: &Prepared, page: &[Outbox], harms: &mu
     let now = bridge.clock.now();
     let is_due = |entry: &&Outbox| match &entry.body.state {
         OutboxState::Ready | OutboxState::Waiting { .. } => true,
+        // It costs no call to look at it again, so that it is in every push.
+        OutboxState::Held { code, .. } if code == PARENT_MISSING => true,
         OutboxState::Held { retry_at, .. } => prepared.retry_held || *retry_at <= now,
     };
     let due: Vec<&Outbox> = page.iter().filter(is_due).collect();
@@ -131,19 +139,30 @@ async fn count(bridge: &Bridge, prepared: &Prepared, page: &[Outbox], harms: &mu
                 change.harms(map, &before).into_iter().for_each(|harm| harms.add(harm));
             }
             Task::Join(Join::Open) => drop(joins.insert(entry.record)),
-            Task::Join(Join::Merged(_)) => {}
-            Task::Part(why) => match parting(bridge, entry.object, why) {
-                Parted::Unlinked => harms.add(Harm::Unlinks),
-                Parted::Deleted => harms.add(Harm::deletions(entry.object)),
-                Parted::Kept => {}
-            },
+            Task::Join(Join::Merged { .. }) => {}
+            Task::Part(why) => count_parting(bridge, entry.object, why, harms),
         }
     }
-    count_joins(bridge, joins, harms).await
+    count_joins(bridge, prepared, joins, &links, harms).await
 }
 
-/// A joining is a merge where both have a person, and a new key for the one person where only the alias has.
-async fn count_joins(bridge: &Bridge, aliases: BTreeSet<RecordId>, harms: &mut Harms) -> Result<(), SyncError> {
+fn count_parting(bridge: &Bridge, object: Object, why: Why, harms: &mut Harms) {
+    match parting(bridge, object, why) {
+        Parted::Unlinked => harms.add(Harm::Unlinks),
+        Parted::Deleted => harms.add(Harm::deletions(object)),
+        Parted::Kept => {}
+    }
+}
+
+/// A joining is a merge where both have a person, a new key for the one person where only the alias has, with what else that changes, and a
+/// parting where the survivor is not there for us either.
+async fn count_joins(
+    bridge: &Bridge,
+    prepared: &Prepared,
+    aliases: BTreeSet<RecordId>,
+    theirs: &Links,
+    harms: &mut Harms,
+) -> Result<(), SyncError> {
     if aliases.is_empty() {
         return Ok(());
     }
@@ -151,10 +170,23 @@ async fn count_joins(bridge: &Bridge, aliases: BTreeSet<RecordId>, harms: &mut H
     let known: Vec<Alias> = bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().collect();
     let ends = chain::ends(bridge, aliases, Follow::All).await?;
     let links: Links = load_links(bridge, &ends.values().copied().collect()).await?;
+    let keys: Vec<_> = ends.values().map(|end| Outbox::key_of(Object::Lead, end.id, "")).collect();
+    let sends = bridge.store.read::<Outbox>(&keys).await?.into_iter().flatten();
+    let sends: BTreeMap<RecordId, Outbox> = sends.map(|entry| (entry.record, entry)).collect();
     for alias in known {
         let Some(survivor) = ends.get(&alias.alias) else { continue };
-        if links.get(survivor).is_none_or(|link| !link.is_confirmed()) {
+        let link = links.get(survivor);
+        if let Some(why) = link.and_then(instead) {
+            count_parting(bridge, Object::Lead, why, harms);
+        } else if link.is_none_or(|link| !link.is_confirmed()) {
             harms.add(Harm::ReKeys);
+            if let (Some(entry), Some(own)) = (sends.get(survivor), theirs.get(&alias.alias))
+                && let Task::Send(desired) = Task::of(entry)?
+            {
+                let (map, before) = (prepared.map(survivor.table)?, Fingerprints::read(&own.confirmed));
+                let change = change(map, &desired, &before, prepared.key, Known::Confirmed);
+                change.harms(map, &before).into_iter().for_each(|harm| harms.add(harm));
+            }
         } else if join_policy(bridge, &alias) == JoinPolicy::Merge {
             harms.add(Harm::Merges);
         }

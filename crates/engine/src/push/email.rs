@@ -6,15 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object, RecordId, Table};
-use planner::{Fingerprints, diff::Change};
+use planner::diff::Change;
 use serde_json::{Value, json};
 use store::{
     Batch, StoreExt,
-    record::{Fact, Link, LinkFlags, Outbox, link::links_of},
+    record::{Fact, LinkFlags, Outbox},
 };
 
 use crate::{
     bridge::Bridge,
+    capture::EMAIL_FACT,
     error::{Side, SyncError},
     marketo::key_field,
     mend,
@@ -121,10 +122,7 @@ pub(super) async fn warn(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
     let frozen = facts.iter().filter(|fact| fact.value == Value::Bool(true));
     let frozen: Vec<String> = frozen.filter_map(|fact| fact.name.strip_prefix(FROZEN_FACT).map(str::to_owned)).collect();
     if !frozen.is_empty() {
-        let mut records = 0;
-        for user in frozen.iter().filter_map(|user| user.parse().ok()) {
-            records += mend::count_owned(bridge, prepared, user).await?;
-        }
+        let records = mend::count_owned(bridge, prepared, &frozen.iter().filter_map(|user| user.parse().ok()).collect::<Vec<_>>()).await?;
         bridge.count(|summary| {
             summary.warn(format!(
                 "owner-email-frozen: Marketo doesn't change the e-mail of {} sales persons ({}), so that Sales Insight shows these users nothing of \
@@ -134,7 +132,7 @@ pub(super) async fn warn(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
             ));
         });
     }
-    let twice = shared(bridge, prepared).await?;
+    let twice = shared(bridge).await?;
     if !twice.is_empty() {
         bridge.count(|summary| {
             summary.flagged.insert("owner-email-twice".into(), twice.len() as u64);
@@ -154,24 +152,23 @@ pub(super) async fn warn(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
     Ok(())
 }
 
-/// Sales persons of which another has the same e-mail, as far as was confirmed.
-async fn shared(bridge: &Bridge, prepared: &Prepared) -> Result<Vec<String>, SyncError> {
-    let Ok(map) = prepared.map(Table::SystemUser) else { return Ok(Vec::new()) };
-    let Some(rule) = map.rules.iter().find(|rule| rule.target.name == FIELD) else { return Ok(Vec::new()) };
-    let mut by_email: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    let mut users = bridge.store.pages::<Link>(links_of(Table::SystemUser), 1_000);
-    loop {
-        let page = users.next_page().await?;
-        if page.is_empty() {
-            break;
-        }
-        for link in page.iter().filter(|link| link.is_confirmed() && !link.flags.has(LinkFlags::GONE)) {
-            if let Some(print) = Fingerprints::read(&link.confirmed).get(rule.slot) {
-                by_email.entry(print).or_default().push(link.record.id.to_string());
-            }
+/// Sales persons of which another has the same e-mail in Dynamics.
+async fn shared(bridge: &Bridge) -> Result<Vec<String>, SyncError> {
+    let mut by_email: BTreeMap<u64, Vec<RecordId>> = BTreeMap::new();
+    for fact in bridge.store.list::<Fact>(EMAIL_FACT.as_bytes(), None, usize::MAX).await? {
+        let user = fact.name.strip_prefix(EMAIL_FACT).and_then(|id| id.parse().ok());
+        if let (Some(user), Some(print)) = (user, fact.value.as_u64()) {
+            by_email.entry(print).or_default().push(RecordId::new(Table::SystemUser, user));
         }
     }
-    Ok(by_email.into_values().filter(|users| users.len() > 1).flatten().collect())
+    by_email.retain(|_, users| users.len() > 1);
+    if by_email.is_empty() {
+        return Ok(Vec::new());
+    }
+    let links = load_links(bridge, &by_email.values().flatten().copied().collect()).await?;
+    let counts = |user: &&RecordId| links.get(user).is_some_and(|link| link.is_confirmed() && !link.flags.has(LinkFlags::GONE));
+    let there = by_email.values().map(|users| users.iter().filter(counts).map(|user| user.id.to_string()).collect::<Vec<_>>());
+    Ok(there.filter(|users| users.len() > 1).flatten().collect())
 }
 
 /// The first of these ids, and how many more there are.

@@ -98,7 +98,11 @@ impl<'a> Gate<'a> {
         } else {
             OutboxState::Waiting { on }
         };
-        if entry.body.state != state {
+        let is_told = match (&entry.body.state, &state) {
+            (OutboxState::Held { reason, .. }, OutboxState::Held { reason: again, .. }) => reason == again,
+            (before, after) => before == after,
+        };
+        if !is_told {
             entry.body.since = waiting_since;
             entry.body.state = state;
             batch.put(&entry);

@@ -31,6 +31,7 @@ use crate::{
         gate::{Gate, Links, hold, load_links},
         outcome::Breaker,
         part,
+        role::pass_on_roles,
     },
     task::{Join, Task, Why},
 };
@@ -53,7 +54,7 @@ struct Joining {
 }
 
 /// Joins what is to be joined.
-pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<(), SyncError> {
+pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake) -> Result<(), SyncError> {
     let mut joiner = Joiner {
         bridge,
         prepared,
@@ -62,7 +63,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
         breaker: Arc::default(),
         maybe_sent: None,
         merges: BTreeMap::new(),
-        settled: BTreeSet::new(),
+        settled: BTreeMap::new(),
     };
     let mut after: Option<Vec<u8>> = None;
     loop {
@@ -81,15 +82,15 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
 struct Joiner<'a> {
     bridge: &'a Bridge,
     prepared: &'a Prepared,
-    brake: &'a Brake,
+    brake: &'a mut Brake,
     gate: Gate<'a>,
     breaker: Arc<Breaker>,
     /// Read when first needed.
     maybe_sent: Option<MaybeSent>,
     /// By the survivor.
     merges: BTreeMap<RecordId, Vec<Joining>>,
-    /// Persons that exist no more.
-    settled: BTreeSet<i64>,
+    /// Persons that exist no more, and into whom they were merged.
+    settled: BTreeMap<i64, Option<i64>>,
 }
 
 impl Joiner<'_> {
@@ -124,7 +125,7 @@ impl Joiner<'_> {
         self.bridge.commit(batch).await?;
         self.look_at_held(held).await?;
         self.merge().await?;
-        crate::push::role::forget_roles_of_leads(self.bridge, &std::mem::take(&mut self.settled)).await
+        pass_on_roles(self.bridge, &std::mem::take(&mut self.settled)).await
     }
 
     /// Decides what a joining comes to.
@@ -149,12 +150,12 @@ impl Joiner<'_> {
         };
         let survivor = match links.get(&survivor) {
             Some(survivor) if survivor.is_confirmed() && survivor.marketo_id.is_some() => survivor.clone(),
-            // There is nobody to join it with: its person goes the way of the survivor's.
-            Some(gone) if gone.flags.has(LinkFlags::GONE) => return part_instead(&entry, Why::Deleted, batch),
-            Some(out) if out.flags.has(LinkFlags::DORMANT) && !out.flags.has(LinkFlags::WANTED) => {
-                return part_instead(&entry, if out.flags.has(LinkFlags::OUT) { Why::Left } else { Why::Inactive }, batch);
+            other => {
+                return match other.and_then(instead) {
+                    Some(why) => part_instead(&entry, why, batch),
+                    None => self.gate.wait(&entry, survivor, self.bridge.clock.now(), batch),
+                };
             }
-            Some(_) | None => return self.gate.wait(&entry, survivor, self.bridge.clock.now(), batch),
         };
         let joining = Joining { entry, link, person, survivor };
         if Some(person) == joining.survivor.marketo_id {
@@ -237,12 +238,23 @@ impl Joiner<'_> {
         self.retire(joining, batch);
         batch.remove::<PersonIndex>(PersonIndex::key_of(joining.person));
         let mut entry = joining.entry.clone();
-        entry.body.desired = Task::Join(Join::merged(&joining.link.confirmed)).write();
+        entry.body.desired = Task::Join(Join::merged(joining.survivor.record, &joining.link.confirmed)).write();
         entry.body.state = OutboxState::Ready;
         entry.body.attempts = 0;
         batch.put(&entry);
-        self.settled.insert(joining.person);
+        self.settled.insert(joining.person, joining.survivor.marketo_id);
         self.bridge.count(|summary| summary.pushed(Object::Lead).merged += 1);
+    }
+}
+
+/// Why there is nobody to join a person with: it then goes the way of the survivor's.
+pub(super) fn instead(survivor: &Link) -> Option<Why> {
+    let is = |flag| survivor.flags.has(flag);
+    match () {
+        () if is(LinkFlags::GONE) => Some(Why::Deleted),
+        () if is(LinkFlags::DORMANT) && is(LinkFlags::INACTIVE) => Some(Why::Inactive),
+        () if is(LinkFlags::DORMANT) && !is(LinkFlags::WANTED) && !survivor.is_confirmed() => Some(Why::Left),
+        () => None,
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use base::{Guid, Object, RecordId, Table};
 use planner::{
     Desired, Fingerprints,
-    diff::{Change, Known, change, needs_current},
+    diff::{Change, Known, change, needs_current, unsure},
     pack::{Packer, RECORDS_MAX},
 };
 use serde_json::{Map, Value};
@@ -36,7 +36,7 @@ use crate::{
         outcome::Breaker,
         person_calls::{Call, Kind},
         pieces::Item,
-        role::forget_roles_of_leads,
+        role::pass_on_roles,
         spelling::Spellings,
     },
     task::{Join, Task},
@@ -117,7 +117,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
         same_email: Vec::new(),
         full: VecDeque::new(),
         creating: BTreeSet::new(),
-        claimed: BTreeSet::new(),
+        claimed: BTreeMap::new(),
         under_way: BTreeMap::new(),
         breakers: BTreeMap::new(),
         any_roles: !bridge.store.list::<Role>(&[], None, 1).await?.is_empty(),
@@ -130,7 +130,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
         total,
     };
     let pushed = pusher.run().await;
-    forget_roles_of_leads(bridge, &pusher.dead).await?;
+    pass_on_roles(bridge, &pusher.dead.iter().map(|person| (*person, None)).collect()).await?;
     pushed
 }
 
@@ -161,7 +161,7 @@ pub(super) struct Pusher<'a> {
     /// E-mails in batches that create.
     pub(super) creating: BTreeSet<String>,
     /// Persons that records of this push have taken.
-    pub(super) claimed: BTreeSet<i64>,
+    pub(super) claimed: BTreeMap<i64, RecordId>,
     pub(super) under_way: BTreeMap<Kind, usize>,
     pub(super) breakers: BTreeMap<Kind, Arc<Breaker>>,
     /// Whether Marketo has roles that we know of.
@@ -270,7 +270,7 @@ impl Pusher<'_> {
         let links = self.gate.links(&entries).await?;
         let ids: Vec<RecordId> = entries.iter().map(|(entry, _)| entry.record).collect();
         let mut standings = standings(self.bridge, &ids, &links).await?;
-        let is_unknown = |id: &RecordId| links.get(id).is_none_or(|link| !link.is_confirmed());
+        let is_unknown = |id: &RecordId| links.get(id).is_none_or(|link| !link.is_confirmed() || link.flags.has(LinkFlags::KEY_IN_DOUBT));
         let unknown: Vec<RecordId> = ids.into_iter().filter(is_unknown).collect();
         let aliases = aliases_of(self.bridge, &unknown).await?;
         if has(Defect::AliasSent) {
@@ -290,7 +290,7 @@ impl Pusher<'_> {
         for (entry, desired) in entries {
             match standings.get(&entry.record) {
                 Some(Standing::Alias) => {
-                    self.stand_aside(entry, &links, &mut batch);
+                    self.stand_aside(entry, &desired, &links, &mut batch)?;
                     continue;
                 }
                 Some(Standing::Reopened) => {
@@ -364,15 +364,22 @@ impl Pusher<'_> {
     }
 
     /// A record that stands for another is never sent. Where Marketo has a person of it, or may have, the two are to be joined.
-    fn stand_aside(&mut self, mut entry: Outbox, links: &Links, batch: &mut Batch) {
-        let is_there = links.get(&entry.record).is_some_and(Link::is_confirmed) || self.maybe_sent.contains(&entry.key());
+    fn stand_aside(&mut self, mut entry: Outbox, sent: &Desired, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
+        let (link, maybe_sent) = (links.get(&entry.record).filter(|link| link.is_confirmed()), self.maybe_sent.contains(&entry.key()));
         self.done += 1;
-        if !is_there {
-            return batch.remove::<Outbox>(entry.key());
+        if link.is_none() && !maybe_sent {
+            batch.remove::<Outbox>(entry.key());
+            return Ok(());
+        }
+        if let Some(link) = link.filter(|_| maybe_sent) {
+            let map = self.prepared.map(entry.record.table)?;
+            let confirmed = unsure(map, sent, &Fingerprints::read(&link.confirmed), self.prepared.key).write();
+            batch.put(&Link { confirmed, ..link.clone() });
         }
         entry.body.desired = Task::Join(Join::Open).write();
         entry.body.state = OutboxState::Ready;
         batch.put(&entry);
+        Ok(())
     }
 
     pub(super) fn queue_lookup(&mut self, candidate: Candidate) {
@@ -422,7 +429,7 @@ impl Pusher<'_> {
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let map = self.prepared.map(candidate.entry.record.table)?;
-        let before = Fingerprints::read(&candidate.link.confirmed);
+        let before = Fingerprints::read(&candidate.inherits.as_ref().unwrap_or(&candidate.link).confirmed);
         let held_back = change.hold_back(map, &before, |harm| self.brake.stops(harm));
         let mut record = fields_of(&change, links);
         record.extend(keys);

@@ -11,7 +11,7 @@ use planner::{
 use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{LinkFlags, MsiDue, PersonIndex, record_key, role::SourceBy},
+    record::{LinkFlags, MsiDue, Outbox, PersonIndex, Refetch, record_key, role::SourceBy},
 };
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     error::SyncError,
     push::{
         absent::{absent, may_be_a_parents_fault},
+        alias::aliases_of,
         gate::{Links, again_or_hold, hold, load_links, parents, refuse, settled},
         outcome::Failure,
         person::{Candidate, How, Pusher, Write, email_of},
@@ -80,8 +81,19 @@ impl Pusher<'_> {
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let links = self.links_of(&candidates).await?;
+        let owned = self.owned(found).await?;
+        let asked: BTreeMap<Guid, RecordId> =
+            candidates.iter().map(|candidate| (candidate.entry.record.id, candidate.entry.record)).collect();
         let mut by_id: BTreeMap<Guid, Vec<&Person>> = BTreeMap::new();
         for person in found {
+            // A person under our key that is another record's has it from a merge in Marketo: that record writes its own again.
+            if let Some(own) = person.text(field).and_then(|text| text.parse().ok()).and_then(|id: Guid| asked.get(&id))
+                && let Some(owner) = owned.get(&person.id).filter(|owner| *owner != own)
+                && !self.is_alias_of(*owner, &candidates, own.id)
+            {
+                self.doubt_key(*owner, batch).await?;
+                continue;
+            }
             let is_met = |id: &Guid| !has(Defect::GuidsAsText) || person.text(field) == Some(id.to_string().as_str());
             if let Some(id) = person.text(field).and_then(|text| text.parse().ok()).filter(is_met) {
                 by_id.entry(id).or_default().push(person);
@@ -139,7 +151,7 @@ impl Pusher<'_> {
                 .get(&email)
                 .into_iter()
                 .flatten()
-                .filter(|person| !self.claimed.contains(&person.id))
+                .filter(|person| !self.is_claimed(person.id, candidate.entry.record))
                 .filter(|person| {
                     let owner = owned.get(&person.id);
                     owner.is_none_or(|owner| *owner == candidate.entry.record || candidate.aliases.contains(&owner.id))
@@ -169,6 +181,24 @@ impl Pusher<'_> {
         Ok(())
     }
 
+    fn is_claimed(&self, person: i64, record: RecordId) -> bool {
+        self.claimed.get(&person).is_some_and(|by| *by != record)
+    }
+
+    fn is_alias_of(&self, owner: RecordId, candidates: &[Candidate], own: Guid) -> bool {
+        candidates.iter().any(|candidate| candidate.entry.record.id == own && candidate.aliases.contains(&owner.id))
+    }
+
+    /// A record's person is known, and holds another's key: it is read again, and written.
+    async fn doubt_key(&self, record: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
+        if let Some(mut link) = load_links(self.bridge, &BTreeSet::from([record])).await?.remove(&record) {
+            link.flags = link.flags.with(LinkFlags::KEY_IN_DOUBT, true);
+            batch.put(&link);
+            batch.put(&Refetch { record });
+        }
+        Ok(())
+    }
+
     /// Which of these persons are other records' already, whatever their external id says: it may have been blanked in Marketo.
     async fn owned(&self, found: &[Person]) -> Result<BTreeMap<i64, RecordId>, SyncError> {
         let keys: Vec<_> = found.iter().map(|person| PersonIndex::key_of(person.id)).collect();
@@ -189,6 +219,7 @@ impl Pusher<'_> {
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
+        candidate.inherits = None;
         let (person, how) = match identity {
             Identity::Linked(person) => {
                 // A new key may have arrived without anybody having heard of it.
@@ -209,9 +240,6 @@ impl Pusher<'_> {
             Identity::Split => return self.split(candidate, persons, links, batch).await,
             Identity::Taken | Identity::Absent => return Ok(()),
         };
-        if how == How::Adopted {
-            self.claimed.insert(person.id);
-        }
         self.found(candidate, person, how, links, batch)
     }
 
@@ -225,6 +253,7 @@ impl Pusher<'_> {
         links: &Links,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
+        self.claimed.insert(person.id, candidate.entry.record);
         candidate.link.marketo_id = Some(person.id);
         let (map, key) = (self.prepared.map(candidate.entry.record.table)?, self.prepared.key);
         let change = match &candidate.inherits {
@@ -254,12 +283,13 @@ impl Pusher<'_> {
             };
             let record = candidate.entry.record;
             let holder = person.text(&self.key_field).map(str::parse::<Guid>);
-            let is_free = match holder {
-                None => true,
-                Some(Ok(id)) => id == record.id || candidate.aliases.contains(&id),
-                Some(Err(_)) => false,
+            let is_free = match (owned.get(&person.id), holder) {
+                (Some(owner), _) => *owner == record,
+                (None, None) => true,
+                (None, Some(Ok(id))) => id == record.id || candidate.aliases.contains(&id),
+                (None, Some(Err(_))) => false,
             };
-            if !is_free || owned.get(&person.id).is_some_and(|owner| *owner != record) {
+            if !is_free || self.is_claimed(person.id, record) {
                 // It has become another record's in the meantime.
                 candidate.link.marketo_id = None;
                 candidate.link.confirmed = Vec::new();
@@ -283,6 +313,10 @@ impl Pusher<'_> {
     async fn lost(&mut self, mut candidate: Candidate, batch: &mut Batch) -> Result<(), SyncError> {
         tracing::info!(record = %candidate.entry.record, "its Marketo person is gone; it is looked for again");
         self.dead.extend(candidate.link.marketo_id.take());
+        // A known person was not asked who else it is.
+        let record = candidate.entry.record;
+        candidate.aliases = aliases_of(self.bridge, &[record]).await?.remove(&record).unwrap_or_default();
+        candidate.inherits = None;
         candidate.link.confirmed = Vec::new();
         candidate.link.flags = candidate.link.flags.with(LinkFlags::CONFIRMED, false);
         batch.put(&candidate.link);
@@ -384,6 +418,7 @@ impl Pusher<'_> {
             alias.confirmed = Vec::new();
             alias.flags = alias.flags.with(LinkFlags::CONFIRMED, false).with(LinkFlags::KEY_IN_DOUBT, false);
             batch.put(&alias);
+            batch.remove::<Outbox>(Outbox::key_of(Object::Lead, alias.record.id, ""));
         }
         let was_linked = link.is_confirmed();
         link.marketo_id = answered.and_then(|(id, _)| id).or(link.marketo_id);

@@ -105,7 +105,7 @@ impl Call {
                 }
                 Self::ByEmail(candidates) => {
                     let mut emails: Vec<String> =
-                        candidates.iter().filter_map(email_of).filter(|email| is_plain(email)).map(str::to_owned).collect();
+                        candidates.iter().filter_map(email_of).filter(|email| is_plain(email)).map(str::to_lowercase).collect();
                     emails.sort();
                     emails.dedup();
                     match bridge.marketo.people("email", emails, &fields).await {

@@ -58,7 +58,9 @@ impl Pusher<'_> {
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
-        let holder = |person: &Person| person.text(&self.key_field).and_then(|text| text.parse::<Guid>().ok());
+        let by = |person: &Person, field: &str| person.text(field).and_then(|text| text.parse::<Guid>().ok());
+        let besides = self.prepared.second_person_key.as_deref();
+        let holder = |person: &Person| by(person, &self.key_field).or_else(|| by(person, besides?));
         let own = candidate.entry.record.id;
         let holders: Vec<Guid> = persons.iter().filter_map(holder).collect();
         let one_each = holders.iter().collect::<BTreeSet<_>>().len() == persons.len();
@@ -69,9 +71,9 @@ impl Pusher<'_> {
             .all(|id| aliases.iter().any(|alias| alias.alias.id == *id && join_policy(self.bridge, alias) == JoinPolicy::Merge));
         if !one_each || !all_merge {
             let reason = format!(
-                "Marketo has this person more than once, under the ids of records that are now one: {}; merge them in Marketo, or set \
-                 policy.on_first_load to \"merge\"",
-                described(persons, &self.key_field)
+                "Marketo has this person more than once, under the ids of records that are now one: {}; merge them in Marketo{}",
+                described(persons, &self.key_field),
+                if one_each { ", or set policy.on_first_load, on_qualify or on_merge to \"merge\"" } else { "" }
             );
             batch.put(&hold(&candidate.entry, TWO_PERSONS, reason, now));
             self.done += 1;

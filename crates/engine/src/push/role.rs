@@ -1,6 +1,9 @@
 //! Opportunity roles: derived from what in Dynamics yields them, and sent with their opportunities' and people's Marketo keys (rule R8).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use base::{Guid, Object, RecordId, Table};
 use futures::{FutureExt, future::BoxFuture};
@@ -294,8 +297,9 @@ pub(super) async fn forget_roles(bridge: &Bridge, opportunity: Guid, batch: &mut
     Ok(())
 }
 
-/// People who exist no more have lost their roles: what is wanted of them is derived again.
-pub(crate) async fn forget_roles_of_leads(bridge: &Bridge, dead: &BTreeSet<i64>) -> Result<(), SyncError> {
+/// The roles of people who exist no more: those who were merged have left theirs to the winner, the others' are gone with them. What is
+/// wanted is derived again.
+pub(crate) async fn pass_on_roles(bridge: &Bridge, dead: &BTreeMap<i64, Option<i64>>) -> Result<(), SyncError> {
     if dead.is_empty() {
         return Ok(());
     }
@@ -306,12 +310,32 @@ pub(crate) async fn forget_roles_of_leads(bridge: &Bridge, dead: &BTreeSet<i64>)
             return Ok(());
         }
         let mut batch = Batch::new();
-        for role in page.iter().filter(|role| dead.contains(&role.lead_id)) {
+        for role in page {
+            let Some(winner) = dead.get(&role.lead_id) else { continue };
             batch.remove::<Role>(role.key());
             batch.put(&DirtyRoles { opportunity: role.opportunity });
+            if let Some(winner) = end_of(*winner, dead) {
+                let passed_on = Role { lead_id: winner, ..role };
+                // A twin of the winner's own stays as it is known.
+                if bridge.store.read_one::<Role>(passed_on.key()).await?.is_none() {
+                    batch.put(&passed_on);
+                }
+            }
         }
         bridge.commit(batch).await?;
     }
+}
+
+/// Who was merged into a winner that was merged itself has left everything to that one's.
+fn end_of(winner: Option<i64>, dead: &BTreeMap<i64, Option<i64>>) -> Option<i64> {
+    let mut at = winner?;
+    for _ in 0..dead.len() {
+        match dead.get(&at) {
+            Some(next) => at = (*next)?,
+            None => break,
+        }
+    }
+    Some(at)
 }
 
 enum Place {

@@ -19,6 +19,7 @@ use crate::{
     chain::{self, Follow},
     error::SyncError,
     intent::{MaybeSent, maybe_sent},
+    options::RecordParting,
     push::gate::{Links, load_links},
     task::Task,
 };
@@ -120,6 +121,9 @@ async fn derive_one(
     batch: &mut Batch,
 ) -> Result<(), SyncError> {
     let store = &bridge.store;
+    if is_kept(bridge, opportunity).await? {
+        return Ok(());
+    }
     let entries = store.list::<SourceIndex>(&SourceIndex::prefix(SourceBy::Opportunity, opportunity), None, usize::MAX).await?;
     let keys: Vec<_> = entries.iter().map(|entry| RoleSource::key_of(entry.source)).collect();
     let sources: Vec<RoleSource> = store.read::<RoleSource>(&keys).await?.into_iter().flatten().collect();
@@ -153,6 +157,14 @@ async fn derive_one(
     Ok(())
 }
 
+/// Whether an opportunity has left the scope and policy keeps it as it is, its roles included.
+async fn is_kept(bridge: &Bridge, opportunity: Guid) -> Result<bool, SyncError> {
+    let deal = RecordId::new(Table::Opportunity, opportunity);
+    let link = load_links(bridge, &BTreeSet::from([deal])).await?.remove(&deal);
+    let has_left = link.is_some_and(|link| link.is_confirmed() && link.flags.has(LinkFlags::OUT) && !link.flags.has(LinkFlags::GONE));
+    Ok(has_left && bridge.options.on_leave.opportunity == RecordParting::Keep)
+}
+
 /// Those of the roles that may be there: an opportunity that is gone or out of scope has none, and neither has a contact that is gone. A
 /// contact that is only out of scope comes into it because of its role (policy.by_reference).
 async fn in_scope(bridge: &Bridge, opportunity: Guid, wanted: Vec<RoleWanted>, batch: &mut Batch) -> Result<Vec<RoleWanted>, SyncError> {
@@ -172,6 +184,8 @@ async fn in_scope(bridge: &Bridge, opportunity: Guid, wanted: Vec<RoleWanted>, b
     for (role, _) in wanted.into_iter().zip(erased).filter(|(_, erased)| erased.is_none()) {
         match links.get(&person(&role)) {
             Some(link) if link.flags.has(LinkFlags::GONE) => {}
+            // Deactivated, and by policy not in sync.
+            Some(link) if link.flags.has(LinkFlags::DORMANT) && link.flags.has(LinkFlags::INACTIVE) => {}
             Some(link) if is_out(link) => {
                 if bridge.options.policy.by_reference {
                     let mut link = link.clone();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::FutureExt;
+use planner::Harm;
 use store::{
     Batch, Record,
     record::{Outbox, OutboxState},
@@ -31,6 +32,13 @@ impl Joiner<'_> {
     pub(super) async fn merge(&mut self) -> Result<(), SyncError> {
         let bridge = self.bridge;
         let mut flight = Flight::new(bridge.marketo.in_flight_max());
+        // Those that look-ups have found in this push weren't counted before.
+        let count = self.merges.values().map(Vec::len).sum::<usize>() as u64;
+        self.brake.judge(bridge, Harm::Merges, count).await?;
+        if self.brake.stops(Harm::Merges) {
+            self.merges.clear();
+            return Ok(());
+        }
         let merges = std::mem::take(&mut self.merges).into_values();
         let batches: Vec<Vec<Joining>> = merges.flat_map(|all| all.chunks(LOSERS_MAX).map(<[_]>::to_vec).collect::<Vec<_>>()).collect();
         let (mut batches, mut stop) = (batches.into_iter(), None);
@@ -42,7 +50,14 @@ impl Joiner<'_> {
                     let merge = |batch: &[Joining]| {
                         let winner = batch.first().and_then(|joining| joining.survivor.marketo_id).unwrap_or_default();
                         let losers: Vec<i64> = batch.iter().map(|joining| joining.person).collect();
-                        async move { bridge.marketo.merge(winner, losers.clone()).await.map(|()| vec![Verdict::done(); losers.len()]) }
+                        async move {
+                            match bridge.marketo.merge(winner, losers.clone()).await {
+                                Ok(()) => Ok(vec![Verdict::done(); losers.len()]),
+                                // One of them isn't there: which, is looked for.
+                                Err(error) if error.code() == "1004" => Ok(vec![Verdict::refused("1004", &error); losers.len()]),
+                                Err(error) => Err(error),
+                            }
+                        }
                     };
                     send(bridge, breaker, false, batch, merge).await
                 };

@@ -34,17 +34,20 @@ pub(super) async fn read_back(bridge: &Bridge, prepared: &Prepared) -> Result<()
         let ended = page.is_empty();
         let mut merged = Vec::new();
         for entry in page {
-            if let Task::Join(join @ Join::Merged(_)) = Task::of(&entry)? {
-                merged.push((entry, join));
+            if let Task::Join(join @ Join::Merged { survivor, .. }) = Task::of(&entry)? {
+                merged.push((entry, survivor, join));
             }
         }
-        let ends = chain::ends(bridge, merged.iter().map(|(entry, _)| entry.record).collect(), Follow::All).await?;
+        let starts = merged.iter().flat_map(|(entry, survivor, _)| [entry.record, *survivor]).collect();
+        let ends = chain::ends(bridge, starts, Follow::All).await?;
         let mut batch = Batch::new();
-        for (entry, join) in merged {
-            match ends.get(&entry.record) {
-                Some(end) => survivors.entry(*end).or_default().push((entry, join)),
-                None => batch.remove::<Outbox>(entry.key()),
-            }
+        for (entry, survivor, join) in merged {
+            let end = ends.get(&entry.record).copied().unwrap_or_else(|| {
+                // It stands for nobody any more: what it is now is read again, and who it was merged into is read back all the same.
+                batch.put(&Refetch { record: entry.record });
+                ends.get(&survivor).copied().unwrap_or(survivor)
+            });
+            survivors.entry(end).or_default().push((entry, join));
         }
         bridge.commit(batch).await?;
         while survivors.len() >= AT_ONCE || ended && !survivors.is_empty() {

@@ -28,7 +28,7 @@ use crate::{
         gate::{load_links, refuse},
         outcome::Breaker,
         pieces::{Fate, Item, send},
-        role::forget_roles_of_leads,
+        role::pass_on_roles,
     },
     task::Why,
 };
@@ -79,7 +79,7 @@ impl Parter<'_> {
         for (entry, why) in page {
             let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
             // Something in scope refers to it by now: it is being read again.
-            if why != Why::Deleted && link.flags.has(LinkFlags::WANTED) {
+            if why == Why::Left && link.flags.has(LinkFlags::WANTED) {
                 continue;
             }
             match link.marketo_id.filter(|_| link.is_confirmed()) {
@@ -171,7 +171,7 @@ impl Parter<'_> {
             }
         }
         bridge.commit(batch).await?;
-        forget_roles_of_leads(bridge, &dead).await?;
+        pass_on_roles(bridge, &dead.into_iter().map(|person| (person, None)).collect()).await?;
         sent.stop.map_or(Ok(()), Err)
     }
 
@@ -219,7 +219,7 @@ pub(crate) async fn take_out(bridge: &Bridge, prepared: &Prepared, persons: &[i6
 }
 
 /// The Marketo ids of people by their external id, of those that exactly one has.
-pub(crate) async fn by_key(bridge: &Bridge, prepared: &Prepared, ids: Vec<Guid>) -> Result<BTreeMap<Guid, i64>, SyncError> {
+pub(in crate::push) async fn by_key(bridge: &Bridge, prepared: &Prepared, ids: Vec<Guid>) -> Result<BTreeMap<Guid, i64>, SyncError> {
     let key = &prepared.person_key;
     let mut met: BTreeMap<Guid, Vec<i64>> = BTreeMap::new();
     for chunk in ids.chunks(super::PAGE) {

@@ -77,8 +77,10 @@ async fn sort(
 ) -> Result<Vec<Leaving>, SyncError> {
     let links = load_links(bridge, &page.iter().map(|(entry, _)| entry.record).collect()).await?;
     let referred_to = match object {
-        Object::Company | Object::SalesPerson => referred_to(bridge, prepared, &page).await?,
-        Object::Lead | Object::Opportunity | Object::Role => BTreeSet::new(),
+        Object::Company | Object::SalesPerson if page.iter().any(|(_, why)| matters(bridge, object, *why)) => {
+            referred_to(bridge, prepared, &page).await?
+        }
+        Object::Company | Object::SalesPerson | Object::Lead | Object::Opportunity | Object::Role => BTreeSet::new(),
     };
     let mut batch = Batch::new();
     let mut leaving = Vec::new();
@@ -94,6 +96,8 @@ async fn sort(
             continue;
         }
         match parting(bridge, object, why) {
+            // What refers to it may itself be about to go, once people let it.
+            Parted::Deleted if is_referred_to && brake.stops_anything() => {}
             Parted::Deleted if is_referred_to => keep(bridge, &entry, &mut batch),
             Parted::Deleted if brake.stops(Harm::deletions(object)) || has_roles(bridge, &entry).await? => {}
             Parted::Deleted => {
@@ -108,6 +112,11 @@ async fn sort(
     }
     bridge.commit(batch).await?;
     Ok(leaving)
+}
+
+/// Whether it matters if something refers to them.
+fn matters(bridge: &Bridge, object: Object, why: Why) -> bool {
+    parting(bridge, object, why) == Parted::Deleted || why != Why::Deleted && bridge.options.policy.by_reference
 }
 
 /// It stays in Marketo, because something there refers to it, and people are told.
