@@ -144,7 +144,8 @@ impl Walk<'_> {
             && let Some(delta) = first.delta.clone()
         {
             self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain, watermark: None }).await?;
-            return self.pages(context, first).await.map(drop);
+            let again = context.bridge.dynamics.feed(&self.plan.table, Feed::Changes { link: &link, annotated: !plain }).await;
+            return self.pages(context, again.map_err(|error| SyncError::of_call(Side::Dynamics, error))?).await.map(drop);
         }
         // Without a new link the old one stays good: the same changes come again and are found to be known.
         let delta = self.pages(context, first).await?.unwrap_or(link);

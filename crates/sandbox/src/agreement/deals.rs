@@ -82,7 +82,6 @@ impl Check<'_> {
             .filter(is_account)
             .or_else(|| customer.filter(is_account))
             .map(|account| self.dynamics.master(account))
-            .or_else(|| lookup(row, "parentcontactid").and_then(of_contact))
-            .or_else(|| customer.and_then(of_contact))
+            .or_else(|| lookup(row, "parentcontactid").or(customer).and_then(of_contact))
     }
 }

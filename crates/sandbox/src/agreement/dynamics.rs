@@ -113,9 +113,9 @@ impl<'a> Dynamics<'a> {
         at
     }
 
-    /// Whether an open lead has a contact that came from it: it was qualified and opened again.
+    /// Whether a lead that isn't qualified has a contact that came from it: it was qualified and opened again, whatever it is now.
     pub(super) fn is_reopened(&self, id: Guid, person: &Person) -> bool {
-        person.is_lead && person.state == 0 && self.contact_of.contains_key(&id)
+        person.is_lead && person.state != 1 && self.contact_of.contains_key(&id)
     }
 
     /// The account that an account ended up in; itself, when it wasn't merged.

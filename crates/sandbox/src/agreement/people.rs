@@ -67,15 +67,15 @@ impl Check<'_> {
         }
         let Some(record) = own.first().and_then(|own| Some((*own, self.marketo.state.lead(*own)?))) else {
             return match self.excuse_of_person(id, person, row, companies) {
-                _ if under_alias.is_some() => {
-                    report.add(DifferenceKind::PersonUnderAlias, Some(id), under_alias.map(|id| id.to_string()), None);
-                    Found::Missing
-                }
-                Some(excuse) => {
+                Some(excuse) if under_alias.is_none() || !matches!(excuse, Excuse::Ambiguous | Excuse::NoEmailOfItsOwn) => {
                     report.excuse(excuse);
                     Found::Excused
                 }
-                None => {
+                Some(_) | None if under_alias.is_some() => {
+                    report.add(DifferenceKind::PersonUnderAlias, Some(id), under_alias.map(|id| id.to_string()), None);
+                    Found::Missing
+                }
+                Some(_) | None => {
                     report.add(DifferenceKind::PersonMissing, Some(id), None, None);
                     Found::Missing
                 }
@@ -99,6 +99,9 @@ impl Check<'_> {
     fn excuse_of_person(&self, id: Guid, person: &Person, row: &Row, companies: &BTreeMap<Guid, Presence>) -> Option<Excuse> {
         if self.dynamics.is_reopened(id, person) {
             return Some(Excuse::Reopened);
+        }
+        if truth(row, "merged") {
+            return Some(Excuse::MergedIntoNobody);
         }
         let company = self.dynamics.account_of(person).and_then(|account| companies.get(&account));
         if let Some(Presence::Excused | Presence::Missing) = company {

@@ -75,6 +75,8 @@ pub enum Excuse {
     RemovedInMarketo,
     /// Marketo has a person under its id and another under its alias's.
     BesideAlias,
+    /// It was merged into a row that is gone: it is nobody of its own.
+    MergedIntoNobody,
     /// A qualified lead that was opened again.
     Reopened,
     /// Its company isn't there, with an excuse of its own.

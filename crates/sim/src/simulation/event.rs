@@ -111,7 +111,10 @@ impl Names {
         for (name, value) in row {
             match value.as_array().map(Vec::as_slice) {
                 Some([table, n]) => {
-                    let id = n.as_u64().map(|n| self.row(world, n));
+                    // Dynamics has no lookups to what isn't there.
+                    let is_there =
+                        |id: &Guid| table.as_str().is_some_and(|table| world.sandbox.dataverse.state().get(table, *id).is_some());
+                    let id = n.as_u64().map(|n| self.row(world, n)).filter(is_there);
                     resolved.insert(format!("_{name}_value"), id.map_or(Value::Null, |id| json!(id)));
                     resolved.insert(format!("_{name}_value@Microsoft.Dynamics.CRM.lookuplogicalname"), table.clone());
                 }

@@ -236,8 +236,8 @@ impl Run {
         self.step(Step::Do(vec![Operation::MarketoUsage { others: 0 }])).await;
         let mut quiet = false;
         for round in 0..SETTLE_MAX {
-            // The sweep looks at everybody once a day.
-            self.step(Step::Pass(if round == 1 { 26 * 3600 } else { 600 })).await;
+            // The sweep looks at everybody once a day, a share in each cycle.
+            self.step(Step::Pass(if round < 2 { 26 * 3600 } else { 600 })).await;
             let ran = self.cycle(self.allowing()).await;
             self.check()?;
             let Some(ran) = ran else { return Err(self.failure(vec![Violation::new("settle", "a cycle died of itself")])) };

@@ -11,7 +11,7 @@ mod order;
 mod way_back;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -71,6 +71,8 @@ struct Inner {
     limits: Limits,
     gone: Gone,
     harm: Harm,
+    /// Persons that belonged to nobody when the process began.
+    free: BTreeSet<i64>,
 }
 
 impl Watch {
@@ -91,6 +93,7 @@ impl Watch {
             limits,
             gone: Gone::default(),
             harm: Harm::default(),
+            free: BTreeSet::new(),
         })))
     }
 
@@ -100,6 +103,7 @@ impl Watch {
         inner.calls = 0;
         inner.limits.process_begins();
         inner.harm.process_begins(limit);
+        inner.free = keys::free(&inner.sandbox);
         inner.ledger.process_begins();
     }
 
@@ -232,6 +236,7 @@ impl Inner {
                 self.limits.asked(&asked, &mut broken);
                 if let Some(write) = &asked.write {
                     self.harm.asked(write, &mut broken);
+                    keys::check_adoption(&self.sandbox, write, &self.free, &mut broken);
                     self.gone.check(&self.sandbox, write, &mut broken);
                     self.in_flight.asked(number, write, &mut broken);
                     self.ledger.asked(number, write, &mut broken);

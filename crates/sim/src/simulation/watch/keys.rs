@@ -44,6 +44,9 @@ impl InFlight {
     pub(super) fn asked(&mut self, number: u64, write: &Write, broken: &mut Vec<Violation>) {
         let Write::Upsert { object, action, lookup, records } = write else { return };
         let creates = action != "updateOnly";
+        if action == "createDuplicate" {
+            broken.push(Violation::new("keys", format!("a person is created whoever is there: {}", shown(write))));
+        }
         let mut own = BTreeSet::new();
         for record in records {
             for key in keys(*object, lookup, record) {
@@ -63,6 +66,33 @@ impl InFlight {
     pub(super) fn answered(&mut self, number: u64) {
         self.0.remove(&number);
     }
+}
+
+/// Nobody is created beside a person without an external id who has the same e-mail, where only one row of Dynamics has it: that person is
+/// adopted, or somebody decides.
+pub(super) fn check_adoption(sandbox: &Sandbox, write: &Write, free: &BTreeSet<i64>, broken: &mut Vec<Violation>) {
+    let Write::Upsert { object: Theirs::Leads, action, lookup, records } = write else { return };
+    if action == "updateOnly" || lookup == "email" && action == "createOnly" {
+        return;
+    }
+    for email in records.iter().filter_map(|record| record.get("email")).filter(|email| email.is_string()).map(folded) {
+        let has_it = |row: &Map<String, Value>, field: &str| row.get(field).is_some_and(|value| folded(value) == email);
+        let rows = {
+            let dynamics = sandbox.dataverse.state();
+            ["lead", "contact"].iter().flat_map(|table| dynamics.rows(table)).filter(|(_, row)| has_it(row, "emailaddress1")).count()
+        };
+        let marketo = sandbox.marketo.state();
+        let beside = free.iter().filter_map(|id| marketo.lead(*id)).find(|lead| has_it(lead, "email") && !lead.contains_key("externalPersonId"));
+        if let Some(beside) = beside.filter(|_| rows == 1) {
+            broken.push(Violation::new("adoption", format!("somebody is created beside {:?}: {}", beside.get("id"), shown(write))));
+        }
+    }
+}
+
+/// Persons without an external id.
+pub(super) fn free(sandbox: &Sandbox) -> BTreeSet<i64> {
+    let marketo = sandbox.marketo.state();
+    marketo.leads().filter(|lead| !lead.contains_key("externalPersonId")).filter_map(|lead| lead.get("id")?.as_i64()).collect()
 }
 
 /// No two persons that we made have one GUID.
