@@ -87,8 +87,9 @@ impl Check<'_> {
         } else if self.dynamics.is_reopened(id, person) {
             report.excuse(Excuse::Reopened);
         } else if self.rules.require_company && self.dynamics.account_of(person).is_none() {
-            // What is held keeps what it has.
+            // What is held keeps what it has, and what waits for it isn't there.
             report.excuse(Excuse::CompanyRequired);
+            return Found::Excused;
         } else {
             self.compare(id, person, row, &record, companies, report);
         }
@@ -98,6 +99,10 @@ impl Check<'_> {
 
     fn excuse_of_person(&self, id: Guid, person: &Person, row: &Row, companies: &BTreeMap<Guid, Presence>) -> Option<Excuse> {
         if self.dynamics.is_reopened(id, person) {
+            return Some(Excuse::Reopened);
+        }
+        // It may have been qualified into the contact that it names, and closed otherwise since: held as one that was opened again.
+        if person.is_lead && person.state == 2 && self.dynamics.names_contact(person) {
             return Some(Excuse::Reopened);
         }
         if truth(row, "merged") {

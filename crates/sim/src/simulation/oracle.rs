@@ -43,7 +43,6 @@ pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> 
         removed: watch.removed(),
         email_moves: !options.sales_person_email_frozen && !options.sales_person_email_refused,
         foreign: ledger.foreign().clone(),
-        handed: ledger.winners().clone(),
         edited: edited(&dynamics, &marketo, &ledger),
         ..Rules::default()
     };
