@@ -60,7 +60,11 @@ impl Check<'_> {
         let own = self.marketo.people(id);
         if own.len() > 1 && own.iter().any(|person| self.rules.foreign.contains(person)) {
             report.excuse(Excuse::Ambiguous);
-            return Found::Excused;
+            // Where one was taken all the same, its id has been written anew.
+            let is_taken = |person: &&i64| {
+                self.marketo.state.lead(**person).is_some_and(|lead| text(&lead, "externalPersonId") == Some(id.to_string().as_str()))
+            };
+            return own.iter().find(is_taken).map_or(Found::Excused, |person| Found::There(*person));
         }
         if own.len() > 1 {
             report.add(DifferenceKind::PersonTwice, Some(id), own.first().map(i64::to_string), None);
