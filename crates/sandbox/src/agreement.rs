@@ -41,8 +41,6 @@ pub struct Rules {
     pub email_moves: bool,
     /// Persons that others made in Marketo: where two have one GUID, nobody can tell which is meant.
     pub foreign: BTreeSet<i64>,
-    /// Persons into whom somebody merged another in Marketo: they may have that one's roles.
-    pub handed: BTreeSet<i64>,
     /// Fields of persons, by Marketo's id, that needn't be what Dynamics says: marketing changed them since they were sent.
     pub edited: BTreeSet<(i64, &'static str)>,
     /// How many differences are listed; all are counted.
@@ -60,7 +58,6 @@ impl Default for Rules {
             removed: BTreeSet::new(),
             email_moves: true,
             foreign: BTreeSet::new(),
-            handed: BTreeSet::new(),
             edited: BTreeSet::new(),
             listed_max: 100,
         }

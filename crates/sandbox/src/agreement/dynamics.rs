@@ -113,6 +113,11 @@ impl<'a> Dynamics<'a> {
         at
     }
 
+    /// Whether a lead names a contact that is there.
+    pub(super) fn names_contact(&self, lead: &Person) -> bool {
+        lead.partner.and_then(|contact| self.people.get(&contact)).is_some_and(|contact| !contact.is_lead)
+    }
+
     /// Whether a lead that isn't qualified has a contact that came from it: it was qualified and opened again, whatever it is now.
     pub(super) fn is_reopened(&self, id: Guid, person: &Person) -> bool {
         person.is_lead && person.state != 1 && self.contact_of.contains_key(&id)

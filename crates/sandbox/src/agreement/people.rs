@@ -60,7 +60,11 @@ impl Check<'_> {
         let own = self.marketo.people(id);
         if own.len() > 1 && own.iter().any(|person| self.rules.foreign.contains(person)) {
             report.excuse(Excuse::Ambiguous);
-            return Found::Excused;
+            // Where one was taken all the same, its id has been written anew.
+            let is_taken = |person: &&i64| {
+                self.marketo.state.lead(**person).is_some_and(|lead| text(&lead, "externalPersonId") == Some(id.to_string().as_str()))
+            };
+            return own.iter().find(is_taken).map_or(Found::Excused, |person| Found::There(*person));
         }
         if own.len() > 1 {
             report.add(DifferenceKind::PersonTwice, Some(id), own.first().map(i64::to_string), None);
@@ -87,8 +91,9 @@ impl Check<'_> {
         } else if self.dynamics.is_reopened(id, person) {
             report.excuse(Excuse::Reopened);
         } else if self.rules.require_company && self.dynamics.account_of(person).is_none() {
-            // What is held keeps what it has.
+            // What is held keeps what it has, and what waits for it isn't there.
             report.excuse(Excuse::CompanyRequired);
+            return Found::Excused;
         } else {
             self.compare(id, person, row, &record, companies, report);
         }
@@ -98,6 +103,10 @@ impl Check<'_> {
 
     fn excuse_of_person(&self, id: Guid, person: &Person, row: &Row, companies: &BTreeMap<Guid, Presence>) -> Option<Excuse> {
         if self.dynamics.is_reopened(id, person) {
+            return Some(Excuse::Reopened);
+        }
+        // It may have been qualified into the contact that it names, and closed otherwise since: held as one that was opened again.
+        if person.is_lead && person.state == 2 && self.dynamics.names_contact(person) {
             return Some(Excuse::Reopened);
         }
         if truth(row, "merged") {

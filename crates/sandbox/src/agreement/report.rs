@@ -69,8 +69,6 @@ pub enum Excuse {
     CompanyRequired,
     /// It has no e-mail that nobody else has, and Marketo creates people by their e-mail only.
     NoEmailOfItsOwn,
-    /// A role that its person has from another, whom somebody merged into it in Marketo.
-    CameWithMerge,
     /// Somebody removed it in Marketo, and nothing has named it since.
     RemovedInMarketo,
     /// Marketo has a person under its id and another under its alias's.

@@ -110,19 +110,15 @@ impl Check<'_> {
             if !missing && (marked > 0) != is_primary {
                 report.add(DifferenceKind::RolePrimary, Some(opportunity), Some(lead.to_string()), None);
             }
-            self.extra(opportunity, &there, report);
+            extra(opportunity, &there, report);
         }
-        actual.values().for_each(|there| self.extra(opportunity, there, report));
+        actual.values().for_each(|there| extra(opportunity, there, report));
     }
+}
 
-    fn extra(&self, opportunity: Guid, roles: &[&Record], report: &mut Agreement) {
-        for role in roles {
-            if number(role, "leadId").is_some_and(|person| self.rules.handed.contains(&person)) {
-                report.excuse(Excuse::CameWithMerge);
-                continue;
-            }
-            report.add(DifferenceKind::RoleExtra, Some(opportunity), text(role, "marketoGUID").map(str::to_owned), None);
-        }
+fn extra(opportunity: Guid, roles: &[&Record], report: &mut Agreement) {
+    for role in roles {
+        report.add(DifferenceKind::RoleExtra, Some(opportunity), text(role, "marketoGUID").map(str::to_owned), None);
     }
 }
 

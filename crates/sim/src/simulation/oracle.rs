@@ -43,7 +43,6 @@ pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> 
         removed: watch.removed(),
         email_moves: !options.sales_person_email_frozen && !options.sales_person_email_refused,
         foreign: ledger.foreign().clone(),
-        handed: ledger.winners().clone(),
         edited: edited(&dynamics, &marketo, &ledger),
         ..Rules::default()
     };
@@ -59,7 +58,7 @@ pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> 
         found.push(Violation::new("in-step", format!("{agreement}  left {left:?} {}", roles.join(" "))));
     }
     drop((dynamics, marketo));
-    found.extend(blanks(world, &ledger));
+    found.extend(blanks(world, &ledger, left));
     found.extend(parted(world, &ledger));
     found
 }
@@ -97,12 +96,17 @@ fn edited(dynamics: &dataverse_emulator::State, marketo: &marketo_emulator::Stat
 }
 
 /// A column that has nothing any more empties its field, where we had put something there and nobody changed it since.
-fn blanks(world: &World, ledger: &Ledger) -> Vec<Violation> {
+fn blanks(world: &World, ledger: &Ledger, left: &Left) -> Vec<Violation> {
     let rows = rows(&world.sandbox.dataverse.state());
     let marketo = world.sandbox.marketo.state();
     let mut found = Vec::new();
     for (external, persons) in marketo.leads_by_person() {
         let [person] = persons.as_slice() else { continue };
+        // What is held because it has no account keeps what it has.
+        let is_held = |id: Guid| left.get(&(Object::Lead, id)).is_some_and(|why| why == "company-required");
+        if world.options.policy.require_company && external.parse().is_ok_and(is_held) {
+            continue;
+        }
         let (Some(row), Some(lead)) = (rows.get(&external), marketo.lead(*person)) else { continue };
         for (column, field) in agreement::person_fields() {
             let is_ours = ledger.is_sure(*person, field) && !ledger.is_edited(*person, field);

@@ -82,7 +82,8 @@ pub(super) fn check_adoption(sandbox: &Sandbox, write: &Write, free: &BTreeSet<i
             ["lead", "contact"].iter().flat_map(|table| dynamics.rows(table)).filter(|(_, row)| has_it(row, "emailaddress1")).count()
         };
         let marketo = sandbox.marketo.state();
-        let beside = free.iter().filter_map(|id| marketo.lead(*id)).find(|lead| has_it(lead, "email") && !lead.contains_key("externalPersonId"));
+        let beside =
+            free.iter().filter_map(|id| marketo.lead(*id)).find(|lead| has_it(lead, "email") && !lead.contains_key("externalPersonId"));
         if let Some(beside) = beside.filter(|_| rows == 1) {
             broken.push(Violation::new("adoption", format!("somebody is created beside {:?}: {}", beside.get("id"), shown(write))));
         }

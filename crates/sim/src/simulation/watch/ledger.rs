@@ -44,8 +44,6 @@ pub struct Ledger {
     before: BTreeMap<u64, BTreeMap<Key, Known>>,
     /// Persons that others made.
     foreign: BTreeSet<i64>,
-    /// Persons into whom others merged somebody.
-    winners: BTreeSet<i64>,
     /// Kinds of which a record was removed behind our back: one that comes back has only what was sent then, and gets all of it later.
     lost: BTreeSet<&'static str>,
     /// Those of which one was removed since the last cycle, or in the one that runs.
@@ -144,12 +142,6 @@ impl Ledger {
         &self.foreign
     }
 
-    /// Persons into whom others merged somebody.
-    #[must_use]
-    pub fn winners(&self) -> &BTreeSet<i64> {
-        &self.winners
-    }
-
     /// Notes what somebody does.
     pub(super) fn notice(&mut self, sandbox: &Sandbox, operation: &Operation) {
         match operation {
@@ -180,7 +172,6 @@ impl Ledger {
                     losers.iter().filter_map(|id| marketo.lead(*id)).flat_map(|lead| lead.into_iter()).map(|(field, _)| field).collect();
                 drop(marketo);
                 self.known.entry(person_key(*winner)).or_default().edited.extend(taken);
-                self.winners.insert(*winner);
                 self.doubt(&person_key(*winner));
                 losers.iter().for_each(|loser| drop(self.known.remove(&person_key(*loser))));
                 self.known.retain(|key, _| !key.starts_with("role "));
