@@ -124,7 +124,14 @@ fn trouble(dice: &mut Dice, moves: &mut Vec<Move>) {
         Effect::Refuse { .. } if dynamics => {
             Effect::Refuse { code: word_of(dice, &["429", "503", "500"]), wait_s: Some(1 + dice.below(30)) }
         }
-        effect => effect,
+        effect @ (Effect::Latency(_)
+        | Effect::Refuse { .. }
+        | Effect::Fail { .. }
+        | Effect::DropBefore
+        | Effect::DropAfter
+        | Effect::Truncate
+        | Effect::Html
+        | Effect::Hang { .. }) => effect,
     };
     let operation = if dynamics {
         word_of(dice, &["*", "contact", "lead", "account", "contact.list", "batch", "metadata*"])

@@ -34,7 +34,7 @@ fn seeds_end_in_step() {
                     if seed > SEEDS || failed.lock().unwrap().len() > 3 {
                         return;
                     }
-                    let outcome = if seed % TWICE_EVERY == 0 { check_seed(seed) } else { run(&history(seed), false) };
+                    let outcome = if seed.is_multiple_of(TWICE_EVERY) { check_seed(seed) } else { run(&history(seed), false) };
                     if let Err(failure) = outcome {
                         failed.lock().unwrap().insert(seed, failure);
                     }
