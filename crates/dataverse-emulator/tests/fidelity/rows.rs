@@ -172,12 +172,13 @@ fn a_secured_column_is_null_and_says_so_in_metadata() {
 }
 
 #[test]
-fn hidden_rows_vanish_without_a_trace() {
+fn hidden_rows_vanish_from_listings_and_are_refused_by_key() {
     let mut world = World::new();
     world.leads(3);
     world.state.options_mut().hidden_rows.insert(id(2));
     assert_eq!(world.get("leads?$select=leadid").ids("leadid"), [id(1).to_string(), id(3).to_string()]);
-    assert_eq!(world.get(&format!("leads({})", id(2))).status, 404);
+    let answer = world.get(&format!("leads({})", id(2)));
+    assert_eq!((answer.status, answer.json["error"]["code"].as_str()), (403, Some("0x80040220")));
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub(super) async fn look_again(bridge: &Bridge, gone: BTreeMap<i64, Option<i64>>
         if let Some(mut asked) = asked
             && let Task::Join(_) = Task::of(&asked)?
         {
+            // Its roles are with whom Marketo gave them to, whoever it was to be joined with.
+            dead.insert(entry.marketo_id, gone.get(&entry.marketo_id).copied().flatten());
             if let OutboxState::Held { retry_at, .. } = &mut asked.body.state {
                 *retry_at = bridge.clock.now();
                 batch.put(&asked);
