@@ -21,6 +21,7 @@ pub mod options;
 pub mod prepare;
 pub mod progress;
 pub mod push;
+mod refers;
 pub mod status;
 pub mod check;
 pub mod summary;

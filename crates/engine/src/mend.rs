@@ -24,6 +24,7 @@ use crate::{
     marketo::{SyncMode, Verdict, key_field},
     prepare::{Prepared, prepare},
     push::FROZEN_FACT,
+    refers,
 };
 
 /// Facts that say how far the mending of a sales person got.
@@ -168,22 +169,14 @@ async fn another(bridge: &Bridge, user: Guid) -> Result<Guid, SyncError> {
 
 /// What Marketo was told that these users own.
 async fn owned(bridge: &Bridge, prepared: &Prepared, users: &[Guid]) -> Result<BTreeMap<Object, Vec<Link>>, SyncError> {
-    let prints: BTreeSet<u64> = users.iter().filter_map(|user| prepared.key.of(&Value::String(user.to_string()))).collect();
+    let prints: BTreeSet<u64> = users.iter().filter_map(|user| refers::print_of(*user, prepared.key)).collect();
     let mut owned: BTreeMap<Object, Vec<Link>> = BTreeMap::new();
-    for table in [Table::Account, Table::Lead, Table::Contact, Table::Opportunity] {
-        let Ok(map) = prepared.map(table) else { continue };
-        let mut links = bridge.store.pages::<Link>(links_of(table), LINKS);
-        loop {
-            let page = links.next_page().await?;
-            if page.is_empty() {
-                break;
-            }
-            let owner = |link: &Link| Fingerprints::read(&link.confirmed).get(map.owner_slot);
-            let is_theirs = |link: &Link| link.is_confirmed() && owner(link).is_some_and(|owner| prints.contains(&owner));
-            owned.entry(map.object).or_default().extend(page.into_iter().filter(is_theirs));
+    refers::each(bridge, prepared, |map, link, confirmed| {
+        if confirmed.get(map.owner_slot).is_some_and(|owner| prints.contains(&owner)) {
+            owned.entry(map.object).or_default().push(link);
         }
-    }
-    owned.retain(|_, links| !links.is_empty());
+    })
+    .await?;
     Ok(owned)
 }
 

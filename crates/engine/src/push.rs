@@ -65,6 +65,7 @@ async fn push_all(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
         match object {
             Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, &brake, object).await?,
             Object::Lead => {
+                join::wake(bridge).await?;
                 person::push(bridge, prepared, &brake).await?;
                 join::push(bridge, prepared, &mut brake).await?;
             }

@@ -33,6 +33,8 @@ pub struct Rules {
     pub require_company: bool,
     /// Whether a person without an e-mail of its own can be created.
     pub external_lookup: bool,
+    /// Whether several Marketo persons of one record are left to people.
+    pub joins_held: bool,
     /// How many persons one look-up may find: more can't be told apart.
     pub matches_max: usize,
     /// Records that somebody removed in Marketo, and that nothing has named since.
@@ -54,6 +56,7 @@ impl Default for Rules {
             blank: false,
             require_company: false,
             external_lookup: true,
+            joins_held: false,
             matches_max: 1_000,
             removed: BTreeSet::new(),
             email_moves: true,

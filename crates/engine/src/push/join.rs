@@ -40,6 +40,9 @@ use planner::Harm;
 /// Joinings that are looked at together, so that all who are merged into one person go in one call.
 const AT_ONCE: usize = 20_000;
 
+/// Outbox records read at a time.
+const PAGE: usize = 1_000;
+
 /// The code of a record of which Marketo has two persons that a person has to look at.
 pub(super) const TWO_PERSONS: &str = "two-persons";
 
@@ -79,6 +82,36 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake
     read_back::read_back(bridge, prepared).await
 }
 
+/// A survivor that is held may be somebody whom a record that has just begun to stand for it knows: it is tried again.
+pub(super) async fn wake(bridge: &Bridge) -> Result<(), SyncError> {
+    let now = bridge.clock.now();
+    let mut entries = bridge.store.pages::<Outbox>(vec![Object::Lead.code()], PAGE);
+    loop {
+        let page = entries.next_page().await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let mut fresh = BTreeSet::new();
+        for entry in page.iter().filter(|entry| entry.body.state == OutboxState::Ready) {
+            if Task::of(entry)? == Task::Join(Join::Open) {
+                fresh.insert(entry.record);
+            }
+        }
+        let ends = chain::ends(bridge, fresh, Follow::All).await?;
+        let keys: Vec<_> = ends.values().map(|end| Outbox::key_of(Object::Lead, end.id, "")).collect();
+        let mut batch = Batch::new();
+        for mut entry in bridge.store.read::<Outbox>(&keys).await?.into_iter().flatten() {
+            if let OutboxState::Held { retry_at, .. } = &mut entry.body.state
+                && *retry_at > now
+            {
+                *retry_at = now;
+                batch.put(&entry);
+            }
+        }
+        bridge.commit(batch).await?;
+    }
+}
+
 struct Joiner<'a> {
     bridge: &'a Bridge,
     prepared: &'a Prepared,
@@ -98,7 +131,7 @@ impl Joiner<'_> {
     async fn next_round(&mut self, mut after: Option<Vec<u8>>) -> Result<(Vec<Outbox>, Option<Vec<u8>>), SyncError> {
         let (mut round, now) = (Vec::new(), self.bridge.clock.now());
         while round.len() < AT_ONCE {
-            let page = self.bridge.store.list::<Outbox>(&[Object::Lead.code()], after.as_deref(), 1_000).await?;
+            let page = self.bridge.store.list::<Outbox>(&[Object::Lead.code()], after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok((round, None)) };
             after = Some(last.key());
             for entry in page {

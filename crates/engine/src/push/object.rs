@@ -34,7 +34,7 @@ use crate::{
         gate::{Gate, Links, hold, next_page, objection, parents, reference, refuse, sendable, settled},
         outcome::Breaker,
         pieces::{Fate, Item, Sent, send},
-        role::forget_roles,
+        role::doubt_roles,
         spelling::Spellings,
     },
 };
@@ -332,7 +332,7 @@ impl<'a> Pusher<'a> {
             sent.link.marketo_id = id;
             batch.put(&sent.link);
             if self.object == Object::Opportunity {
-                forget_roles(self.bridge, sent.entry.record.id, batch).await?;
+                doubt_roles(self.bridge, sent.entry.record.id, batch).await?;
             }
             self.bridge.count(|summary| summary.pushed(self.object).created += 1);
             return Ok(());

@@ -235,11 +235,11 @@ impl<'a> Pusher<'a> {
                 Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
                     let lost: Vec<RecordId> = parents(&sent).into_iter().filter(|parent| absent.contains(parent)).collect();
                     for parent in &lost {
-                        // The roles that they had are gone with them.
+                        // The roles that they had may be gone with them.
                         if parent.table == Table::Contact {
                             dirty_by(self.bridge, SourceBy::Contact, parent.id).await?;
                         } else {
-                            forget_roles(self.bridge, parent.id, &mut batch).await?;
+                            doubt_roles(self.bridge, parent.id, &mut batch).await?;
                         }
                     }
                     refuse(self.bridge, &sent.entry, &failure, lost, now, &mut batch).await?;
@@ -256,7 +256,8 @@ impl<'a> Pusher<'a> {
         let opportunity = sent.entry.record.id;
         match &sent.wish {
             Wish::Keep { contact, name, primary } => {
-                batch.put(&Role { opportunity, contact: *contact, name: name.clone(), lead_id: sent.lead, is_primary: *primary });
+                let (contact, name, lead_id, is_primary) = (*contact, name.clone(), sent.lead, *primary);
+                batch.put(&Role { opportunity, contact, name, lead_id, is_primary, in_doubt: false });
             }
             Wish::Remove { lead, name, .. } => batch.remove::<Role>(Role::key_of(opportunity, *lead, name)),
         }
@@ -288,10 +289,10 @@ fn is_gone_already(wish: &Wish, failure: &Failure) -> bool {
     matches!(wish, Wish::Remove { .. }) && matches!(failure.code.as_str(), "1013" | "1004")
 }
 
-/// An opportunity that was gone from Marketo has lost its roles there: they are derived and sent again.
-pub(super) async fn forget_roles(bridge: &Bridge, opportunity: Guid, batch: &mut Batch) -> Result<(), SyncError> {
+/// An opportunity that was gone from Marketo may have lost its roles there: those that are wanted are sent again, the others removed again.
+pub(super) async fn doubt_roles(bridge: &Bridge, opportunity: Guid, batch: &mut Batch) -> Result<(), SyncError> {
     for role in bridge.store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await? {
-        batch.remove::<Role>(role.key());
+        batch.put(&Role { in_doubt: true, ..role });
     }
     batch.put(&DirtyRoles { opportunity });
     Ok(())
@@ -315,7 +316,7 @@ pub(crate) async fn pass_on_roles(bridge: &Bridge, dead: &BTreeMap<i64, Option<i
             batch.remove::<Role>(role.key());
             batch.put(&DirtyRoles { opportunity: role.opportunity });
             if let Some(winner) = end_of(*winner, dead) {
-                let passed_on = Role { lead_id: winner, ..role };
+                let passed_on = Role { lead_id: winner, in_doubt: true, ..role };
                 // A twin of the winner's own stays as it is known.
                 if bridge.store.read_one::<Role>(passed_on.key()).await?.is_none() {
                     batch.put(&passed_on);

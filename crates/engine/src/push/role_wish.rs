@@ -135,7 +135,8 @@ async fn derive_one(
     let known = store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await?;
     let contacts: BTreeSet<RecordId> = wanted.iter().map(|role| RecordId::new(Table::Contact, role.contact)).collect();
     let links = load_links(bridge, &contacts).await?;
-    let wishes = difference(&wanted, &known, &links);
+    let Difference { wishes, renamed } = difference(&wanted, &known, &links);
+    renamed.iter().for_each(|role| batch.put(role));
     let record = RecordId::new(Table::Opportunity, opportunity);
     let before = store.list::<Outbox>(&Outbox::key_of(Object::Role, opportunity, ""), None, usize::MAX).await?;
     let mut before: BTreeMap<String, Outbox> = before.into_iter().map(|entry| (entry.part.clone(), entry)).collect();
@@ -247,9 +248,18 @@ fn source_of(source: &RoleSource, masters: &BTreeMap<RecordId, RecordId>) -> Sou
     }
 }
 
-/// What has to be done, by the part of the outbox key: a role is another one when its lead is. Texts compare without case.
-fn difference(wanted: &[RoleWanted], known: &[Role], links: &Links) -> BTreeMap<String, Wish> {
-    let mut wishes = BTreeMap::new();
+/// What has to be done, and what only we have to know.
+#[derive(Default)]
+struct Difference {
+    /// By the part of the outbox key.
+    wishes: BTreeMap<String, Wish>,
+    /// Roles that are as they should be in Marketo, and another contact's by now: their person is the same.
+    renamed: Vec<Role>,
+}
+
+/// Compares what is wanted with what Marketo has: a role is another one when its lead is. Texts compare without case.
+fn difference(wanted: &[RoleWanted], known: &[Role], links: &Links) -> Difference {
+    let Difference { mut wishes, mut renamed } = Difference::default();
     let mut kept: BTreeSet<Vec<u8>> = BTreeSet::new();
     for role in wanted {
         let lead = links.get(&RecordId::new(Table::Contact, role.contact)).and_then(|link| link.marketo_id);
@@ -257,7 +267,11 @@ fn difference(wanted: &[RoleWanted], known: &[Role], links: &Links) -> BTreeMap<
         let text = role.name.to_lowercase();
         let same = known.iter().find(|known| Some(known.lead_id) == lead && known.name.to_lowercase() == text);
         kept.extend(same.map(Record::key));
-        if same.is_none_or(|known| known.is_primary != role.is_primary || known.contact != role.contact) {
+        if let Some(known) = same.filter(|known| !known.in_doubt && known.is_primary == role.is_primary) {
+            if known.contact != role.contact {
+                renamed.push(Role { contact: role.contact, ..known.clone() });
+            }
+        } else {
             let name = same.map_or_else(|| role.name.clone(), |known| known.name.clone());
             let part = format!("{} {}", role.contact, name.to_lowercase());
             wishes.insert(part, Wish::Keep { contact: role.contact, name, primary: role.is_primary });
@@ -267,7 +281,7 @@ fn difference(wanted: &[RoleWanted], known: &[Role], links: &Links) -> BTreeMap<
         let part = format!("- {} {}", role.lead_id, role.name.to_lowercase());
         wishes.insert(part, Wish::Remove { contact: role.contact, lead: role.lead_id, name: role.name.clone() });
     }
-    wishes
+    Difference { wishes, renamed }
 }
 
 pub(super) fn read_wish(entry: &Outbox) -> Option<Wish> {

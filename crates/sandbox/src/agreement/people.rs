@@ -56,20 +56,21 @@ impl Check<'_> {
         companies: &BTreeMap<Guid, Presence>,
         report: &mut Agreement,
     ) -> Found {
-        let under_alias = aliases.iter().flat_map(|alias| self.marketo.people(*alias)).next().copied();
+        let under_aliases: Vec<i64> = aliases.iter().flat_map(|alias| self.marketo.people(*alias)).copied().collect();
+        let under_alias = under_aliases.first().copied();
         let own = self.marketo.people(id);
         if own.len() > 1 && own.iter().any(|person| self.rules.foreign.contains(person)) {
             report.excuse(Excuse::Ambiguous);
-            // Where one was taken all the same, its id has been written anew.
-            let is_taken = |person: &&i64| {
-                self.marketo.state.lead(**person).is_some_and(|lead| text(&lead, "externalPersonId") == Some(id.to_string().as_str()))
-            };
-            return own.iter().find(is_taken).map_or(Found::Excused, |person| Found::There(*person));
+            return Found::Excused;
         }
         if own.len() > 1 {
             report.add(DifferenceKind::PersonTwice, Some(id), own.first().map(i64::to_string), None);
         }
         let Some(record) = own.first().and_then(|own| Some((*own, self.marketo.state.lead(*own)?))) else {
+            if under_aliases.len() > 1 && self.rules.joins_held {
+                report.excuse(Excuse::BesideAlias);
+                return Found::Excused;
+            }
             return match self.excuse_of_person(id, person, row, companies) {
                 Some(excuse) if under_alias.is_none() || !matches!(excuse, Excuse::Ambiguous | Excuse::NoEmailOfItsOwn) => {
                     report.excuse(excuse);

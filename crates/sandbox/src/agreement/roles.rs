@@ -91,6 +91,8 @@ impl Check<'_> {
         for (contact, texts) in &wanted.roles {
             let Some(Found::There(lead)) = people.get(contact) else {
                 texts.iter().for_each(|_| report.excuse(Excuse::WaitsForPerson));
+                // One that is held may have been there before, and then keeps its roles.
+                self.marketo.people(*contact).iter().for_each(|lead| drop(actual.remove(lead)));
                 continue;
             };
             let mut there = actual.remove(lead).unwrap_or_default();

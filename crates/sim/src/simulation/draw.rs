@@ -2,6 +2,7 @@
 
 use base::Dice;
 use emulator::{Effect, Fault, When};
+use sandbox::control::{Expiring, Operation, Side};
 use serde_json::{Value, json};
 
 use super::{
@@ -15,8 +16,8 @@ use crate::{
     tap::{Moment, Nth},
 };
 
-/// While the bridge doesn't yet follow removals and merges.
-const EARLY: bool = false;
+/// Calls a day that the emulated subscription has.
+const QUOTA: u64 = 50_000;
 
 /// The history of a seed.
 #[must_use]
@@ -61,6 +62,7 @@ fn moves(cast: &mut Cast, dice: &mut Dice) -> Vec<Move> {
             moves.extend(event(cast, dice).map(Move::Event));
         }
         trouble(dice, &mut moves);
+        wear(dice, &mut moves);
         moves.push(cycle(cast, dice));
         if dice.percent(30.0) {
             moves.push(Move::Step(Step::Heal));
@@ -149,6 +151,22 @@ fn trouble(dice: &mut Dice, moves: &mut Vec<Move>) {
     moves.push(Move::Step(Step::Fault(trouble)));
 }
 
+/// What time brings: clocks that are set, tokens and delta links that end, a quota that others use up until midnight US Central.
+fn wear(dice: &mut Dice, moves: &mut Vec<Move>) {
+    if !dice.percent(25.0) {
+        return;
+    }
+    let step = match dice.below(5) {
+        0 => Step::Jump(i64::try_from(dice.below(480)).unwrap_or(0) - 240),
+        1 => Step::Expire { side: Side::Dataverse, what: Expiring::DeltaTokens },
+        2 => Step::Expire { side: if dice.percent(50.0) { Side::Marketo } else { Side::Dataverse }, what: Expiring::Tokens },
+        3 => Step::Do(vec![Operation::MarketoUsage { others: QUOTA.saturating_sub(dice.below(25)) }]),
+        // Long enough to come to the next day.
+        _ => Step::Pass(16 * 3_600 + dice.below(3_600)),
+    };
+    moves.push(Move::Step(step));
+}
+
 fn word_of(dice: &mut Dice, words: &[&str]) -> String {
     dice.pick(words).map_or_else(String::new, |word| (*word).to_owned())
 }
@@ -171,8 +189,8 @@ fn event(cast: &mut Cast, dice: &mut Dice) -> Option<Event> {
         57..60 => edit_user(cast, dice)?,
         60..62 => edit_team(cast, dice)?,
         62..67 => qualify(cast, dice)?,
-        67..70 => merge(cast, dice).filter(|_| !EARLY)?,
-        70..73 => delete(cast, dice).filter(|_| !EARLY)?,
+        67..70 => merge(cast, dice)?,
+        70..73 => delete(cast, dice)?,
         73..75 => close(cast, dice)?,
         _ => in_marketo(cast, dice)?,
     })
@@ -335,7 +353,6 @@ fn in_marketo(cast: &mut Cast, dice: &mut Dice) -> Option<Event> {
             Event::Score { person, priority: i64::try_from(dice.below(100)).unwrap_or(1), urgency, score }
         }
         18 => Event::Recut { seed: dice.bits() },
-        19..25 if EARLY => return None,
         19..21 => Event::Remove { person },
         21..24 => Event::Join { winner: person, loser: Person::Of(cast.person(dice)?.1) },
         _ => {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object};
-use engine::options::PersonParting;
+use engine::options::{Join, PersonParting};
 use sandbox::agreement::{self, Rules};
 use serde_json::{Map, Value};
 use store::{
@@ -38,6 +38,7 @@ pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> 
     let rules = Rules {
         default_role: world.options.policy.default_role.clone(),
         require_company: world.options.policy.require_company,
+        joins_held: [world.options.policy.on_qualify, world.options.policy.on_merge].contains(&Join::Hold),
         external_lookup: options.external_person_id_lookup,
         matches_max: options.matches_max,
         removed: watch.removed(),

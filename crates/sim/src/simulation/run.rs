@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use engine::Harm;
 use sandbox::control::Operation;
 use serde::Serialize;
 
@@ -23,26 +24,12 @@ use crate::{
 /// Cycles after which both sides have to be in step once nothing goes wrong any more.
 const SETTLE_MAX: usize = 12;
 
-/// What lets everything through.
-pub const ALLOWED: [&str; 10] = [
-    "role-removals",
-    "opportunity-deletions",
-    "person-deletions",
-    "company-deletions",
-    "sales-person-deletions",
-    "unlinks",
-    "blanked-fields",
-    "merges",
-    "re-keys",
-    "owner-moves",
-];
-
 /// A history that ended well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passed {
     /// The fingerprint of every request, answer and virtual time.
     pub trace: u64,
-    /// Calls in all.
+    /// Cycles in all.
     pub cycles: usize,
 }
 
@@ -166,7 +153,10 @@ impl Run {
         self.watch.note(&shown(&step));
         match &step {
             Step::Do(operations) => operations.iter().for_each(|operation| self.notice(operation)),
-            Step::Jump(seconds) => self.ahead_s += seconds,
+            Step::Jump(seconds) => {
+                self.ahead_s += seconds;
+                self.watch.clock_was_set();
+            }
             Step::Cycle(_)
             | Step::Pass(_)
             | Step::Fault(_)
@@ -177,22 +167,18 @@ impl Run {
             | Step::Configure(_)
             | Step::Emulators(_) => {}
         }
-        let made_before = self.persons();
         if self.world.perform(step.clone()).await.is_ok() {
             self.steps.push(step);
         }
-        self.note_foreign(&made_before);
+        self.note_foreign();
     }
 
     fn notice(&self, operation: &Operation) {
         self.watch.notice(operation);
     }
 
-    fn persons(&self) -> usize {
-        self.world.people().len()
-    }
-
-    fn note_foreign(&self, _before: &usize) {
+    /// Notes the persons that web forms and others have made.
+    fn note_foreign(&self) {
         let marker = |lead: &serde_json::Map<String, serde_json::Value>| {
             lead.get("originalSourceInfo").and_then(|_| lead.get("id")).and_then(serde_json::Value::as_i64)
         };
@@ -211,7 +197,7 @@ impl Run {
         self.steps.push(Step::Cycle(cycle));
         let performed = performed.map_err(|error| self.watch.note(&error)).ok();
         self.watch.process_ends(performed.as_ref().is_some_and(|performed| !performed.died));
-        self.note_foreign(&0);
+        self.note_foreign();
         let ran = performed.and_then(|performed| performed.ran);
         if let Some(ran) = &ran {
             let left = oracle::left(&self.world).await;
@@ -260,7 +246,7 @@ impl Run {
     }
 
     fn allowing(&self) -> Cycle {
-        Cycle { retry_held: true, allow: ALLOWED.map(str::to_owned).to_vec(), ..Cycle::default() }
+        Cycle { retry_held: true, allow: Harm::ALL.map(|harm| harm.name().to_owned()).to_vec(), ..Cycle::default() }
     }
 }
 

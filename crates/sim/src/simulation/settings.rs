@@ -110,6 +110,11 @@ fn policy(dice: &mut Dice) -> Map<String, Value> {
     if dice.percent(10.0) {
         policy.insert("require_company".into(), json!(true));
     }
+    for (name, other) in [("on_qualify", "hold"), ("on_merge", "hold"), ("on_first_load", "merge")] {
+        if dice.percent(8.0) {
+            policy.insert(name.into(), json!(other));
+        }
+    }
     let mut options = Map::new();
     if dice.percent(25.0) {
         options.insert("brake".into(), json!({ "percent": 0.0, "count": dice.below(4) }));

@@ -107,6 +107,11 @@ impl Watch {
         inner.ledger.process_begins();
     }
 
+    /// The machine's clock was set.
+    pub fn clock_was_set(&self) {
+        self.lock().limits.clock_was_set();
+    }
+
     /// The process came to its end; or it died, or nobody knows.
     pub fn process_ends(&self, well: bool) {
         let mut inner = self.lock();

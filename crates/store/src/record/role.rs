@@ -21,6 +21,8 @@ pub struct Role {
     pub lead_id: i64,
     /// Whether it was sent as the primary one.
     pub is_primary: bool,
+    /// Whether Marketo may have lost it, or never got it: its opportunity or its person was gone or merged meanwhile.
+    pub in_doubt: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,6 +30,8 @@ struct RoleBody {
     contact: Guid,
     lead: i64,
     primary: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    doubt: bool,
 }
 
 impl Role {
@@ -55,7 +59,7 @@ impl Record for Role {
     }
 
     fn value(&self) -> Vec<u8> {
-        json(&RoleBody { contact: self.contact, lead: self.lead_id, primary: self.is_primary })
+        json(&RoleBody { contact: self.contact, lead: self.lead_id, primary: self.is_primary, doubt: self.in_doubt })
     }
 
     fn read(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
@@ -63,7 +67,14 @@ impl Record for Role {
         let name = key.get(24..).and_then(|bytes| std::str::from_utf8(bytes).ok());
         let name = name.ok_or_else(|| StoreError::Unreadable { what: Self::FAMILY.name(), why: "its name is not text".into() })?;
         let body: RoleBody = of_json(Self::FAMILY, value)?;
-        Ok(Self { opportunity, contact: body.contact, name: name.to_owned(), lead_id: body.lead, is_primary: body.primary })
+        Ok(Self {
+            opportunity,
+            contact: body.contact,
+            name: name.to_owned(),
+            lead_id: body.lead,
+            is_primary: body.primary,
+            in_doubt: body.doubt,
+        })
     }
 }
 

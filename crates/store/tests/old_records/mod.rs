@@ -88,7 +88,7 @@ fn outbox_records_of_0_1_load() {
 #[test]
 fn roles_of_0_1_load() {
     let (opportunity, contact) = (guid(7), guid(6));
-    let role = Role { opportunity, contact, name: "Décideur".into(), lead_id: 1_000_017, is_primary: true };
+    let role = Role { opportunity, contact, name: "Décideur".into(), lead_id: 1_000_017, is_primary: true, in_doubt: false };
     assert_eq!(load::<Role>(V0_1), [role]);
     let connection =
         RoleSource { id: guid(8), kind: SourceKind::Connection, opportunity, contact, role: Some(guid(3)), related: Some(guid(80)) };

@@ -5,12 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use base::{Guid, Object, RecordId, Table};
-use planner::{Fingerprints, Harm};
+use base::{Object, RecordId, Table};
+use planner::Harm;
 use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{Link, LinkFlags, Outbox, Refetch, Role, link::links_of},
+    record::{Link, LinkFlags, Outbox, Refetch, Role},
 };
 
 use super::{Entries, Parted, forget, parting};
@@ -25,11 +25,9 @@ use crate::{
         outcome::Breaker,
         pieces::{Fate, Item, send},
     },
+    refers,
     task::Why,
 };
-
-/// Links read at a time.
-const LINKS: usize = 2_000;
 
 /// Marketo's refusal to delete what is in use (Adobe, "Error codes").
 const IN_USE: &str = "1022";
@@ -141,24 +139,15 @@ async fn has_roles(bridge: &Bridge, entry: &Outbox) -> Result<bool, SyncError> {
 
 /// Those of these accounts or users to which something that Marketo has refers, as far as our state knows.
 async fn referred_to(bridge: &Bridge, prepared: &Prepared, page: &[(Outbox, Why)]) -> Result<BTreeSet<RecordId>, SyncError> {
-    let print = |id: Guid| prepared.key.of(&Value::String(id.to_string()));
-    let asked: BTreeMap<u64, RecordId> = page.iter().filter_map(|(entry, _)| Some((print(entry.record.id)?, entry.record))).collect();
+    let print = |entry: &Outbox| refers::print_of(entry.record.id, prepared.key);
+    let asked: BTreeMap<u64, RecordId> = page.iter().filter_map(|(entry, _)| Some((print(entry)?, entry.record))).collect();
     let mut met = BTreeSet::new();
-    for table in [Table::Account, Table::Lead, Table::Contact, Table::Opportunity] {
-        let Ok(map) = prepared.map(table) else { continue };
-        let mut links = bridge.store.pages::<Link>(links_of(table), LINKS);
-        loop {
-            let page = links.next_page().await?;
-            if page.is_empty() {
-                break;
-            }
-            for link in page.iter().filter(|link| link.is_confirmed()) {
-                let confirmed = Fingerprints::read(&link.confirmed);
-                let named = [confirmed.get(map.owner_slot), confirmed.get(map.company_slot).filter(|_| table != Table::Account)];
-                met.extend(named.into_iter().flatten().filter_map(|print| asked.get(&print)).copied());
-            }
-        }
-    }
+    refers::each(bridge, prepared, |map, link, confirmed| {
+        let company = confirmed.get(map.company_slot).filter(|_| link.record.table != Table::Account);
+        let named = [confirmed.get(map.owner_slot), company];
+        met.extend(named.into_iter().flatten().filter_map(|print| asked.get(&print)).copied());
+    })
+    .await?;
     Ok(met)
 }
 

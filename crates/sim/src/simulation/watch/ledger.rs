@@ -173,7 +173,9 @@ impl Ledger {
                 drop(marketo);
                 self.known.entry(person_key(*winner)).or_default().edited.extend(taken);
                 self.doubt(&person_key(*winner));
-                losers.iter().for_each(|loser| drop(self.known.remove(&person_key(*loser))));
+                // It may not come to it: a process that dies first takes what is to happen in its middle along. So what was edited stays noted.
+                let mut forget = |loser: &i64| self.known.entry(person_key(*loser)).or_default().fields.clear();
+                losers.iter().for_each(&mut forget);
                 self.known.retain(|key, _| !key.starts_with("role "));
             }
             // Who is looked for again may have been found again, and is compared with what Marketo holds then.

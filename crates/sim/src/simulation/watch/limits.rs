@@ -37,6 +37,11 @@ impl Limits {
         (self.in_flight, self.quota_reached) = (0, false);
     }
 
+    /// The machine's clock was set between two processes: how long ago calls of the last one were can't be known any more.
+    pub(super) fn clock_was_set(&mut self) {
+        self.starts.clear();
+    }
+
     pub(super) fn asked(&mut self, asked: &Asked, broken: &mut Vec<Violation>) {
         if !asked.counts() {
             return;
