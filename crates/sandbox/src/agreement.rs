@@ -33,6 +33,10 @@ pub struct Rules {
     pub require_company: bool,
     /// Whether a person without an e-mail of its own can be created.
     pub external_lookup: bool,
+    /// People whom a filter or their state may keep out.
+    pub out: BTreeSet<Guid>,
+    /// Whose it is what a team owns.
+    pub team: Team,
     /// Whether several Marketo persons of one record are left to people.
     pub joins_held: bool,
     /// How many persons one look-up may find: more can't be told apart.
@@ -56,6 +60,8 @@ impl Default for Rules {
             blank: false,
             require_company: false,
             external_lookup: true,
+            out: BTreeSet::new(),
+            team: Team::Administrator,
             joins_held: false,
             matches_max: 1_000,
             removed: BTreeSet::new(),
@@ -65,6 +71,17 @@ impl Default for Rules {
             listed_max: 100,
         }
     }
+}
+
+/// Whose it is what a team owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Team {
+    /// Its administrator's.
+    Administrator,
+    /// Nobody's: it is left to people.
+    Nobody,
+    /// This user's.
+    User(Guid),
 }
 
 /// The person fields that are compared.
@@ -81,7 +98,7 @@ pub fn consent_fields() -> impl Iterator<Item = &'static str> {
 #[must_use]
 pub fn agree(dataverse: &dataverse_emulator::State, marketo: &marketo_emulator::State, rules: &Rules) -> Agreement {
     let mut report = Agreement::new(rules.listed_max);
-    let dynamics = Dynamics::read(dataverse);
+    let dynamics = Dynamics::read(dataverse, rules.team);
     let marketo = Marketo::read(marketo);
     let check = Check { dynamics: &dynamics, marketo: &marketo, rules };
     check.sales_persons(&mut report);

@@ -6,6 +6,8 @@ use base::Guid;
 use dataverse_emulator::State;
 use serde_json::{Map, Value};
 
+use super::Team;
+
 /// A row as the emulator gives it.
 pub(super) type Row = Map<String, Value>;
 
@@ -42,6 +44,14 @@ pub(super) struct Dynamics<'a> {
     pub(super) role_names: BTreeMap<Guid, String>,
 }
 
+fn owner_of_team(row: &Row, team: Team) -> Option<Guid> {
+    match team {
+        Team::Administrator => lookup(row, "administratorid"),
+        Team::Nobody => None,
+        Team::User(user) => Some(user),
+    }
+}
+
 /// Who owns a row, in Marketo's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -64,7 +74,7 @@ pub(super) fn truth(row: &Row, name: &str) -> bool {
 }
 
 impl<'a> Dynamics<'a> {
-    pub(super) fn read(state: &'a State) -> Self {
+    pub(super) fn read(state: &'a State, team: Team) -> Self {
         let people =
             ["contact", "lead"].into_iter().flat_map(|table| state.rows(table).map(move |(id, row)| (id, person(&row, table == "lead"))));
         let people: BTreeMap<Guid, Person> = people.collect();
@@ -73,7 +83,7 @@ impl<'a> Dynamics<'a> {
         Self {
             state,
             users: state.rows("systemuser").map(|(id, row)| (id, sells(&row))).collect(),
-            teams: state.rows("team").map(|(id, row)| (id, lookup(&row, "administratorid"))).collect(),
+            teams: state.rows("team").map(|(id, row)| (id, owner_of_team(&row, team))).collect(),
             accounts: state.rows("account").map(|(id, _)| id).collect(),
             masters: state.rows("account").filter_map(|(id, row)| Some((id, lookup(&row, "masterid")?))).collect(),
             people,

@@ -56,6 +56,10 @@ impl Check<'_> {
         companies: &BTreeMap<Guid, Presence>,
         report: &mut Agreement,
     ) -> Found {
+        if self.rules.out.contains(&id) {
+            report.excuse(Excuse::OutOfScope);
+            return Found::Excused;
+        }
         let under_aliases: Vec<i64> = aliases.iter().flat_map(|alias| self.marketo.people(*alias)).copied().collect();
         let under_alias = under_aliases.first().copied();
         let own = self.marketo.people(id);

@@ -65,6 +65,8 @@ pub enum Excuse {
     MergedAccount,
     /// Several persons in Marketo have its e-mail address and no external id.
     Ambiguous,
+    /// A filter or its state keeps it out.
+    OutOfScope,
     /// It has no account, and people without one are held.
     CompanyRequired,
     /// It has no e-mail that nobody else has, and Marketo creates people by their e-mail only.

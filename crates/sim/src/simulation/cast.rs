@@ -22,6 +22,9 @@ pub struct Cast {
     next: u64,
 }
 
+/// The number of the first row there is: a user.
+pub const FIRST_NUMBER: u64 = 0x1001;
+
 const FIRST: [&str; 8] = ["Ann", "Ben", "Cem", "Dora", "Emil", "Fay", "Gül", "Hans"];
 const LAST: [&str; 7] = ["Roth", "Smith", "Özil", "Weber", "Novak", "Ito", "O'Neill"];
 const JOBS: [&str; 5] = ["Buyer", "Head of IT", "CEO", "Engineer", "Controller"];
@@ -58,7 +61,7 @@ impl Cast {
     /// A number that no row has.
     pub fn number(&mut self) -> u64 {
         self.next += 1;
-        0x1000 + self.next
+        FIRST_NUMBER - 1 + self.next
     }
 
     /// An address out of the few there are, in one spelling or another.

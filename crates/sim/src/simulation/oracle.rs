@@ -4,15 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object};
-use engine::options::{Join, PersonParting};
-use sandbox::agreement::{self, Rules};
+use engine::options::{InactivePerson, Join, PersonParting, TeamOwner};
+use sandbox::agreement::{self, Rules, Team};
 use serde_json::{Map, Value};
 use store::{
     StoreExt,
     record::{Outbox, OutboxState},
 };
 
-use super::watch::{Ledger, Violation, Watch};
+use super::{
+    settings::OUT_OF_SCOPE,
+    watch::{Ledger, Owned, Violation, Watch},
+};
 use crate::world::World;
 
 /// What the bridge itself says is left, and why: by record, the code under which it is held, or what it waits for. For messages only.
@@ -33,18 +36,25 @@ pub async fn left(world: &World) -> Left {
 #[must_use]
 pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> {
     let ledger = watch.ledger();
+    let owned = Owned::new(&world.options, &world.sandbox);
     let (dynamics, marketo) = (world.sandbox.dataverse.state(), world.sandbox.marketo.state());
     let options = marketo.options();
     let rules = Rules {
         default_role: world.options.policy.default_role.clone(),
         require_company: world.options.policy.require_company,
         joins_held: [world.options.policy.on_qualify, world.options.policy.on_merge].contains(&Join::Hold),
+        out: out(world, &dynamics),
+        team: match world.options.owners.team {
+            TeamOwner::Administrator => Team::Administrator,
+            TeamOwner::Hold => Team::Nobody,
+            TeamOwner::User(user) => Team::User(user),
+        },
         external_lookup: options.external_person_id_lookup,
         matches_max: options.matches_max,
         removed: watch.removed(),
         email_moves: !options.sales_person_email_frozen && !options.sales_person_email_refused,
         foreign: ledger.foreign().clone(),
-        edited: edited(&dynamics, &marketo, &ledger),
+        edited: edited(&owned, &dynamics, &marketo, &ledger),
         ..Rules::default()
     };
     let agreement = agreement::agree(&dynamics, &marketo, &rules);
@@ -59,7 +69,7 @@ pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> 
         found.push(Violation::new("in-step", format!("{agreement}  left {left:?} {}", roles.join(" "))));
     }
     drop((dynamics, marketo));
-    found.extend(blanks(world, &ledger, left));
+    found.extend(blanks(world, &owned, &ledger, left));
     found.extend(parted(world, &ledger));
     found
 }
@@ -77,8 +87,28 @@ fn text(value: Option<&Value>) -> String {
         .unwrap_or_default()
 }
 
-/// Fields that may differ: marketing changed them, and what Dynamics says is what was sent before that, so that nothing had to be sent since.
-fn edited(dynamics: &dataverse_emulator::State, marketo: &marketo_emulator::State, ledger: &Ledger) -> BTreeSet<(i64, &'static str)> {
+/// People whom the filter or their state may keep out. Whether something in scope has ever named them, which keeps them in, isn't asked.
+fn out(world: &World, dynamics: &dataverse_emulator::State) -> BTreeSet<Guid> {
+    let options = &world.options;
+    let state = |row: &Map<String, Value>| row.get("statecode").and_then(Value::as_i64);
+    let is_out = |table: &str, row: &Map<String, Value>| {
+        let is_inactive = state(row) == Some(if table == "contact" { 1 } else { 2 });
+        let is_filtered =
+            table == "contact" && options.filters.contact.is_some() && text(row.get("jobtitle")) == text(Some(&OUT_OF_SCOPE.into()));
+        is_filtered || is_inactive && options.on_inactive.person != InactivePerson::Sync
+    };
+    let rows = ["contact", "lead"].into_iter().flat_map(|table| dynamics.rows(table).map(move |(id, row)| (table, id, row)));
+    rows.filter(|(table, _, row)| is_out(table, row)).map(|(_, id, _)| id).collect()
+}
+
+/// Fields that may differ: marketing changed them, and what Dynamics says is what was sent before that, so that nothing had to be sent since; or
+/// they aren't Dynamics' at all.
+fn edited(
+    owned: &Owned,
+    dynamics: &dataverse_emulator::State,
+    marketo: &marketo_emulator::State,
+    ledger: &Ledger,
+) -> BTreeSet<(i64, &'static str)> {
     let rows = rows(dynamics);
     let mut edited = BTreeSet::new();
     for (external, persons) in marketo.leads_by_person() {
@@ -86,7 +116,10 @@ fn edited(dynamics: &dataverse_emulator::State, marketo: &marketo_emulator::Stat
         for person in persons {
             for (column, field) in agreement::person_fields() {
                 let sent = ledger.sent(person, field);
-                if ledger.is_edited(person, field) && sent.is_none_or(|sent| text(Some(sent)).trim() == text(row.get(column)).trim()) {
+                let is_theirs = owned.contains(field);
+                if is_theirs
+                    || ledger.is_edited(person, field) && sent.is_none_or(|sent| text(Some(sent)).trim() == text(row.get(column)).trim())
+                {
                     edited.insert((person, field));
                 }
             }
@@ -97,8 +130,9 @@ fn edited(dynamics: &dataverse_emulator::State, marketo: &marketo_emulator::Stat
 }
 
 /// A column that has nothing any more empties its field, where we had put something there and nobody changed it since.
-fn blanks(world: &World, ledger: &Ledger, left: &Left) -> Vec<Violation> {
+fn blanks(world: &World, owned: &Owned, ledger: &Ledger, left: &Left) -> Vec<Violation> {
     let rows = rows(&world.sandbox.dataverse.state());
+    let out = out(world, &world.sandbox.dataverse.state());
     let marketo = world.sandbox.marketo.state();
     let mut found = Vec::new();
     for (external, persons) in marketo.leads_by_person() {
@@ -108,9 +142,12 @@ fn blanks(world: &World, ledger: &Ledger, left: &Left) -> Vec<Violation> {
         if world.options.policy.require_company && external.parse().is_ok_and(is_held) {
             continue;
         }
+        if external.parse().is_ok_and(|id| out.contains(&id)) {
+            continue;
+        }
         let (Some(row), Some(lead)) = (rows.get(&external), marketo.lead(*person)) else { continue };
         for (column, field) in agreement::person_fields() {
-            let is_ours = ledger.is_sure(*person, field) && !ledger.is_edited(*person, field);
+            let is_ours = !owned.contains(field) && ledger.is_sure(*person, field) && !ledger.is_edited(*person, field);
             if is_ours
                 && text(row.get(column)).trim().is_empty()
                 && !text(lead.get(field)).is_empty()

@@ -191,7 +191,7 @@ impl Run {
         // With a percentage of 0 the number alone decides.
         let brake = &self.world.options.brake;
         let limit = (cycle.allow.is_empty() && brake.percent == 0.0).then_some(brake.count);
-        self.watch.process_begins(limit);
+        self.watch.process_begins(&self.world.options, limit);
         self.cycles += 1;
         let performed = self.world.perform(Step::Cycle(cycle.clone())).await;
         self.steps.push(Step::Cycle(cycle));

@@ -5,7 +5,8 @@ use emulator::Latency;
 use sandbox::control::Settings;
 use serde_json::{Map, Value, json};
 
-use crate::step::Step;
+use super::cast;
+use crate::{step::Step, world};
 
 /// Questions about Marketo and their answers. Each keeps its default in most histories.
 const MARKETO: &[(&str, &[&str])] = &[
@@ -65,6 +66,12 @@ const DATAVERSE: &[(&str, &[&str])] = &[
     ("token_life_s", &["30"]),
 ];
 
+/// Fields of persons that may be marketing's, with their columns.
+const OWNED: [(&str, &str); 4] = [("title", "jobtitle"), ("phone", "telephone1"), ("city", "address1_city"), ("firstName", "firstname")];
+
+/// The job title of contacts that the drawn filter keeps out.
+pub(super) const OUT_OF_SCOPE: &str = "CEO";
+
 /// Of a hundred questions, so many are answered otherwise than by default.
 const OTHERWISE_PERCENT: f64 = 8.0;
 
@@ -122,6 +129,28 @@ fn policy(dice: &mut Dice) -> Map<String, Value> {
     if dice.percent(30.0) {
         let person = if dice.percent(50.0) { "keep" } else { "delete" };
         options.insert("on_delete".into(), json!({ "person": person }));
+    }
+    if dice.percent(12.0) {
+        // The first user there is.
+        let team = if dice.percent(50.0) { json!("hold") } else { json!(world::id(cast::FIRST_NUMBER).to_string()) };
+        options.insert("owners".into(), json!({ "team": team }));
+    }
+    if dice.percent(8.0) {
+        options.insert("where".into(), json!({ "contact": format!("jobtitle != '{OUT_OF_SCOPE}'") }));
+        options.insert("on_leave".into(), json!({ "person": dice.pick(&["unlink", "keep", "delete"]) }));
+    }
+    if dice.percent(8.0) {
+        options.insert("on_inactive".into(), json!({ "person": dice.pick(&["unlink", "keep", "delete"]) }));
+    }
+    let mut fields = Map::new();
+    for (field, column) in OWNED {
+        let (percent, owner) = (dice.percent(6.0), dice.pick(&["marketo", "fill"]).copied());
+        if percent {
+            fields.insert(field.into(), json!({ "column": column, "owner": owner }));
+        }
+    }
+    if !fields.is_empty() {
+        options.insert("fields".into(), json!({ "lead": fields, "contact": fields }));
     }
     if !policy.is_empty() {
         options.insert("policy".into(), Value::Object(policy));

@@ -8,6 +8,7 @@ mod keys;
 mod ledger;
 mod limits;
 mod order;
+mod owned;
 mod way_back;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use engine::Options;
 use http::{Request, Response};
 use sandbox::{
     Sandbox,
@@ -28,6 +30,7 @@ use wire::transport::{Transport, TransportError};
 
 pub use ledger::Ledger;
 pub use limits::Limits;
+pub use owned::Owned;
 
 use call::{Asked, Verdict, Write};
 use harm::Harm;
@@ -73,6 +76,7 @@ struct Inner {
     harm: Harm,
     /// Persons that belonged to nobody when the process began.
     free: BTreeSet<i64>,
+    owned: Owned,
 }
 
 impl Watch {
@@ -94,16 +98,18 @@ impl Watch {
             gone: Gone::default(),
             harm: Harm::default(),
             free: BTreeSet::new(),
+            owned: Owned::default(),
         })))
     }
 
     /// A process begins, which may do so much harm of each kind; without a number, any.
-    pub fn process_begins(&self, limit: Option<u64>) {
+    pub fn process_begins(&self, options: &Options, limit: Option<u64>) {
         let mut inner = self.lock();
         inner.calls = 0;
         inner.limits.process_begins();
         inner.harm.process_begins(limit);
         inner.free = keys::free(&inner.sandbox);
+        inner.owned = Owned::new(options, &inner.sandbox);
         inner.ledger.process_begins();
     }
 
@@ -242,6 +248,7 @@ impl Inner {
                 if let Some(write) = &asked.write {
                     self.harm.asked(write, &mut broken);
                     keys::check_adoption(&self.sandbox, write, &self.free, &mut broken);
+                    self.owned.asked(&self.sandbox, write, &mut broken);
                     self.gone.check(&self.sandbox, write, &mut broken);
                     self.in_flight.asked(number, write, &mut broken);
                     self.ledger.asked(number, write, &mut broken);
