@@ -18,7 +18,7 @@ pub(crate) const HOPS_MAX: usize = 10;
 pub(crate) enum Follow {
     /// Merged records only.
     Merged,
-    /// Qualified leads as well.
+    /// Qualified leads and what a deleted contact leaves to its lead as well.
     All,
 }
 
@@ -54,9 +54,11 @@ pub(crate) async fn ends(bridge: &Bridge, starts: BTreeSet<RecordId>, follow: Fo
 /// One step from each record. A lead stands for its contact only while it is qualified.
 async fn steps(bridge: &Bridge, from: BTreeSet<RecordId>, follow: Follow) -> Result<BTreeMap<RecordId, RecordId>, SyncError> {
     let keys: Vec<_> = from.into_iter().map(Alias::key_of).collect();
-    let (merged, leads): (Vec<Alias>, Vec<Alias>) =
-        bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().partition(|alias| alias.kind == AliasKind::Merged);
-    let mut steps: BTreeMap<RecordId, RecordId> = merged.into_iter().map(|alias| (alias.alias, alias.survivor)).collect();
+    let (leads, others): (Vec<Alias>, Vec<Alias>) =
+        bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().partition(|alias| alias.kind.needs_qualified());
+    let is_followed = |alias: &Alias| follow == Follow::All || alias.kind == AliasKind::Merged;
+    let mut steps: BTreeMap<RecordId, RecordId> =
+        others.into_iter().filter(is_followed).map(|alias| (alias.alias, alias.survivor)).collect();
     if follow == Follow::All && !leads.is_empty() {
         let keys: Vec<_> = leads.iter().map(|alias| record_key(alias.alias)).collect();
         let links = bridge.store.read::<Link>(&keys).await?;

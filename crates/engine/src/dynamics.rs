@@ -288,7 +288,9 @@ impl Dynamics {
             Err(error) if error.class() == Some(Class::Missing) => Ok(Presence::Gone),
             Err(error) if error.refusal().is_some_and(|refusal| refusal.status == 403) => Ok(Presence::Hidden),
             // A service that doesn't know such a request can't tell.
-            Err(error) if matches!(error.class(), Some(Class::Bug | Class::Record)) => Ok(Presence::Gone),
+            Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.status, 405 | 501)) => Ok(Presence::Gone),
+            // Any other refusal says nothing of the row; so it is not deleted.
+            Err(error) if matches!(error.class(), Some(Class::Bug | Class::Record)) => Ok(Presence::Hidden),
             Err(error) => Err(error),
         }
     }

@@ -51,7 +51,12 @@ pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> 
         (Ok(guid), _) => guid,
         (Err(_), Ok(person)) => match bridge.store.read_one::<PersonIndex>(PersonIndex::key_of(person)).await? {
             Some(entry) => entry.record.id,
-            None => return Ok(None),
+            None => match key_of(bridge, person).await? {
+                Some(Some(guid)) => guid,
+                // Somebody whom Marketo has and who is no record of ours, such as one that was unlinked.
+                Some(None) => return Ok(Some(Erasure { records: Vec::new(), persons: vec![person], marketo })),
+                None => return Ok(None),
+            },
         },
         (Err(_), Err(_)) => return Ok(None),
     };
@@ -67,9 +72,11 @@ pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> 
     let mut persons: BTreeSet<i64> = links.values().filter_map(|link| link.marketo_id).collect();
     let prepared = prepare(bridge).await?;
     let spellings: Vec<String> = ids.iter().flat_map(|id| id.spellings()).collect();
-    for chunk in spellings.chunks(VALUES_MAX) {
-        let found = bridge.marketo.people(&prepared.person_key, chunk.to_vec(), &["id".to_owned()]).await;
-        persons.extend(found.map_err(|error| SyncError::of_call(Side::Marketo, error))?.people.into_iter().map(|person| person.id));
+    for key in std::iter::once(&prepared.person_key).chain(&prepared.second_person_key) {
+        for chunk in spellings.chunks(VALUES_MAX) {
+            let found = bridge.marketo.people(key, chunk.to_vec(), &["id".to_owned()]).await;
+            persons.extend(found.map_err(|error| SyncError::of_call(Side::Marketo, error))?.people.into_iter().map(|person| person.id));
+        }
     }
     // Who was ours once may be another's by now.
     let keys: Vec<_> = persons.iter().map(|person| PersonIndex::key_of(*person)).collect();
@@ -84,6 +91,15 @@ pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> 
     Ok(known.then(|| Erasure { records: ids.into_iter().collect(), persons: persons.into_iter().collect(), marketo }))
 }
 
+/// The GUID that a Marketo person has, if any; none at all where Marketo has no such person.
+async fn key_of(bridge: &Bridge, person: i64) -> Result<Option<Option<Guid>>, SyncError> {
+    let prepared = prepare(bridge).await?;
+    let key = &prepared.person_key;
+    let found = bridge.marketo.people("id", vec![person.to_string()], &["id".to_owned(), key.clone()]).await;
+    let found = found.map_err(|error| SyncError::of_call(Side::Marketo, error))?.people;
+    Ok(found.first().map(|person| person.text(key).and_then(|text| text.parse().ok())))
+}
+
 /// Erases it.
 ///
 /// # Errors
@@ -92,6 +108,8 @@ pub async fn erase(bridge: &Bridge, erasure: &Erasure) -> Result<(), SyncError> 
     let mut batch = Batch::new();
     for id in &erasure.records {
         batch.put(&Fact { name: format!("{ERASED_FACT}{id}"), value: true.into() });
+        // Cut off from here on, nothing of it is sent any more.
+        batch.remove::<Outbox>(Outbox::key_of(Object::Lead, *id, ""));
     }
     bridge.commit(batch).await?;
     let prepared = prepare(bridge).await?;
@@ -107,7 +125,6 @@ pub async fn erase(bridge: &Bridge, erasure: &Erasure) -> Result<(), SyncError> 
 }
 
 async fn forget(bridge: &Bridge, id: Guid, erasure: &Erasure, batch: &mut Batch) -> Result<(), SyncError> {
-    batch.remove::<Outbox>(Outbox::key_of(Object::Lead, id, ""));
     for record in both_tables(id) {
         batch.remove::<Link>(record_key(record));
         batch.remove::<MsiDue>(MsiDue { record }.key());

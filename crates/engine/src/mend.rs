@@ -160,7 +160,9 @@ async fn another(bridge: &Bridge, user: Guid) -> Result<Guid, SyncError> {
         if page.is_empty() {
             return Err(problem("via", "there is no other sales person to own its records meanwhile".into()));
         }
-        let able = |link: &&Link| link.is_confirmed() && link.record.id != user && !link.flags.has(LinkFlags::DORMANT);
+        let able = |link: &&Link| {
+            link.is_confirmed() && link.record.id != user && !link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::GONE)
+        };
         if let Some(link) = page.iter().find(able) {
             return Ok(link.record.id);
         }

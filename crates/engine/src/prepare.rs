@@ -23,10 +23,10 @@ use store::{Batch, StoreError, StoreExt, record::Fact};
 
 use crate::{
     bridge::Bridge,
-    dynamics::DynamicsTable,
+    dynamics::{DynamicsTable, Presence},
     error::{Problem, Side, SyncError},
     marketo::ObjectSchema,
-    options::{Filter, Options},
+    options::{Filter, Options, TeamOwner},
     progress::Step,
 };
 
@@ -51,6 +51,8 @@ pub struct Prepared {
     pub retry_held: bool,
     /// Changes when a decision or a map does.
     policy: String,
+    /// Whether the map or a policy changed since the last whole cycle.
+    pub policy_changed: bool,
     /// The field that holds the GUID of a person and by which people are looked up, as Marketo spells it.
     pub person_key: String,
     /// Where persons keep the GUID besides the look-up field.
@@ -142,6 +144,7 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
             Err(error) => return Err(dynamics(error)),
         }
     }
+    team_user_is_there(bridge, tables.get(&Table::SystemUser)).await?;
     let key = fingerprint_key(bridge, &mut batch).await?;
     let mut slots: BTreeMap<Object, Slots> = match bridge.store.read_one::<Fact>(SLOTS_FACT.into()).await? {
         Some(fact) => serde_json::from_value(fact.value)
@@ -156,7 +159,31 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     bridge.commit(batch).await?;
     let second_person_key = second_key(&bridge.options, &objects);
     let person_key = person_key(&bridge.options, &objects);
-    Ok(Prepared { tables: compiled, objects, key, retry_held: bridge.run.retry_held || changed, policy, person_key, second_person_key })
+    Ok(Prepared {
+        tables: compiled,
+        objects,
+        key,
+        retry_held: bridge.run.retry_held || changed,
+        policy,
+        policy_changed: changed,
+        person_key,
+        second_person_key,
+    })
+}
+
+/// The user to whom teams' records are given must exist: otherwise all of them would wait for somebody who never comes.
+async fn team_user_is_there(bridge: &Bridge, users: Option<&DynamicsTable>) -> Result<(), SyncError> {
+    let (TeamOwner::User(user), Some(users)) = (bridge.options.owners.team, users) else { return Ok(()) };
+    match bridge.dynamics.presence(users, user).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))? {
+        Presence::There => Ok(()),
+        Presence::Gone | Presence::Hidden => Err(SyncError::Configuration(vec![Problem {
+            code: "configuration",
+            place: "owners.team".into(),
+            message: format!(
+                "names user {user}, which Dynamics doesn't show; write the id (systemuserid) of a user that the application user may read"
+            ),
+        }])),
+    }
 }
 
 impl Bridge {

@@ -65,7 +65,8 @@ async fn push_all(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
         match object {
             Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, &brake, object).await?,
             Object::Lead => {
-                join::wake(bridge).await?;
+                join::prepare(bridge, &brake).await?;
+                part::people::unlink_deleted(bridge, prepared, &brake).await?;
                 person::push(bridge, prepared, &brake).await?;
                 join::push(bridge, prepared, &mut brake).await?;
             }

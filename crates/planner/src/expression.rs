@@ -5,13 +5,13 @@
 
 use std::{fmt, sync::Arc};
 
-use cel::{Context, Env, Program, Value as Cel};
+use cel::{Context, Env, ExecutionError, Program, Value as Cel};
 use serde_json::Value;
 
 use crate::{
     Row,
     convert::{ChoiceAs, canonical},
-    schema::Columns,
+    schema::{ColumnKind, Columns},
 };
 
 /// A compiled expression and the columns it reads.
@@ -44,7 +44,7 @@ impl Compiler {
     /// Compiles `text` against a table's columns.
     ///
     /// # Errors
-    /// What is wrong with it, in words: its grammar, or a name that is no column.
+    /// What is wrong with it, in words: its grammar, a name that is no column, or a function that doesn't exist.
     pub fn compile(&self, text: &str, columns: &Columns) -> Result<Expression, String> {
         let program = self.0.compile(text).map_err(|errors| format!("is not a valid CEL expression: {errors}"))?;
         let mut variables = Vec::new();
@@ -58,8 +58,66 @@ impl Compiler {
                 (false, None) => return Err(unknown(&name, columns)),
             }
         }
-        Ok(Expression { text: text.to_owned(), program: Arc::new(program), env: self.0.clone(), variables })
+        let functions: Vec<String> = program.references().functions().into_iter().map(str::to_owned).collect();
+        let expression = Expression { text: text.to_owned(), program: Arc::new(program), env: self.0.clone(), variables };
+        if let Some(name) = functions.iter().find(|name| is_word(name) && !self.knows(name)) {
+            return Err(no_function(name));
+        }
+        // A function of texts that is called like one of the language, or the other way round, shows when it is run only.
+        for sample in SAMPLES {
+            if let Err(ExecutionError::UndeclaredReference(name)) = expression.run(|column, _| sample(columns.get(column)?.kind)) {
+                return Err(format!("{}; a function of a value is written behind it, as in lastname.startsWith('A')", no_function(&name)));
+            }
+        }
+        Ok(expression)
     }
+
+    /// Whether there is a function of this name, whatever it takes.
+    fn knows(&self, function: &str) -> bool {
+        let is_known = |call: String| {
+            let Ok(program) = self.0.compile(&call) else { return true };
+            let Ok(context) = context(&self.0) else { return true };
+            !matches!(program.execute(&context), Err(ExecutionError::UndeclaredReference(_)))
+        };
+        is_known(format!("{function}()")) || is_known(format!("''.{function}()"))
+    }
+}
+
+/// Values of rows that don't exist, by which a mistake shows before there is any row.
+const SAMPLES: [fn(ColumnKind) -> Option<Cel>; 3] = [|kind| Some(sample(kind, true)), |kind| Some(sample(kind, false)), |_| None];
+
+fn sample(kind: ColumnKind, truth: bool) -> Cel {
+    match kind {
+        ColumnKind::Boolean => Cel::Bool(truth),
+        ColumnKind::Integer | ColumnKind::Choice => Cel::Int(i64::from(truth)),
+        ColumnKind::Decimal => Cel::Float(if truth { 1.5 } else { 0.0 }),
+        ColumnKind::Date => Cel::String(Arc::new("2026-01-31".into())),
+        ColumnKind::DateTime => Cel::String(Arc::new("2026-01-31T09:30:00Z".into())),
+        ColumnKind::Text | ColumnKind::Choices | ColumnKind::Id | ColumnKind::Lookup | ColumnKind::Other => {
+            Cel::String(Arc::new(if truth { "A".into() } else { String::new() }))
+        }
+    }
+}
+
+/// Whether a function is called by its name; operators have names of their own.
+fn is_word(function: &str) -> bool {
+    function.starts_with(|first: char| first.is_ascii_alphabetic())
+}
+
+fn no_function(name: &str) -> String {
+    format!("calls {name}, which is no function here")
+}
+
+fn context(env: &Arc<Env>) -> Result<Context<'static, 'static>, String> {
+    let mut context = Context::with_env(env.clone());
+    let text = |act: fn(&str) -> String| move |text: Arc<String>| act(&text);
+    context
+        .add_function("lower", text(str::to_lowercase))
+        .and_then(|()| context.add_function("upper", text(str::to_uppercase)))
+        .and_then(|()| context.add_function("trim", text(|text| text.trim().to_owned())))
+        .and_then(|()| context.add_function("has_value", |value: Cel| !matches!(value, Cel::Null)))
+        .map_err(|error| error.to_string())?;
+    Ok(context)
 }
 
 fn unknown(name: &str, columns: &Columns) -> String {
@@ -79,24 +137,28 @@ impl Expression {
     /// # Errors
     /// What CEL says, for example that null can't be added to text.
     pub fn value(&self, row: Row<'_>, columns: &Columns) -> Result<Value, String> {
-        let mut context = Context::with_env(self.env.clone());
-        for (name, column, choice) in &self.variables {
-            let value = columns.get(column).and_then(|column| {
-                let value = row.of_column(column)?;
-                Some(to_cel(&canonical(column, value, *choice)))
-            });
-            let value = value.unwrap_or(Cel::Null);
-            context.add_variable_from_value(name.clone(), value);
-        }
-        let text = |act: fn(&str) -> String| move |text: Arc<String>| act(&text);
-        let added = context
-            .add_function("lower", text(str::to_lowercase))
-            .and_then(|()| context.add_function("upper", text(str::to_uppercase)))
-            .and_then(|()| context.add_function("trim", text(|text| text.trim().to_owned())))
-            .and_then(|()| context.add_function("has_value", |value: Cel| !matches!(value, Cel::Null)));
-        added.map_err(|e| e.to_string())?;
-        let value = self.program.execute(&context).map_err(|e| e.to_string())?;
+        let value = self.run(|column, choice| {
+            let column = columns.get(column)?;
+            Some(to_cel(&canonical(column, row.of_column(column)?, choice)))
+        });
+        let value = value.map_err(|error| error.to_string())?;
         value.json().map_err(|e| e.to_string())
+    }
+
+    /// Whether rows of whatever values give neither true nor false: what a filter must not do.
+    pub(crate) fn gives_no_truth(&self, columns: &Columns) -> Option<String> {
+        let values = SAMPLES.map(|sample| self.run(|column, _| sample(columns.get(column)?.kind)));
+        let is_truth = |value: &Cel| matches!(value, Cel::Bool(_) | Cel::Null);
+        let given = values.into_iter().filter_map(Result::ok).find(|value| !is_truth(value))?;
+        Some(given.json().map_or_else(|_| "no value".to_owned(), |json| json.to_string()))
+    }
+
+    fn run(&self, value_of: impl Fn(&str, ChoiceAs) -> Option<Cel>) -> Result<Cel, ExecutionError> {
+        let mut context = context(&self.env).map_err(|error| ExecutionError::function_error("context", error))?;
+        for (name, column, choice) in &self.variables {
+            context.add_variable_from_value(name.clone(), value_of(column, *choice).unwrap_or(Cel::Null));
+        }
+        self.program.execute(&context)
     }
 }
 
@@ -158,5 +220,23 @@ mod tests {
         let wrong = |text: &str| Compiler::default().compile(text, &columns()).unwrap_err();
         assert_eq!(wrong("firstnam + 'x'"), "refers to firstnam, which is no column of the table; did you mean firstname?");
         assert!(wrong("firstname +").starts_with("is not a valid CEL expression"), "{}", wrong("firstname +"));
+        assert_eq!(wrong("employees > 5 && foo(firstname)"), "calls foo, which is no function here");
+        assert_eq!(wrong("has_value(firstname) && firstname.bar()"), "calls bar, which is no function here");
+        let behind =
+            "calls startsWith, which is no function here; a function of a value is written behind it, as in lastname.startsWith('A')";
+        assert_eq!(wrong("startsWith(firstname, 'A')"), behind);
+    }
+
+    #[test]
+    fn functions_of_the_language_are_known() {
+        for text in [
+            "firstname.startsWith('A') || firstname.matches('^b') || firstname.contains('c')",
+            "size(firstname) > 2 ? int('3') + employees : 0",
+            "timestamp('2026-01-01T00:00:00Z').getFullYear() > 2025 && duration('1h') < duration('2h')",
+            "[1, 2].exists(x, x == employees) && firstname in ['a']",
+            "trim(lower(firstname)) == string(employees) || type(employees) == int",
+        ] {
+            Compiler::default().compile(text, &columns()).unwrap();
+        }
     }
 }

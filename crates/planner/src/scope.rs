@@ -39,7 +39,13 @@ impl Scope {
     pub fn compile(spec: Option<ScopeSpec<'_>>, columns: &Columns, readable_secured: &BTreeSet<String>) -> Result<Self, String> {
         let scope = match spec {
             None => return Ok(Self::All),
-            Some(ScopeSpec::Expression(text)) => Self::Where(Box::new(Compiler::default().compile(text, columns)?)),
+            Some(ScopeSpec::Expression(text)) => {
+                let expression = Compiler::default().compile(text, columns)?;
+                if let Some(given) = expression.gives_no_truth(columns) {
+                    return Err(format!("gives {given} for some row, which is neither true nor false"));
+                }
+                Self::Where(Box::new(expression))
+            }
             Some(ScopeSpec::Switch(name)) => match columns.get(name).map(|column| column.kind) {
                 Some(ColumnKind::Boolean) => Self::UnlessNo(name.to_owned()),
                 Some(kind) => return Err(format!("names {name}, which is no yes/no column ({kind:?})")),

@@ -55,6 +55,10 @@ fn told(erasure: &Erasure, done: bool) -> String {
         (PersonParting::Keep, _) => "kept as they are",
     };
     let end = match done {
+        true if erasure.marketo == PersonParting::Unlink && !erasure.persons.is_empty() => {
+            "Our state has forgotten it, and it isn't sent again while Dynamics still has it. Marketo still has the person and its data; to \
+             delete it there too, run erase with Marketo's id and --marketo delete."
+        }
         true => "Erased. It isn't sent again while Dynamics still has it; only its GUID is remembered for that.",
         false => "Nothing was changed. To do it, run the same command with --yes.",
     };

@@ -204,7 +204,8 @@ impl<'a> Context<'a> {
                 self.dirty_roles_of(record).await?;
             }
             let link = known.links.remove(&id);
-            if link.as_ref().is_some_and(|link| comes_back(plan, link, row)) {
+            let is_new_account = link.is_none() && table == Table::Account && !self.bridge.options.policy.by_reference;
+            if is_new_account || link.as_ref().is_some_and(|link| self.comes_back(plan, link, row)) {
                 match table {
                     Table::Contact => dirty_by(self.bridge, SourceBy::Contact, id).await?,
                     Table::Opportunity => batch.put(&DirtyRoles { opportunity: id }),
@@ -241,6 +242,15 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether a row that was gone, out of scope or inactive is so no longer, or that matters no longer: what refers to it may become more.
+    fn comes_back(&self, plan: &TablePlan, before: &Link, row: Row<'_>) -> bool {
+        let is = |flag| before.flags.has(flag);
+        is(LinkFlags::GONE)
+            || is(LinkFlags::OUT) && plan.scope.holds(row, &plan.table.columns) == Ok(true)
+            || is(LinkFlags::INACTIVE) && !is_inactive(before.record.table, row)
+            || self.prepared.policy_changed && (is(LinkFlags::OUT) || is(LinkFlags::INACTIVE))
+    }
+
     /// The account that a row names, as far as is known without reading others.
     pub(super) fn account_of(&self, table: Table, row: Row<'_>) -> Option<Guid> {
         match company(table, row) {
@@ -249,13 +259,6 @@ impl<'a> Context<'a> {
             CompanyRef::None => None,
         }
     }
-}
-
-/// Whether a row that was gone, out of scope or inactive is so no longer: what refers to it may become more.
-fn comes_back(plan: &TablePlan, before: &Link, row: Row<'_>) -> bool {
-    before.flags.has(LinkFlags::GONE)
-        || before.flags.has(LinkFlags::OUT) && plan.scope.holds(row, &plan.table.columns) == Ok(true)
-        || before.flags.has(LinkFlags::INACTIVE) && !is_inactive(before.record.table, row)
 }
 
 /// Those of these keys that are in the outbox: whatever has left it is known.

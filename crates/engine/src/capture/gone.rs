@@ -184,10 +184,13 @@ impl Context<'_> {
         let mut batch_of_aliases = Batch::new();
         for ((link, alias), entry) in links.into_iter().zip(aliases).zip(entries) {
             let Some(mut link) = link else { continue };
+            let mut stands_for_another = alias.is_some_and(|alias| is_one_with(&alias, &link));
             if table == Table::Contact {
-                self.free_leads_of(link.record, &mut batch_of_aliases).await?;
+                let freed = self.free_leads_of(link.record, &mut batch_of_aliases).await?;
+                if !stands_for_another && link.is_confirmed() {
+                    stands_for_another = self.leave_to(link.record, freed, &mut batch_of_aliases).await?;
+                }
             }
-            let stands_for_another = alias.is_some_and(|alias| is_one_with(&alias, &link));
             link.flags = link.flags.with(LinkFlags::GONE, true);
             batch.put(&link);
             if table == Table::Opportunity {
@@ -201,7 +204,8 @@ impl Context<'_> {
     }
 
     /// Leads that were qualified into a contact which is gone stand for nobody any more.
-    async fn free_leads_of(&self, contact: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
+    async fn free_leads_of(&self, contact: RecordId, batch: &mut Batch) -> Result<Vec<RecordId>, SyncError> {
+        let mut freed = Vec::new();
         let entries = self.bridge.store.list::<AliasOf>(&record_key(contact), None, usize::MAX).await?;
         let keys: Vec<_> = entries.iter().map(|entry| Alias::key_of(entry.alias)).collect();
         for alias in self.bridge.store.read::<Alias>(&keys).await?.into_iter().flatten() {
@@ -209,9 +213,21 @@ impl Context<'_> {
                 batch.remove::<Alias>(alias.key());
                 batch.remove::<AliasOf>(AliasOf { survivor: contact, alias: alias.alias }.key());
                 batch.put(&Refetch { record: alias.alias });
+                freed.push(alias.alias);
             }
         }
-        Ok(())
+        Ok(freed)
+    }
+
+    /// The person of a contact which is gone goes back to a lead that it came from, where that is there and has none of its own (rule R4).
+    async fn leave_to(&self, contact: RecordId, leads: Vec<RecordId>, batch: &mut Batch) -> Result<bool, SyncError> {
+        let keys: Vec<_> = leads.iter().map(|lead| record_key(*lead)).collect();
+        let links = self.bridge.store.read::<Link>(&keys).await?.into_iter().flatten();
+        let is_free = |link: &Link| !link.is_confirmed() && !link.flags.has(LinkFlags::GONE) && !link.flags.has(LinkFlags::DORMANT);
+        let Some(heir) = links.filter(is_free).map(|link| link.record).min() else { return Ok(false) };
+        batch.put(&Alias { alias: contact, survivor: heir, kind: AliasKind::Heir, event: true });
+        batch.put(&AliasOf { survivor: heir, alias: contact });
+        Ok(true)
     }
 
     /// Removes role sources, and has their opportunities' roles derived again.
@@ -234,7 +250,7 @@ impl Context<'_> {
 
 /// Whether a record's alias counts: a lead stands for its contact only while it is qualified.
 fn is_one_with(alias: &Alias, link: &Link) -> bool {
-    alias.kind == AliasKind::Merged || link.flags.has(LinkFlags::QUALIFIED)
+    !alias.kind.needs_qualified() || link.flags.has(LinkFlags::QUALIFIED)
 }
 
 /// Has the roles of all opportunities derived again whose sources name `of`. Saved page by page, before the change that causes it.

@@ -159,8 +159,11 @@ impl Context<'_> {
         let named = RecordId::new(Table::Account, account);
         let account = known.masters.get(&named).copied().unwrap_or(named);
         // One that isn't known yet was made after the accounts were read, and may be out of scope on its own account.
-        if self.bridge.options.policy.by_reference && !known.parents.contains_key(&account) {
-            self.want(account, known, batch);
+        if !known.parents.contains_key(&account) {
+            match self.bridge.options.policy.by_reference {
+                true => self.want(account, known, batch),
+                false => batch.put(&Dependent { parent: account, child }),
+            }
         }
         if known.parents.get(&account).is_some_and(|link| link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED)) {
             if !self.bridge.options.policy.by_reference {

@@ -25,11 +25,17 @@ impl Context<'_> {
             Some(AliasRef::Qualified(survivor)) => (survivor, AliasKind::Qualified),
             None => {
                 let qualified = planner::reference::is_qualified(row);
-                return match before.map(|before| before.kind) {
+                return match before.map(|before| (before.kind, before.survivor)) {
                     // A reopened lead keeps its alias: it is held, because its person is the contact's now.
-                    Some(AliasKind::Qualified | AliasKind::Origin) => qualified,
-                    Some(AliasKind::Merged) => {
+                    Some((AliasKind::Qualified | AliasKind::Origin, _)) => qualified,
+                    Some((AliasKind::Merged, _)) => {
                         batch.remove::<Alias>(Alias::key_of(record));
+                        false
+                    }
+                    Some((AliasKind::Heir, lead)) => {
+                        // It is there again, and so may be what its lead stands for.
+                        batch.remove::<Alias>(Alias::key_of(record));
+                        batch.put(&Refetch { record: lead });
                         false
                     }
                     None => false,

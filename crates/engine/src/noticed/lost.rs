@@ -46,6 +46,7 @@ pub(super) async fn look_again(bridge: &Bridge, gone: BTreeMap<i64, Option<i64>>
             dead.insert(entry.marketo_id, gone.get(&entry.marketo_id).copied().flatten());
         }
     }
-    bridge.commit(batch).await?;
-    pass_on_roles(bridge, &dead).await
+    // First: once the index forgets the person, nobody would ask for its roles again.
+    pass_on_roles(bridge, &dead).await?;
+    bridge.commit(batch).await
 }

@@ -52,7 +52,7 @@ pub(super) fn join_policy(bridge: &Bridge, alias: &Alias) -> JoinPolicy {
     match (alias.event, alias.kind) {
         (false, _) => policy.on_first_load,
         (true, AliasKind::Merged) => policy.on_merge,
-        (true, AliasKind::Qualified | AliasKind::Origin) => policy.on_qualify,
+        (true, AliasKind::Qualified | AliasKind::Origin | AliasKind::Heir) => policy.on_qualify,
     }
 }
 
@@ -110,5 +110,5 @@ async fn direct(bridge: &Bridge, survivor: RecordId) -> Result<Vec<RecordId>, Sy
 
 /// Whether an alias counts: a lead stands for its contact only while it is qualified.
 fn counts(alias: &Alias, links: &Links) -> bool {
-    alias.kind == AliasKind::Merged || links.get(&alias.alias).is_some_and(|link| link.flags.has(LinkFlags::QUALIFIED))
+    !alias.kind.needs_qualified() || links.get(&alias.alias).is_some_and(|link| link.flags.has(LinkFlags::QUALIFIED))
 }

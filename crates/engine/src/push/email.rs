@@ -43,14 +43,14 @@ const UNREAD: &str = "unread";
 /// What one push learns about e-mails. What lasts is in the state, saved with what it is about.
 #[derive(Debug, Default)]
 pub(super) struct Emails {
-    /// Refused together with their e-mail; sent again without.
-    without: BTreeSet<Guid>,
+    /// Refused together with their e-mail, and which that was; sent again without.
+    without: BTreeMap<Guid, Option<String>>,
 }
 
 impl Emails {
     /// Takes the e-mail out of what is sent, where Marketo has just refused it.
     pub(super) fn leave_out(&self, record: RecordId, change: &mut Change) {
-        if record.table == Table::SystemUser && self.without.contains(&record.id) {
+        if record.table == Table::SystemUser && self.without.contains_key(&record.id) {
             change.fields.remove(FIELD);
         }
     }
@@ -58,7 +58,7 @@ impl Emails {
     /// Whether a refusal may be due to the e-mail; then the record is tried again without.
     pub(super) fn is_to_blame(&mut self, entry: &Outbox, change: &Change, failure: &Failure) -> bool {
         let sent = entry.record.table == Table::SystemUser && change.fields.contains_key(FIELD);
-        sent && failure.lasting && self.without.insert(entry.record.id)
+        sent && failure.lasting && self.without.insert(entry.record.id, email_of(change)).is_none()
     }
 
     /// Whether some records have to be sent again.
@@ -72,11 +72,11 @@ impl Emails {
             return;
         }
         let name = fact_name(entry.record.id);
-        if self.without.contains(&entry.record.id) {
-            batch.put(&Fact { name, value: Value::Bool(true) });
-        } else if change.fields.contains_key(FIELD) && !created {
-            let email = change.fields.get(FIELD).and_then(Value::as_str).map(str::to_lowercase);
+        if let Some(email) = self.without.get(&entry.record.id) {
+            // It may be the one that Marketo has.
             batch.put(&Fact { name, value: json!({ UNREAD: email }) });
+        } else if change.fields.contains_key(FIELD) && !created {
+            batch.put(&Fact { name, value: json!({ UNREAD: email_of(change) }) });
         }
     }
 }
@@ -112,6 +112,10 @@ pub(super) async fn read_back(bridge: &Bridge) -> Result<(), SyncError> {
     bridge.commit(batch).await
 }
 
+fn email_of(change: &Change) -> Option<String> {
+    change.fields.get(FIELD).and_then(Value::as_str).map(str::to_lowercase)
+}
+
 fn fact_name(id: Guid) -> String {
     format!("{FROZEN_FACT}{id}")
 }
@@ -120,7 +124,8 @@ fn fact_name(id: Guid) -> String {
 pub(super) async fn warn(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
     let facts = bridge.store.list::<Fact>(FROZEN_FACT.as_bytes(), None, usize::MAX).await?;
     let frozen = facts.iter().filter(|fact| fact.value == Value::Bool(true));
-    let frozen: Vec<String> = frozen.filter_map(|fact| fact.name.strip_prefix(FROZEN_FACT).map(str::to_owned)).collect();
+    let frozen = frozen.filter_map(|fact| fact.name.strip_prefix(FROZEN_FACT).map(str::to_owned)).collect();
+    let frozen = still_there(bridge, frozen).await?;
     if !frozen.is_empty() {
         let records = mend::count_owned(bridge, prepared, &frozen.iter().filter_map(|user| user.parse().ok()).collect::<Vec<_>>()).await?;
         bridge.count(|summary| {
@@ -150,6 +155,20 @@ pub(super) async fn warn(bridge: &Bridge, prepared: &Prepared) -> Result<(), Syn
         bridge.count(|summary| summary.warn(text));
     }
     Ok(())
+}
+
+/// Those of these users that Dynamics still has: nobody is left to whom the others' e-mail matters, and they are forgotten.
+async fn still_there(bridge: &Bridge, users: Vec<String>) -> Result<Vec<String>, SyncError> {
+    let record = |user: &String| Some(RecordId::new(Table::SystemUser, user.parse().ok()?));
+    let links = load_links(bridge, &users.iter().filter_map(record).collect()).await?;
+    let is_there = |user: &String| {
+        record(user).and_then(|record| links.get(&record)).is_some_and(|link| link.is_confirmed() && !link.flags.has(LinkFlags::GONE))
+    };
+    let (there, gone): (Vec<String>, Vec<String>) = users.into_iter().partition(is_there);
+    let mut batch = Batch::new();
+    gone.iter().for_each(|user| batch.remove::<Fact>(format!("{FROZEN_FACT}{user}").into()));
+    bridge.commit(batch).await?;
+    Ok(there)
 }
 
 /// Sales persons of which another has the same e-mail in Dynamics.

@@ -15,7 +15,7 @@ use std::{
 use base::{Object, RecordId};
 use store::{
     Batch, Record, StoreExt,
-    record::{Alias, Link, LinkFlags, Outbox, OutboxState, PersonIndex, Refetch},
+    record::{Alias, AliasKind, Link, LinkFlags, Outbox, OutboxState, PersonIndex, Refetch},
 };
 
 use crate::{
@@ -82,8 +82,11 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake
     read_back::read_back(bridge, prepared).await
 }
 
-/// A survivor that is held may be somebody whom a record that has just begun to stand for it knows: it is tried again.
-pub(super) async fn wake(bridge: &Bridge) -> Result<(), SyncError> {
+/// Before people are sent. A survivor that is held may be somebody whom a record that has just begun to stand for it knows: it is tried again.
+/// And a deleted contact whose lead can't take its person is dealt with like any other deleted one.
+pub(super) async fn prepare(bridge: &Bridge, brake: &Brake) -> Result<(), SyncError> {
+    // Joinings that are stopped stay, and would wake it in every push.
+    let wakes = !brake.stops(Harm::Merges) && !brake.stops(Harm::ReKeys);
     let now = bridge.clock.now();
     let mut entries = bridge.store.pages::<Outbox>(vec![Object::Lead.code()], PAGE);
     loop {
@@ -91,15 +94,20 @@ pub(super) async fn wake(bridge: &Bridge) -> Result<(), SyncError> {
         if page.is_empty() {
             return Ok(());
         }
-        let mut fresh = BTreeSet::new();
-        for entry in page.iter().filter(|entry| entry.body.state == OutboxState::Ready) {
+        let (mut open, mut fresh) = (Vec::new(), BTreeSet::new());
+        for entry in &page {
             if Task::of(entry)? == Task::Join(Join::Open) {
-                fresh.insert(entry.record);
+                open.push(Alias::key_of(entry.record));
+                fresh.extend((entry.body.state == OutboxState::Ready).then_some(entry.record));
             }
         }
+        let (mut batch, keys) = (Batch::new(), open);
+        let aliases: Vec<Alias> = bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().collect();
+        let forsaken = without_heir(bridge, &aliases).await?;
+        page.iter().filter(|entry| forsaken.contains(&entry.record)).for_each(|entry| part_instead(entry, Why::Deleted, &mut batch));
+        fresh.retain(|record| wakes && !forsaken.contains(record));
         let ends = chain::ends(bridge, fresh, Follow::All).await?;
         let keys: Vec<_> = ends.values().map(|end| Outbox::key_of(Object::Lead, end.id, "")).collect();
-        let mut batch = Batch::new();
         for mut entry in bridge.store.read::<Outbox>(&keys).await?.into_iter().flatten() {
             if let OutboxState::Held { retry_at, .. } = &mut entry.body.state
                 && *retry_at > now
@@ -268,6 +276,8 @@ impl Joiner<'_> {
 
     /// Marketo has merged its person into the survivor's, which has to be read back.
     fn merged(&mut self, joining: &Joining, batch: &mut Batch) {
+        let (person, into) = (joining.person, joining.survivor.marketo_id);
+        tracing::info!(record = %joining.entry.record, person, into, survivor = %joining.survivor.record, "merged in Marketo");
         self.retire(joining, batch);
         batch.remove::<PersonIndex>(PersonIndex::key_of(joining.person));
         let mut entry = joining.entry.clone();
@@ -278,6 +288,22 @@ impl Joiner<'_> {
         self.settled.insert(joining.person, joining.survivor.marketo_id);
         self.bridge.count(|summary| summary.pushed(Object::Lead).merged += 1);
     }
+}
+
+/// Deleted contacts whose lead was to get their person back and is held, or isn't to be sent at all.
+pub(super) async fn without_heir(bridge: &Bridge, aliases: &[Alias]) -> Result<BTreeSet<RecordId>, SyncError> {
+    let left: Vec<&Alias> = aliases.iter().filter(|alias| alias.kind == AliasKind::Heir).collect();
+    if left.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let links = load_links(bridge, &left.iter().map(|alias| alias.survivor).collect()).await?;
+    let keys: Vec<_> = left.iter().map(|alias| Outbox::key_of(Object::Lead, alias.survivor.id, "")).collect();
+    let entries = bridge.store.read::<Outbox>(&keys).await?;
+    let has_heir = |alias: &Alias, entry: Option<Outbox>| {
+        links.get(&alias.survivor).is_some_and(Link::is_confirmed)
+            || entry.is_some_and(|entry| !matches!(entry.body.state, OutboxState::Held { .. }))
+    };
+    Ok(left.into_iter().zip(entries).filter(|(alias, entry)| !has_heir(alias, entry.clone())).map(|(alias, _)| alias.alias).collect())
 }
 
 /// Why there is nobody to join a person with: it then goes the way of the survivor's.

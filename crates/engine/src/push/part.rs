@@ -35,7 +35,7 @@ pub(super) enum Parted {
 /// Parts with what is to be parted with.
 pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<(), SyncError> {
     records::part(bridge, prepared, brake, Object::Opportunity).await?;
-    people::part(bridge, prepared, brake).await?;
+    people::part(bridge, prepared, brake, |_| true).await?;
     records::part(bridge, prepared, brake, Object::Company).await?;
     records::part(bridge, prepared, brake, Object::SalesPerson).await
 }

@@ -122,6 +122,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
         any_roles: !bridge.store.list::<Role>(&[], None, 1).await?.is_empty(),
         relinked: Vec::new(),
         dead: BTreeSet::new(),
+        doubted: BTreeSet::new(),
         maybe_sent: maybe_sent(bridge).await?,
         after: None,
         exhausted: false,
@@ -169,6 +170,8 @@ pub(super) struct Pusher<'a> {
     pub(super) relinked: Vec<Guid>,
     /// Marketo ids of people who exist no more.
     pub(super) dead: BTreeSet<i64>,
+    /// Records whose person was found to hold another's key in this push.
+    pub(super) doubted: BTreeSet<RecordId>,
     /// What may have been sent in earlier cycles without an answer.
     pub(super) maybe_sent: MaybeSent,
     pub(super) after: Option<Vec<u8>>,

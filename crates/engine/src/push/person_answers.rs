@@ -82,14 +82,18 @@ impl Pusher<'_> {
     ) -> Result<(), SyncError> {
         let links = self.links_of(&candidates).await?;
         let owned = self.owned(found).await?;
-        let asked: BTreeMap<Guid, RecordId> =
-            candidates.iter().map(|candidate| (candidate.entry.record.id, candidate.entry.record)).collect();
+        let mut asked: BTreeMap<Guid, Vec<&Candidate>> = BTreeMap::new();
+        for candidate in &candidates {
+            for id in std::iter::once(candidate.entry.record.id).chain(candidate.aliases.iter().copied()) {
+                asked.entry(id).or_default().push(candidate);
+            }
+        }
         let mut by_id: BTreeMap<Guid, Vec<&Person>> = BTreeMap::new();
         for person in found {
             // A person under our key that is another record's has it from a merge in Marketo: that record writes its own again.
-            if let Some(own) = person.text(field).and_then(|text| text.parse().ok()).and_then(|id: Guid| asked.get(&id))
-                && let Some(owner) = owned.get(&person.id).filter(|owner| *owner != own)
-                && !self.is_alias_of(*owner, &candidates, own.id)
+            if let Some(by) = person.text(field).and_then(|text| text.parse().ok()).and_then(|id: Guid| asked.get(&id))
+                && let Some(owner) = owned.get(&person.id)
+                && !by.iter().any(|candidate| candidate.entry.record == *owner || candidate.aliases.contains(&owner.id))
             {
                 self.doubt_key(*owner, batch).await?;
                 continue;
@@ -185,27 +189,27 @@ impl Pusher<'_> {
         self.claimed.get(&person).is_some_and(|by| *by != record)
     }
 
-    fn is_alias_of(&self, owner: RecordId, candidates: &[Candidate], own: Guid) -> bool {
-        candidates.iter().any(|candidate| candidate.entry.record.id == own && candidate.aliases.contains(&owner.id))
-    }
-
     /// A record's person is known, and holds another's key: it is read again, and written.
-    async fn doubt_key(&self, record: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
+    async fn doubt_key(&mut self, record: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
         if let Some(mut link) = load_links(self.bridge, &BTreeSet::from([record])).await?.remove(&record) {
             link.flags = link.flags.with(LinkFlags::KEY_IN_DOUBT, true);
             batch.put(&link);
             batch.put(&Refetch { record });
+            self.doubted.insert(record);
         }
         Ok(())
     }
 
-    /// Which of these persons are other records' already, whatever their external id says: it may have been blanked in Marketo.
+    /// Which of these persons are other records' already, whatever their external id says: it may have been blanked in Marketo. A record that
+    /// is deleted has no claim to the person that was kept for it.
     async fn owned(&self, found: &[Person]) -> Result<BTreeMap<i64, RecordId>, SyncError> {
         let keys: Vec<_> = found.iter().map(|person| PersonIndex::key_of(person.id)).collect();
         let entries: Vec<PersonIndex> = self.bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten().collect();
         let links = load_links(self.bridge, &entries.iter().map(|entry| entry.record).collect()).await?;
         let holds = |entry: &PersonIndex| {
-            links.get(&entry.record).is_some_and(|link| link.is_confirmed() && link.marketo_id == Some(entry.marketo_id))
+            links
+                .get(&entry.record)
+                .is_some_and(|link| link.is_confirmed() && !link.flags.has(LinkFlags::GONE) && link.marketo_id == Some(entry.marketo_id))
         };
         Ok(entries.into_iter().filter(holds).map(|entry| (entry.marketo_id, entry.record)).collect())
     }
@@ -388,6 +392,8 @@ impl Pusher<'_> {
                     self.email.push(candidate);
                     self.fill_email();
                 }
+                // Who has its key can't be seen.
+                (Kind::CreateExternal, "1005" | "1017") if candidate.tries + 1 >= TRIES_MAX => self.put_off(candidate, batch),
                 (Kind::CreateExternal, "1005" | "1017") => self.again(candidate),
                 (Kind::Update, "1004") => self.lost(candidate, batch).await?,
                 (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read, _) => {
@@ -423,7 +429,9 @@ impl Pusher<'_> {
         let was_linked = link.is_confirmed();
         link.marketo_id = answered.and_then(|(id, _)| id).or(link.marketo_id);
         link.confirmed = change.confirmed.write();
-        link.flags = link.flags.with(LinkFlags::CONFIRMED, true).with(LinkFlags::KEY_IN_DOUBT, false);
+        // One that was on its way when its key came to be doubted says nothing of it.
+        let in_doubt = self.doubted.contains(&link.record) && !record.contains_key(&self.key_field);
+        link.flags = link.flags.with(LinkFlags::CONFIRMED, true).with(LinkFlags::KEY_IN_DOUBT, in_doubt);
         batch.put(&link);
         settled(&entry, held_back, batch);
         if !was_linked && link.record.table == Table::Contact && self.any_roles {

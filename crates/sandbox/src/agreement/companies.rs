@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base::Guid;
 
 use super::{
-    Check,
+    Check, Team,
     dynamics::{Owner, lookup},
     fields,
     marketo::guid,
@@ -53,6 +53,11 @@ impl Check<'_> {
         }
     }
 
+    /// Why a record that is there is kept as it is, because of whose it is now.
+    pub(super) fn kept_by_owner(&self, owner: Owner) -> Option<Excuse> {
+        self.excuse_of_owner(owner).filter(|_| matches!(owner, Owner::User(_)) || self.rules.team == Team::Nobody)
+    }
+
     /// Whether the record's owner is the row's; a team without administrator demands none.
     pub(super) fn owner_differs(&self, owner: Owner, record: &super::marketo::Record) -> bool {
         match owner {
@@ -70,6 +75,11 @@ impl Check<'_> {
                 // What is merged away is no longer kept up to date.
                 (Some(_), _) if lookup(&row, "masterid").is_some() => Presence::There,
                 (Some(record), _) => {
+                    if let Some(excuse) = self.kept_by_owner(owner) {
+                        report.excuse(excuse);
+                        presences.insert(id, Presence::There);
+                        continue;
+                    }
                     if self.owner_differs(owner, record) {
                         report.add(DifferenceKind::CompanyOwner, Some(id), None, None);
                     }

@@ -51,6 +51,10 @@ impl Check<'_> {
                 }
             };
         };
+        if let Some(excuse) = self.kept_by_owner(owner) {
+            report.excuse(excuse);
+            return Presence::There;
+        }
         if self.owner_differs(owner, record) {
             report.add(DifferenceKind::OpportunityOwner, Some(id), None, None);
         }

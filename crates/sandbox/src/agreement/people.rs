@@ -95,9 +95,9 @@ impl Check<'_> {
             report.excuse(Excuse::BesideAlias);
         } else if self.dynamics.is_reopened(id, person) {
             report.excuse(Excuse::Reopened);
-        } else if self.rules.require_company && self.dynamics.account_of(person).is_none() {
-            // What is held keeps what it has, and what waits for it isn't there.
-            report.excuse(Excuse::CompanyRequired);
+        } else if let Some(excuse) = self.kept(person, companies) {
+            // What is held or waits keeps what it has, and what waits for it isn't there.
+            report.excuse(excuse);
             return Found::Excused;
         } else {
             self.compare(id, person, row, &record, companies, report);
@@ -106,12 +106,21 @@ impl Check<'_> {
         Found::There(record.0)
     }
 
+    /// Why a person that is there is kept as it is.
+    fn kept(&self, person: &Person, companies: &BTreeMap<Guid, Presence>) -> Option<Excuse> {
+        match self.dynamics.account_of(person) {
+            None if self.rules.require_company => Some(Excuse::CompanyRequired),
+            Some(account) if companies.get(&account) != Some(&Presence::There) => Some(Excuse::WaitsForCompany),
+            Some(_) | None => self.kept_by_owner(self.dynamics.owner_of_person(person)),
+        }
+    }
+
     fn excuse_of_person(&self, id: Guid, person: &Person, row: &Row, companies: &BTreeMap<Guid, Presence>) -> Option<Excuse> {
         if self.dynamics.is_reopened(id, person) {
             return Some(Excuse::Reopened);
         }
-        // It may have been qualified into the contact that it names, and closed otherwise since: held as one that was opened again.
-        if person.is_lead && person.state == 2 && self.dynamics.names_contact(person) {
+        // It may have been qualified into the contact that it names, and opened or closed otherwise since: held as one that was opened again.
+        if person.is_lead && person.state != 1 && self.dynamics.names_contact(person) {
             return Some(Excuse::Reopened);
         }
         if truth(row, "merged") {

@@ -137,9 +137,8 @@ fn blanks(world: &World, owned: &Owned, ledger: &Ledger, left: &Left) -> Vec<Vio
     let mut found = Vec::new();
     for (external, persons) in marketo.leads_by_person() {
         let [person] = persons.as_slice() else { continue };
-        // What is held because it has no account keeps what it has.
-        let is_held = |id: Guid| left.get(&(Object::Lead, id)).is_some_and(|why| why == "company-required");
-        if world.options.policy.require_company && external.parse().is_ok_and(is_held) {
+        // What is held or waits keeps what it has.
+        if external.parse().is_ok_and(|id| left.contains_key(&(Object::Lead, id))) {
             continue;
         }
         if external.parse().is_ok_and(|id| out.contains(&id)) {

@@ -31,6 +31,16 @@ pub enum AliasKind {
     Qualified,
     /// The contact names the lead it came from; that counts only once the lead is qualified.
     Origin,
+    /// The contact is deleted, and the lead it came from stands for itself again: its person is the lead's once more.
+    Heir,
+}
+
+impl AliasKind {
+    /// Whether it counts only while the alias is a qualified lead.
+    #[must_use]
+    pub fn needs_qualified(self) -> bool {
+        matches!(self, Self::Qualified | Self::Origin)
+    }
 }
 
 impl Alias {

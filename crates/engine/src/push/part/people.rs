@@ -9,8 +9,8 @@ use base::{Guid, Object};
 use planner::{Harm, identity::Person};
 use serde_json::{Map, Value};
 use store::{
-    Batch, Record,
-    record::{Link, LinkFlags, Outbox},
+    Batch, Record, StoreExt,
+    record::{Link, LinkFlags, Outbox, PersonIndex, Role},
 };
 
 use wire::{CallError, Class, Refusal};
@@ -33,6 +33,9 @@ use crate::{
     task::Why,
 };
 
+/// Roles read from the state at a time.
+const ROLES: usize = 1_000;
+
 /// One person to be parted with.
 #[derive(Debug, Clone)]
 struct Leaving {
@@ -47,10 +50,13 @@ impl Item for Leaving {
     }
 }
 
-pub(super) async fn part(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<(), SyncError> {
+pub(super) async fn part(bridge: &Bridge, prepared: &Prepared, brake: &Brake, is_asked: fn(Why) -> bool) -> Result<(), SyncError> {
     let mut entries = Entries::new(bridge, prepared, Object::Lead);
-    let mut parter = Parter { bridge, prepared, brake, breaker: Arc::default(), maybe_sent: None, unlink: Vec::new(), delete: Vec::new() };
-    while let Some(page) = entries.next().await? {
+    let with_roles = if brake.stops(Harm::RoleRemovals) { with_roles(bridge).await? } else { BTreeSet::new() };
+    let (unlink, delete) = (Vec::new(), Vec::new());
+    let mut parter = Parter { bridge, prepared, brake, breaker: Arc::default(), with_roles, maybe_sent: None, unlink, delete };
+    while let Some(mut page) = entries.next().await? {
+        page.retain(|(_, why)| is_asked(*why));
         if !page.is_empty() {
             parter.sort(page).await?;
             parter.send_full(super::PAGE).await?;
@@ -59,11 +65,33 @@ pub(super) async fn part(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
     parter.send_full(1).await
 }
 
+/// Takes our keys from the people of rows that are deleted, before others are sent: one of those may be the same person, and finds it free.
+pub(in crate::push) async fn unlink_deleted(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<(), SyncError> {
+    if bridge.options.on_delete.person != PersonParting::Unlink || bridge.store.count(PersonIndex::FAMILY, &[]).await? == 0 {
+        return Ok(());
+    }
+    part(bridge, prepared, brake, |why| why == Why::Deleted).await
+}
+
+async fn with_roles(bridge: &Bridge) -> Result<BTreeSet<i64>, SyncError> {
+    let mut roles = bridge.store.pages::<Role>(Vec::new(), ROLES);
+    let mut persons = BTreeSet::new();
+    loop {
+        let page = roles.next_page().await?;
+        if page.is_empty() {
+            return Ok(persons);
+        }
+        persons.extend(page.iter().map(|role| role.lead_id));
+    }
+}
+
 struct Parter<'a> {
     bridge: &'a Bridge,
     prepared: &'a Prepared,
     brake: &'a Brake,
     breaker: Arc<Breaker>,
+    /// Persons of whom Marketo has roles; asked for only while role removals are stopped.
+    with_roles: BTreeSet<i64>,
     /// Read when first needed.
     maybe_sent: Option<MaybeSent>,
     unlink: Vec<Leaving>,
@@ -83,12 +111,25 @@ impl Parter<'_> {
                 continue;
             }
             match link.marketo_id.filter(|_| link.is_confirmed()) {
+                // Somebody gave it another record's key in the meantime, and it is that one's now.
+                Some(id) if self.is_anothers(id, &link).await? => {
+                    batch.remove::<Outbox>(entry.key());
+                    let flags = link.flags.with(LinkFlags::CONFIRMED, false).with(LinkFlags::KEY_IN_DOUBT, false);
+                    batch.put(&Link { marketo_id: None, confirmed: Vec::new(), flags, ..link });
+                }
                 Some(id) => self.place(Leaving { entry, link, id }, why, &mut batch),
                 None => unknown.push((entry, link, why)),
             }
         }
         self.look_up(unknown, &mut batch).await?;
         bridge.commit(batch).await
+    }
+
+    async fn is_anothers(&self, person: i64, link: &Link) -> Result<bool, SyncError> {
+        let holder = self.bridge.store.read_one::<PersonIndex>(PersonIndex::key_of(person)).await?;
+        let Some(holder) = holder.filter(|holder| holder.record != link.record) else { return Ok(false) };
+        let theirs = load_links(self.bridge, &BTreeSet::from([holder.record])).await?.remove(&holder.record);
+        Ok(theirs.is_some_and(|theirs| theirs.is_confirmed() && theirs.marketo_id == Some(person)))
     }
 
     fn place(&mut self, leaving: Leaving, why: Why, batch: &mut Batch) {
@@ -98,6 +139,8 @@ impl Parter<'_> {
                 batch.remove::<Outbox>(leaving.entry.key());
             }
             Parted::Unlinked if !self.brake.stops(Harm::Unlinks) => self.unlink.push(leaving),
+            // Marketo would take its roles along, of which the brake says that they stay.
+            Parted::Deleted if self.brake.stops(Harm::RoleRemovals) && self.with_roles.contains(&leaving.id) => {}
             Parted::Deleted if !self.brake.stops(Harm::PersonDeletions) => self.delete.push(leaving),
             Parted::Unlinked | Parted::Deleted => {}
         }
@@ -177,6 +220,7 @@ impl Parter<'_> {
 
     fn parted(&self, leaving: Leaving, parted: Parted, dead: &mut BTreeSet<i64>, batch: &mut Batch) {
         batch.remove::<Outbox>(leaving.entry.key());
+        tracing::info!(record = %leaving.entry.record, person = leaving.id, ?parted, "parted with");
         let mut link = leaving.link;
         link.marketo_id = Some(leaving.id);
         forget(link, parted, batch);

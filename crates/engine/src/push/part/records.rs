@@ -174,6 +174,7 @@ async fn delete(bridge: &Bridge, object: Object, breaker: &Arc<Breaker>, batch: 
 
 fn deleted(bridge: &Bridge, leaving: Leaving, batch: &mut Batch) {
     let object = leaving.entry.object;
+    tracing::info!(record = %leaving.entry.record, object = object.name(), "deleted in Marketo");
     batch.remove::<Outbox>(leaving.entry.key());
     forget(leaving.link, Parted::Deleted, batch);
     bridge.count(|summary| summary.pushed(object).removed += 1);

@@ -151,7 +151,8 @@ impl Ledger {
                 }
             }
             Operation::MarketoDelete { object, id } if object == "leads" => {
-                self.known.remove(&person_key(number(id).unwrap_or_default()));
+                // It may not come to it, as below.
+                self.known.entry(person_key(number(id).unwrap_or_default())).or_default().fields.clear();
                 let id = folded(id);
                 self.known.retain(|key, _| !(key.starts_with("role ") && key.split(' ').nth(2) == Some(&id)));
             }
@@ -259,6 +260,10 @@ impl Ledger {
                     for (field, value) in record.iter().filter(|(field, _)| !is_key_field(*object, field)) {
                         known.fields.insert(field.clone(), Sent { value: value.clone(), sure: !again });
                         known.edited.remove(field);
+                    }
+                    // It may become somebody else's, to whom nothing was sent yet.
+                    if record.get("externalPersonId") == Some(&Value::Null) {
+                        known.fields.values_mut().for_each(|sent| sent.sure = false);
                     }
                 }
             }
