@@ -72,12 +72,18 @@ struct Noted {
 /// Plans it: nothing is changed.
 ///
 /// # Errors
-/// When the user is no sales person in Marketo, there is nobody to own its records meanwhile, or the state can't be read.
+/// When the user is no sales person in Marketo, its e-mail there is right, there is nobody to own its records meanwhile, or the state can't be read.
 pub async fn plan(bridge: &Bridge, user: Guid, via: Option<Guid>) -> Result<Mending, SyncError> {
     let prepared = prepare(bridge).await?;
     let noted = noted(bridge, user).await?;
     if noted.is_none() && !is_sales_person(bridge, user).await? {
         return Err(problem("user", format!("user {user} is no sales person in Marketo as far as our state knows")));
+    }
+    if noted.is_none() && bridge.store.read_one::<Fact>(format!("{FROZEN_FACT}{user}").into()).await?.is_none() {
+        return Err(problem(
+            "user",
+            format!("nothing needs to be mended: Marketo has taken the e-mail of user {user}, as it was read back"),
+        ));
     }
     let via = match (noted, via) {
         (Some(noted), _) => noted.via,
