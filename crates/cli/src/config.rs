@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use base::Secret;
+use base::{Secret, Table};
 use engine::options::{Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack};
 use miette::{LabeledSpan, NamedSource, miette};
 use serde::Deserialize;
@@ -165,18 +165,23 @@ enum SecretSource {
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Told {
+            env: Option<String>,
+            file: Option<PathBuf>,
+        }
+        #[derive(Deserialize)]
         #[serde(untagged)]
         enum Written {
-            Env { env: String },
-            File { file: PathBuf },
+            Told(Told),
             // Only so that the mistake can be told without showing the secret.
             Plain(#[allow(dead_code)] String),
         }
         let told = "a secret is written as { env = \"NAME_OF_A_VARIABLE\" } or { file = \"path\" }, never in this file itself";
         match Written::deserialize(deserializer) {
-            Ok(Written::Env { env }) => Ok(Self::Env(env)),
-            Ok(Written::File { file }) => Ok(Self::File(file)),
-            Ok(Written::Plain(_)) | Err(_) => Err(serde::de::Error::custom(told)),
+            Ok(Written::Told(Told { env: Some(env), file: None })) => Ok(Self::Env(env)),
+            Ok(Written::Told(Told { env: None, file: Some(file) })) => Ok(Self::File(file)),
+            Ok(Written::Told(_) | Written::Plain(_)) | Err(_) => Err(serde::de::Error::custom(told)),
         }
     }
 }
@@ -236,6 +241,20 @@ impl Config {
         }
         if !(1..=5_000).contains(&self.dynamics.page_rows) {
             return wrong("dynamics.page_rows must be between 1 and 5000".into());
+        }
+        if !(0.0..=100.0).contains(&self.brake.percent) {
+            return wrong("brake.percent must be between 0 and 100".into());
+        }
+        if self.retry.tries == 0 {
+            return wrong("retry.tries must be at least 1: the first try counts".into());
+        }
+        if self.write_back.rows_per_message == 0 {
+            return wrong("write_back.rows_per_message must be at least 1".into());
+        }
+        let is_named =
+            |name: &str| name.split_once('.').is_some_and(|(table, column)| Table::of_name(table).is_some() && !column.is_empty());
+        if let Some(name) = self.dynamics.readable_secured_columns.iter().find(|name| !is_named(name)) {
+            return wrong(format!("dynamics.readable_secured_columns: write {name} as table.column, such as contact.emailaddress1"));
         }
         Ok(())
     }
@@ -391,6 +410,16 @@ mod tests {
         assert!(replaced("https://contoso.crm4.dynamics.com", "http://contoso.example").contains("plain http"));
         assert!(replaced("client_id = \"a\"", "client_id = \"a\"\ncalls_per_20s = 0").contains("no pacing"));
         assert!(replaced("client_id = \"a\"", "client_id = \"a\"\nmax_in_flight = 11").contains("10"));
+        assert!(replaced("{ env = \"X\" }", "{ env = \"X\", file = \"y\" }").contains("{ env = "));
+        assert!(replaced("tenant_id = \"t\"", "tenant_id = \"t\"\nreadable_secured_columns = [\"nodot\"]").contains("table.column"));
+        for (wrong, key) in [
+            ("[brake]\npercent = -5", "brake.percent"),
+            ("[retry]\ntries = 0", "retry.tries"),
+            ("[write_back]\nrows_per_message = 0", "write_back.rows_per_message"),
+        ] {
+            let text = told(&format!("{GOOD}\n{wrong}"));
+            assert!(text.contains(key), "{text}");
+        }
     }
 
     #[test]

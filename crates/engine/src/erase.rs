@@ -12,6 +12,7 @@ use store::{
     record::{
         Alias, DirtyRoles, Fact, Link, MsiDue, Outbox, PersonIndex, Refetch, Role, RoleSource,
         alias::AliasOf,
+        link::links_of,
         record_key,
         role::{SourceBy, SourceIndex},
     },
@@ -29,6 +30,9 @@ use crate::{
 
 /// Values in one query (Adobe, "Lead database": filter values).
 const VALUES_MAX: usize = 300;
+
+/// Links read from the state at a time.
+const LINKS: usize = 1_000;
 
 /// What is to be erased.
 #[derive(Debug, Clone, Serialize)]
@@ -52,6 +56,7 @@ pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> 
         (Err(_), Ok(person)) => match bridge.store.read_one::<PersonIndex>(PersonIndex::key_of(person)).await? {
             Some(entry) => entry.record.id,
             None => match key_of(bridge, person).await? {
+                Some(None) if let Some(record) = known_as(bridge, person).await? => record.id,
                 Some(Some(guid)) => guid,
                 // Somebody whom Marketo has and who is no record of ours, such as one that was unlinked.
                 Some(None) => return Ok(Some(Erasure { records: Vec::new(), persons: vec![person], marketo })),
@@ -91,13 +96,31 @@ pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> 
     Ok(known.then(|| Erasure { records: ids.into_iter().collect(), persons: persons.into_iter().collect(), marketo }))
 }
 
+/// The record that is, or was, linked with a Marketo person.
+async fn known_as(bridge: &Bridge, person: i64) -> Result<Option<RecordId>, SyncError> {
+    for table in [Table::Contact, Table::Lead] {
+        let mut links = bridge.store.pages::<Link>(links_of(table), LINKS);
+        loop {
+            let page = links.next_page().await?;
+            if page.is_empty() {
+                break;
+            }
+            if let Some(link) = page.iter().find(|link| link.marketo_id == Some(person)) {
+                return Ok(Some(link.record));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// The GUID that a Marketo person has, if any; none at all where Marketo has no such person.
 async fn key_of(bridge: &Bridge, person: i64) -> Result<Option<Option<Guid>>, SyncError> {
     let prepared = prepare(bridge).await?;
-    let key = &prepared.person_key;
-    let found = bridge.marketo.people("id", vec![person.to_string()], &["id".to_owned(), key.clone()]).await;
+    let keys: Vec<String> = std::iter::once(prepared.person_key).chain(prepared.second_person_key).collect();
+    let fields: Vec<String> = std::iter::once("id".to_owned()).chain(keys.iter().cloned()).collect();
+    let found = bridge.marketo.people("id", vec![person.to_string()], &fields).await;
     let found = found.map_err(|error| SyncError::of_call(Side::Marketo, error))?.people;
-    Ok(found.first().map(|person| person.text(key).and_then(|text| text.parse().ok())))
+    Ok(found.first().map(|person| keys.iter().find_map(|key| person.text(key)?.parse().ok())))
 }
 
 /// Erases it.

@@ -1,6 +1,6 @@
 //! What has happened in Marketo: moments, scores, merges and deletions, read from where the last cycle ended.
 
-mod lost;
+pub(crate) mod lost;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -67,7 +67,11 @@ struct Position {
 pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
     let is_first = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?.is_none();
     activities(bridge).await?;
-    if is_first { Ok(()) } else { deletions(bridge).await }
+    if is_first {
+        return Ok(());
+    }
+    deletions(bridge).await?;
+    lost::give_up(bridge).await
 }
 
 async fn activities(bridge: &Bridge) -> Result<(), SyncError> {

@@ -61,17 +61,18 @@ pub async fn tell(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
 
 async fn push_all(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
     let mut brake = Brake::measure(bridge, prepared).await?;
+    let mut tried = part::people::Tried::new();
     for object in Object::ALL {
         match object {
             Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, &brake, object).await?,
             Object::Lead => {
-                join::prepare(bridge, &brake).await?;
-                part::people::unlink_deleted(bridge, prepared, &brake).await?;
+                join::wake(bridge, &brake).await?;
+                tried = part::people::unlink_deleted(bridge, prepared, &brake).await?;
                 person::push(bridge, prepared, &brake).await?;
                 join::push(bridge, prepared, &mut brake).await?;
             }
             Object::Role => role::push(bridge, prepared, &mut brake).await?,
         }
     }
-    part::push(bridge, prepared, &brake).await
+    part::push(bridge, prepared, &brake, &tried).await
 }

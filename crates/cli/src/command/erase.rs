@@ -59,6 +59,9 @@ fn told(erasure: &Erasure, done: bool) -> String {
             "Our state has forgotten it, and it isn't sent again while Dynamics still has it. Marketo still has the person and its data; to \
              delete it there too, run erase with Marketo's id and --marketo delete."
         }
+        true if erasure.records.is_empty() => {
+            "Erased in Marketo. Our state knows no Dynamics record of it: if there is one, give its GUID to erase, or it may be sent again."
+        }
         true => "Erased. It isn't sent again while Dynamics still has it; only its GUID is remembered for that.",
         false => "Nothing was changed. To do it, run the same command with --yes.",
     };

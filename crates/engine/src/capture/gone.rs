@@ -6,7 +6,7 @@ use base::{Guid, Object, RecordId, Table};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        Alias, AliasKind, DirtyRoles, Fact, Link, LinkFlags, Outbox, Refetch, RoleName, RoleSource, Seen, SourceKind,
+        Alias, AliasKind, DirtyRoles, Fact, Link, LinkFlags, Outbox, OutboxState, Refetch, RoleName, RoleSource, Seen, SourceKind,
         alias::AliasOf,
         link::links_of,
         record_key,
@@ -182,14 +182,19 @@ impl Context<'_> {
         let keys: Vec<_> = ids.iter().map(|id| Outbox::key_of(object, *id, "")).collect();
         let entries = store.read::<Outbox>(&keys).await?;
         let mut batch_of_aliases = Batch::new();
-        for ((link, alias), entry) in links.into_iter().zip(aliases).zip(entries) {
-            let Some(mut link) = link else { continue };
-            let mut stands_for_another = alias.is_some_and(|alias| is_one_with(&alias, &link));
-            if table == Table::Contact {
-                let freed = self.free_leads_of(link.record, &mut batch_of_aliases).await?;
-                if !stands_for_another && link.is_confirmed() {
-                    stands_for_another = self.leave_to(link.record, freed, &mut batch_of_aliases).await?;
+        for (((id, link), alias), entry) in ids.iter().zip(links).zip(aliases).zip(entries) {
+            let record = RecordId::new(table, *id);
+            let mut stands_for_another = alias.is_some_and(|alias| !alias.kind.needs_qualified() || is_qualified(link.as_ref()));
+            if table == Table::Contact && !stands_for_another {
+                // Also of one that was deleted before it was read: its lead names it.
+                let freed = self.free_leads_of(record, &mut batch_of_aliases).await?;
+                if link.as_ref().is_some_and(Link::is_confirmed) {
+                    stands_for_another = self.leave_to(record, freed, &mut batch_of_aliases).await?;
                 }
+            }
+            let Some(mut link) = link else { continue };
+            if table == Table::Contact {
+                dirty_by(self.bridge, SourceBy::Contact, *id).await?;
             }
             link.flags = link.flags.with(LinkFlags::GONE, true);
             batch.put(&link);
@@ -203,7 +208,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Leads that were qualified into a contact which is gone stand for nobody any more.
+    /// Leads from which a contact that is gone was made stand for nobody any more, and are tried again at once. Gives them.
     async fn free_leads_of(&self, contact: RecordId, batch: &mut Batch) -> Result<Vec<RecordId>, SyncError> {
         let mut freed = Vec::new();
         let entries = self.bridge.store.list::<AliasOf>(&record_key(contact), None, usize::MAX).await?;
@@ -214,6 +219,13 @@ impl Context<'_> {
                 batch.remove::<AliasOf>(AliasOf { survivor: contact, alias: alias.alias }.key());
                 batch.put(&Refetch { record: alias.alias });
                 freed.push(alias.alias);
+                let entry = self.bridge.store.read_one::<Outbox>(Outbox::key_of(Object::Lead, alias.alias.id, "")).await?;
+                if let Some(mut entry) = entry
+                    && let OutboxState::Held { retry_at, .. } = &mut entry.body.state
+                {
+                    *retry_at = self.bridge.clock.now();
+                    batch.put(&entry);
+                }
             }
         }
         Ok(freed)
@@ -248,9 +260,8 @@ impl Context<'_> {
     }
 }
 
-/// Whether a record's alias counts: a lead stands for its contact only while it is qualified.
-fn is_one_with(alias: &Alias, link: &Link) -> bool {
-    !alias.kind.needs_qualified() || link.flags.has(LinkFlags::QUALIFIED)
+fn is_qualified(link: Option<&Link>) -> bool {
+    link.is_some_and(|link| link.flags.has(LinkFlags::QUALIFIED))
 }
 
 /// Has the roles of all opportunities derived again whose sources name `of`. Saved page by page, before the change that causes it.

@@ -297,6 +297,10 @@ impl Context<'_> {
     fn note_flags(&self, plan: &TablePlan, row: Row<'_>, is_new: bool, link: &mut Link) {
         let table = link.record.table;
         let inactive = is_inactive(table, row);
+        // While it was gone, the person that was kept for it may have been given to another.
+        if link.flags.has(LinkFlags::GONE) && link.is_confirmed() && table.object() == Some(Object::Lead) {
+            link.flags = link.flags.with(LinkFlags::KEY_IN_DOUBT, true);
+        }
         link.flags = link
             .flags
             .with(LinkFlags::GONE, false)

@@ -22,7 +22,7 @@ use crate::{
     push::{
         alias::join_policy,
         gate::{Links, PARENT_MISSING, load_links},
-        join::{instead, without_heir},
+        join::instead,
         part::{Parted, parting},
     },
     task::{Join, Task, Why},
@@ -173,12 +173,7 @@ async fn count_joins(
     let keys: Vec<_> = ends.values().map(|end| Outbox::key_of(Object::Lead, end.id, "")).collect();
     let sends = bridge.store.read::<Outbox>(&keys).await?.into_iter().flatten();
     let sends: BTreeMap<RecordId, Outbox> = sends.map(|entry| (entry.record, entry)).collect();
-    let forsaken = without_heir(bridge, &known).await?;
     for alias in known {
-        if forsaken.contains(&alias.alias) {
-            count_parting(bridge, Object::Lead, Why::Deleted, harms);
-            continue;
-        }
         let Some(survivor) = ends.get(&alias.alias) else { continue };
         let link = links.get(survivor);
         if let Some(why) = link.and_then(instead) {

@@ -12,7 +12,7 @@ use base::{
 use planner::Desired;
 use store::{
     Batch, Record, StoreExt,
-    record::{Link, LinkFlags, Outbox, OutboxState, Refetch, record_key},
+    record::{Link, LinkFlags, Outbox, OutboxState, PersonIndex, Refetch, record_key},
 };
 
 use crate::{
@@ -137,6 +137,16 @@ pub(crate) async fn load_links(bridge: &Bridge, ids: &BTreeSet<RecordId>) -> Res
     let keys: Vec<_> = ids.iter().map(|id| record_key(*id)).collect();
     let links = bridge.store.read::<Link>(&keys).await?;
     Ok(links.into_iter().flatten().map(|link| (link.record, link)).collect())
+}
+
+/// Whose these Marketo persons are, by our own state.
+pub(super) async fn holders(bridge: &Bridge, persons: &[i64]) -> Result<BTreeMap<i64, RecordId>, SyncError> {
+    let keys: Vec<_> = persons.iter().map(|person| PersonIndex::key_of(*person)).collect();
+    let entries: Vec<PersonIndex> = bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten().collect();
+    let links = load_links(bridge, &entries.iter().map(|entry| entry.record).collect()).await?;
+    let holds =
+        |entry: &PersonIndex| links.get(&entry.record).is_some_and(|link| link.is_confirmed() && link.marketo_id == Some(entry.marketo_id));
+    Ok(entries.into_iter().filter(holds).map(|entry| (entry.marketo_id, entry.record)).collect())
 }
 
 pub(super) fn parents(desired: &Desired) -> impl Iterator<Item = RecordId> {

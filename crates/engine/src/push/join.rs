@@ -15,7 +15,7 @@ use std::{
 use base::{Object, RecordId};
 use store::{
     Batch, Record, StoreExt,
-    record::{Alias, AliasKind, Link, LinkFlags, Outbox, OutboxState, PersonIndex, Refetch},
+    record::{Alias, Link, LinkFlags, Outbox, OutboxState, PersonIndex, Refetch},
 };
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     push::{
         alias::join_policy,
         brake::Brake,
-        gate::{Gate, Links, hold, load_links},
+        gate::{Gate, Links, hold, holders, load_links},
         outcome::Breaker,
         part,
         role::pass_on_roles,
@@ -82,11 +82,13 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake
     read_back::read_back(bridge, prepared).await
 }
 
-/// Before people are sent. A survivor that is held may be somebody whom a record that has just begun to stand for it knows: it is tried again.
-/// And a deleted contact whose lead can't take its person is dealt with like any other deleted one.
-pub(super) async fn prepare(bridge: &Bridge, brake: &Brake) -> Result<(), SyncError> {
-    // Joinings that are stopped stay, and would wake it in every push.
-    let wakes = !brake.stops(Harm::Merges) && !brake.stops(Harm::ReKeys);
+/// A survivor that is held may be somebody whom a record that has just begun to stand for it knows: it is tried again.
+pub(super) async fn wake(bridge: &Bridge, brake: &Brake) -> Result<(), SyncError> {
+    // Joinings that are stopped stay, and would wake it in every push. Before anybody is linked there is nobody to join.
+    let is_stopped = brake.stops(Harm::Merges) || brake.stops(Harm::ReKeys);
+    if is_stopped || bridge.store.count(PersonIndex::FAMILY, &[]).await? == 0 {
+        return Ok(());
+    }
     let now = bridge.clock.now();
     let mut entries = bridge.store.pages::<Outbox>(vec![Object::Lead.code()], PAGE);
     loop {
@@ -94,20 +96,15 @@ pub(super) async fn prepare(bridge: &Bridge, brake: &Brake) -> Result<(), SyncEr
         if page.is_empty() {
             return Ok(());
         }
-        let (mut open, mut fresh) = (Vec::new(), BTreeSet::new());
-        for entry in &page {
+        let mut fresh = BTreeSet::new();
+        for entry in page.iter().filter(|entry| entry.body.state == OutboxState::Ready) {
             if Task::of(entry)? == Task::Join(Join::Open) {
-                open.push(Alias::key_of(entry.record));
-                fresh.extend((entry.body.state == OutboxState::Ready).then_some(entry.record));
+                fresh.insert(entry.record);
             }
         }
-        let (mut batch, keys) = (Batch::new(), open);
-        let aliases: Vec<Alias> = bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().collect();
-        let forsaken = without_heir(bridge, &aliases).await?;
-        page.iter().filter(|entry| forsaken.contains(&entry.record)).for_each(|entry| part_instead(entry, Why::Deleted, &mut batch));
-        fresh.retain(|record| wakes && !forsaken.contains(record));
         let ends = chain::ends(bridge, fresh, Follow::All).await?;
         let keys: Vec<_> = ends.values().map(|end| Outbox::key_of(Object::Lead, end.id, "")).collect();
+        let mut batch = Batch::new();
         for mut entry in bridge.store.read::<Outbox>(&keys).await?.into_iter().flatten() {
             if let OutboxState::Held { retry_at, .. } = &mut entry.body.state
                 && *retry_at > now
@@ -157,10 +154,22 @@ impl Joiner<'_> {
         let aliases = self.bridge.store.read::<Alias>(&keys).await?;
         let ends = chain::ends(self.bridge, round.iter().map(|entry| entry.record).collect(), Follow::All).await?;
         let links = load_links(self.bridge, &round.iter().map(|entry| entry.record).chain(ends.values().copied()).collect()).await?;
+        let persons: Vec<i64> = round.iter().filter_map(|entry| links.get(&entry.record)?.marketo_id).collect();
+        let holders = holders(self.bridge, &persons).await?;
         let mut batch = Batch::new();
         let mut held = Vec::new();
         for (entry, alias) in round.into_iter().zip(aliases) {
             let survivor = ends.get(&entry.record).copied();
+            let person = links.get(&entry.record).and_then(|link| link.marketo_id);
+            if let Some(holder) = person.and_then(|person| holders.get(&person)).filter(|holder| **holder != entry.record)
+                && survivor != Some(*holder)
+            {
+                // Somebody gave it a third record's key in the meantime, and it is that one's now.
+                let Some(link) = links.get(&entry.record) else { continue };
+                batch.remove::<Outbox>(entry.key());
+                batch.put(&retired(link));
+                continue;
+            }
             self.place(entry, alias, survivor, &links, &mut held, &mut batch);
         }
         self.bridge.commit(batch).await?;
@@ -266,12 +275,8 @@ impl Joiner<'_> {
 
     /// Its person is the survivor's now: its own link leads nowhere any more.
     fn retire(&self, joining: &Joining, batch: &mut Batch) {
-        let mut link = joining.link.clone();
-        link.marketo_id = None;
-        link.confirmed = Vec::new();
-        link.flags = link.flags.with(LinkFlags::CONFIRMED, false).with(LinkFlags::KEY_IN_DOUBT, false);
-        batch.put(&link);
-        batch.remove::<store::record::MsiDue>(store::record::record_key(link.record));
+        batch.put(&retired(&joining.link));
+        batch.remove::<store::record::MsiDue>(store::record::record_key(joining.link.record));
     }
 
     /// Marketo has merged its person into the survivor's, which has to be read back.
@@ -290,20 +295,10 @@ impl Joiner<'_> {
     }
 }
 
-/// Deleted contacts whose lead was to get their person back and is held, or isn't to be sent at all.
-pub(super) async fn without_heir(bridge: &Bridge, aliases: &[Alias]) -> Result<BTreeSet<RecordId>, SyncError> {
-    let left: Vec<&Alias> = aliases.iter().filter(|alias| alias.kind == AliasKind::Heir).collect();
-    if left.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let links = load_links(bridge, &left.iter().map(|alias| alias.survivor).collect()).await?;
-    let keys: Vec<_> = left.iter().map(|alias| Outbox::key_of(Object::Lead, alias.survivor.id, "")).collect();
-    let entries = bridge.store.read::<Outbox>(&keys).await?;
-    let has_heir = |alias: &Alias, entry: Option<Outbox>| {
-        links.get(&alias.survivor).is_some_and(Link::is_confirmed)
-            || entry.is_some_and(|entry| !matches!(entry.body.state, OutboxState::Held { .. }))
-    };
-    Ok(left.into_iter().zip(entries).filter(|(alias, entry)| !has_heir(alias, entry.clone())).map(|(alias, _)| alias.alias).collect())
+/// A link that leads to nobody any more.
+pub(super) fn retired(link: &Link) -> Link {
+    let flags = link.flags.with(LinkFlags::CONFIRMED, false).with(LinkFlags::KEY_IN_DOUBT, false);
+    Link { marketo_id: None, confirmed: Vec::new(), flags, ..link.clone() }
 }
 
 /// Why there is nobody to join a person with: it then goes the way of the survivor's.
@@ -325,7 +320,7 @@ fn part_instead(entry: &Outbox, why: Why, batch: &mut Batch) {
 }
 
 /// Those of these persons that Marketo has.
-async fn there(bridge: &Bridge, persons: &[i64]) -> Result<BTreeSet<i64>, SyncError> {
+pub(super) async fn there(bridge: &Bridge, persons: &[i64]) -> Result<BTreeSet<i64>, SyncError> {
     let mut there = BTreeSet::new();
     for chunk in persons.chunks(300) {
         let values = chunk.iter().map(ToString::to_string).collect();

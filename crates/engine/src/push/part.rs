@@ -1,7 +1,8 @@
 //! Parting with records that are no longer there for us, in the order children before parents (rule R9).
 //!
 //! What becomes of each is policy: people are unlinked, kept or deleted, everything else is kept or deleted. What something in scope still
-//! refers to stays in sync (`policy.by_reference`) or at least in Marketo.
+//! refers to stays in sync (`policy.by_reference`) or at least in Marketo. Unlinking is no deletion: the people of deleted rows are unlinked before
+//! other people are sent, because one of those may be the same person.
 
 pub(super) mod people;
 mod records;
@@ -32,10 +33,10 @@ pub(super) enum Parted {
     Deleted,
 }
 
-/// Parts with what is to be parted with.
-pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<(), SyncError> {
+/// Parts with what is to be parted with, but for people who were tried before in this push.
+pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake, tried: &people::Tried) -> Result<(), SyncError> {
     records::part(bridge, prepared, brake, Object::Opportunity).await?;
-    people::part(bridge, prepared, brake, |_| true).await?;
+    people::part(bridge, prepared, brake, tried, |_| true).await?;
     records::part(bridge, prepared, brake, Object::Company).await?;
     records::part(bridge, prepared, brake, Object::SalesPerson).await
 }

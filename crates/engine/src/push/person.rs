@@ -36,7 +36,6 @@ use crate::{
         outcome::Breaker,
         person_calls::{Call, Kind},
         pieces::Item,
-        role::pass_on_roles,
         spelling::Spellings,
     },
 };
@@ -121,7 +120,6 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
         breakers: BTreeMap::new(),
         any_roles: !bridge.store.list::<Role>(&[], None, 1).await?.is_empty(),
         relinked: Vec::new(),
-        dead: BTreeSet::new(),
         doubted: BTreeSet::new(),
         maybe_sent: maybe_sent(bridge).await?,
         after: None,
@@ -129,9 +127,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) ->
         done: 0,
         total,
     };
-    let pushed = pusher.run().await;
-    pass_on_roles(bridge, &pusher.dead.iter().map(|person| (*person, None)).collect()).await?;
-    pushed
+    pusher.run().await
 }
 
 /// People on their way through the stages.
@@ -168,8 +164,6 @@ pub(super) struct Pusher<'a> {
     pub(super) any_roles: bool,
     /// Contacts that were linked by the answer that is being taken in.
     pub(super) relinked: Vec<Guid>,
-    /// Marketo ids of people who exist no more.
-    pub(super) dead: BTreeSet<i64>,
     /// Records whose person was found to hold another's key in this push.
     pub(super) doubted: BTreeSet<RecordId>,
     /// What may have been sent in earlier cycles without an answer.
@@ -336,7 +330,8 @@ impl Pusher<'_> {
         }
         self.bridge.commit(batch).await?;
         if self.spellings.is_none() && !strangers.is_empty() {
-            let ids: Vec<Guid> = strangers.iter().map(|candidate| candidate.entry.record.id).collect();
+            let all = |candidate: &Candidate| std::iter::once(candidate.entry.record.id).chain(candidate.aliases.clone());
+            let ids: Vec<Guid> = strangers.iter().flat_map(all).collect();
             self.spellings = Some(Spellings::sample(self.bridge, Object::Lead, &self.key_field, &ids).await?);
         }
         for candidate in strangers {

@@ -10,7 +10,7 @@ use planner::{
 };
 use serde_json::{Map, Value};
 use store::{
-    Batch, Record, StoreExt,
+    Batch, Record,
     record::{LinkFlags, MsiDue, Outbox, PersonIndex, Refetch, record_key, role::SourceBy},
 };
 
@@ -18,10 +18,11 @@ use crate::{
     capture::dirty_by,
     defect::{Defect, has},
     error::SyncError,
+    noticed::lost,
     push::{
         absent::{absent, may_be_a_parents_fault},
         alias::aliases_of,
-        gate::{Links, again_or_hold, hold, load_links, parents, refuse, settled},
+        gate::{Links, again_or_hold, hold, holders, load_links, parents, refuse, settled},
         outcome::Failure,
         person::{Candidate, How, Pusher, Write, email_of},
         person_calls::{Answer, Kind, is_plain},
@@ -203,15 +204,10 @@ impl Pusher<'_> {
     /// Which of these persons are other records' already, whatever their external id says: it may have been blanked in Marketo. A record that
     /// is deleted has no claim to the person that was kept for it.
     async fn owned(&self, found: &[Person]) -> Result<BTreeMap<i64, RecordId>, SyncError> {
-        let keys: Vec<_> = found.iter().map(|person| PersonIndex::key_of(person.id)).collect();
-        let entries: Vec<PersonIndex> = self.bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten().collect();
-        let links = load_links(self.bridge, &entries.iter().map(|entry| entry.record).collect()).await?;
-        let holds = |entry: &PersonIndex| {
-            links
-                .get(&entry.record)
-                .is_some_and(|link| link.is_confirmed() && !link.flags.has(LinkFlags::GONE) && link.marketo_id == Some(entry.marketo_id))
-        };
-        Ok(entries.into_iter().filter(holds).map(|entry| (entry.marketo_id, entry.record)).collect())
+        let mut owned = holders(self.bridge, &found.iter().map(|person| person.id).collect::<Vec<_>>()).await?;
+        let links = load_links(self.bridge, &owned.values().copied().collect()).await?;
+        owned.retain(|_, holder| links.get(holder).is_none_or(|link| !link.flags.has(LinkFlags::GONE)));
+        Ok(owned)
     }
 
     async fn identified(
@@ -316,7 +312,9 @@ impl Pusher<'_> {
     /// The person that we knew is gone: merged or deleted behind our back. It is looked for again.
     async fn lost(&mut self, mut candidate: Candidate, batch: &mut Batch) -> Result<(), SyncError> {
         tracing::info!(record = %candidate.entry.record, "its Marketo person is gone; it is looked for again");
-        self.dead.extend(candidate.link.marketo_id.take());
+        if let Some(person) = candidate.link.marketo_id.take() {
+            batch.put(&lost::note(person, self.bridge.clock.now()));
+        }
         // A known person was not asked who else it is.
         let record = candidate.entry.record;
         candidate.aliases = aliases_of(self.bridge, &[record]).await?.remove(&record).unwrap_or_default();
@@ -324,7 +322,7 @@ impl Pusher<'_> {
         candidate.link.confirmed = Vec::new();
         candidate.link.flags = candidate.link.flags.with(LinkFlags::CONFIRMED, false);
         batch.put(&candidate.link);
-        // Its roles are gone with it.
+        // Its roles are gone with it, or with whom it was merged into.
         dirty_by(self.bridge, SourceBy::Contact, candidate.entry.record.id).await?;
         self.again(candidate);
         Ok(())

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use base::{Guid, Object, RecordId, Table};
+use base::{Guid, Object, RecordId, Table, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
 use planner::{
     Harm,
@@ -24,6 +24,7 @@ use crate::{
     error::SyncError,
     intent::Intent,
     marketo::SyncMode,
+    noticed::lost,
     prepare::Prepared,
     progress::Step,
     push::{
@@ -31,6 +32,7 @@ use crate::{
         brake::Brake,
         flight::Flight,
         gate::{Gate, Links, load_links, next_page, reference, refuse},
+        join::there,
         outcome::{Breaker, Failure},
         pieces::{Fate, Item, Sent, send},
         role_wish::{Wish, derive_dirty, read_wish},
@@ -64,6 +66,7 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake
         bridge,
         gate: Gate::new(bridge, prepared.retry_held),
         removals,
+        untold: lost::untold(bridge).await?,
         keep: Packer::new(RECORDS_MAX),
         remove: Packer::new(RECORDS_MAX),
         breaker: Arc::default(),
@@ -97,6 +100,8 @@ struct Pusher<'a> {
     bridge: &'a Bridge,
     gate: Gate<'a>,
     removals: Removals,
+    /// Persons who are gone, and of whom Marketo hasn't told yet who has their roles.
+    untold: BTreeMap<i64, Timestamp>,
     keep: Packer<Sendable>,
     remove: Packer<Sendable>,
     breaker: Arc<Breaker>,
@@ -199,6 +204,7 @@ impl<'a> Pusher<'a> {
         };
         match wish {
             Wish::Remove { .. } if self.removals == Removals::Stopped => Place::Rest,
+            Wish::Remove { lead, .. } if self.untold.contains_key(lead) => Place::Rest,
             Wish::Remove { lead, name, .. } => Place::Send(*lead, key(*lead + i64::from(has(Defect::RoleOfAnother)), name)),
             Wish::Keep { contact, name, primary } => {
                 if links.get(&entry.record).is_none_or(|link| !link.is_confirmed()) {
@@ -228,10 +234,22 @@ impl<'a> Pusher<'a> {
             Ok(absent) => (absent, None),
             Err(error) => (BTreeSet::new(), Some(error)),
         };
+        let (moved, unasked) = match self.moved_away(&fates).await {
+            Ok(moved) => (moved, None),
+            Err(error) => (BTreeSet::new(), Some(error)),
+        };
+        let stop = stop.or(unasked);
         for (sent, fate) in fates {
             match fate {
                 Fate::Confirmed { created, .. } => self.confirm(&sent, created, &mut batch),
-                Fate::Refused(failure) if is_gone_already(&sent.wish, &failure) => self.confirm(&sent, false, &mut batch),
+                Fate::Refused(failure) if is_gone_already(&sent.wish, &failure) && stop.is_none() => match moved.contains(&sent.lead) {
+                    // Its person was merged or deleted: where the role is, Marketo will tell.
+                    true => {
+                        batch.put(&lost::note(sent.lead, now));
+                        batch.remove::<Outbox>(sent.entry.key());
+                    }
+                    false => self.confirm(&sent, false, &mut batch),
+                },
                 Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
                     let lost: Vec<RecordId> = parents(&sent).into_iter().filter(|parent| absent.contains(parent)).collect();
                     for parent in &lost {
@@ -250,6 +268,17 @@ impl<'a> Pusher<'a> {
         self.bridge.commit(batch).await?;
         self.bridge.progress.tell(Step::Pushed { object: Object::Role, done: self.done, total: self.total });
         stop.map_or(Ok(()), Err)
+    }
+
+    /// Persons whose role was to be removed and wasn't there, because they aren't.
+    async fn moved_away(&self, fates: &[(Sendable, Fate)]) -> Result<BTreeSet<i64>, SyncError> {
+        let missed = |(sent, fate): &(Sendable, Fate)| {
+            let is_missing = matches!(fate, Fate::Refused(failure) if is_gone_already(&sent.wish, failure));
+            is_missing.then_some(sent.lead)
+        };
+        let asked: BTreeSet<i64> = fates.iter().filter_map(missed).collect();
+        let there = there(self.bridge, &asked.iter().copied().collect::<Vec<_>>()).await?;
+        Ok(asked.difference(&there).copied().collect())
     }
 
     fn confirm(&self, sent: &Sendable, created: bool, batch: &mut Batch) {

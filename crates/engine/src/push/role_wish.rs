@@ -19,6 +19,7 @@ use crate::{
     chain::{self, Follow},
     error::SyncError,
     intent::{MaybeSent, maybe_sent},
+    noticed::lost,
     options::RecordParting,
     push::gate::{Links, load_links},
     task::Task,
@@ -45,6 +46,7 @@ pub(super) async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
     notice_default_role(bridge).await?;
     notice_partings(bridge).await?;
     let maybe_sent = maybe_sent(bridge).await?;
+    let untold = lost::untold(bridge).await?;
     let mut texts = None;
     loop {
         let dirty = bridge.store.list::<DirtyRoles>(&[], None, DERIVED_AT_ONCE).await?;
@@ -57,7 +59,7 @@ pub(super) async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
         let (Some(texts), now) = (&texts, bridge.clock.now()) else { return Ok(()) };
         let mut batch = Batch::new();
         for dirty in &dirty {
-            derive_one(bridge, dirty.opportunity, texts, &maybe_sent, now, &mut batch).await?;
+            derive_one(bridge, dirty.opportunity, texts, &maybe_sent, &untold, now, &mut batch).await?;
             batch.remove::<DirtyRoles>(dirty.key());
         }
         bridge.commit(batch).await?;
@@ -117,6 +119,7 @@ async fn derive_one(
     opportunity: Guid,
     texts: &RoleTexts,
     maybe_sent: &MaybeSent,
+    untold: &BTreeMap<i64, Timestamp>,
     now: Timestamp,
     batch: &mut Batch,
 ) -> Result<(), SyncError> {
@@ -132,7 +135,9 @@ async fn derive_one(
     let sources: Vec<Source> = sources.iter().map(|source| source_of(source, &masters)).collect();
     let wanted = derive(&sources, texts, &bridge.options.policy.default_role);
     let wanted = in_scope(bridge, opportunity, wanted, batch).await?;
-    let known = store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await?;
+    let mut known = store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await?;
+    // Whose those are now Marketo will tell.
+    known.retain(|role| !untold.contains_key(&role.lead_id));
     let contacts: BTreeSet<RecordId> = wanted.iter().map(|role| RecordId::new(Table::Contact, role.contact)).collect();
     let links = load_links(bridge, &contacts).await?;
     let Difference { wishes, renamed } = difference(&wanted, &known, &links);

@@ -70,7 +70,7 @@ pub fn differences(world: &World, watch: &Watch, left: &Left) -> Vec<Violation> 
     }
     drop((dynamics, marketo));
     found.extend(blanks(world, &owned, &ledger, left));
-    found.extend(parted(world, &ledger));
+    found.extend(parted(world, &ledger, left));
     found
 }
 
@@ -160,7 +160,7 @@ fn blanks(world: &World, owned: &Owned, ledger: &Ledger, left: &Left) -> Vec<Vio
 }
 
 /// What becomes of the persons of rows that Dynamics has deleted (rule R9).
-fn parted(world: &World, ledger: &Ledger) -> Vec<Violation> {
+fn parted(world: &World, ledger: &Ledger, left: &Left) -> Vec<Violation> {
     let rows = rows(&world.sandbox.dataverse.state());
     let parting = world.options.on_delete.person;
     let marketo = world.sandbox.marketo.state();
@@ -170,7 +170,9 @@ fn parted(world: &World, ledger: &Ledger) -> Vec<Violation> {
             continue;
         }
         for person in persons.into_iter().filter(|person| !ledger.is_foreign(*person)) {
-            if parting != PersonParting::Keep {
+            // It is to become the person of a lead that is held.
+            let waits = external.parse().is_ok_and(|id| left.contains_key(&(Object::Lead, id)));
+            if parting != PersonParting::Keep && !waits {
                 found.push(Violation::new("parted", format!("{external} is deleted, and person {person} has still its id ({parting:?})")));
             }
         }

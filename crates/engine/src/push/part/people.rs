@@ -5,12 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use base::{Guid, Object};
+use base::{Guid, Object, RecordId};
 use planner::{Harm, identity::Person};
 use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{Link, LinkFlags, Outbox, PersonIndex, Role},
+    record::{Link, LinkFlags, Outbox, PersonIndex, Refetch, Role},
 };
 
 use wire::{CallError, Class, Refusal};
@@ -21,11 +21,13 @@ use crate::{
     error::{Side, SyncError},
     intent::{MaybeSent, maybe_sent},
     marketo::SyncMode,
+    noticed::lost,
     options::PersonParting,
     prepare::Prepared,
     push::{
         brake::Brake,
-        gate::{load_links, refuse},
+        gate::{holders, load_links, refuse},
+        join::retired,
         outcome::Breaker,
         pieces::{Fate, Item, send},
         role::pass_on_roles,
@@ -50,27 +52,40 @@ impl Item for Leaving {
     }
 }
 
-pub(super) async fn part(bridge: &Bridge, prepared: &Prepared, brake: &Brake, is_asked: fn(Why) -> bool) -> Result<(), SyncError> {
+/// Records that were tried in this push.
+pub(in crate::push) type Tried = BTreeSet<RecordId>;
+
+/// Parts with people for these reasons, but for those that were tried; gives those of whom it was tried in vain.
+pub(super) async fn part(
+    bridge: &Bridge,
+    prepared: &Prepared,
+    brake: &Brake,
+    tried: &Tried,
+    is_asked: fn(Why) -> bool,
+) -> Result<Tried, SyncError> {
     let mut entries = Entries::new(bridge, prepared, Object::Lead);
     let with_roles = if brake.stops(Harm::RoleRemovals) { with_roles(bridge).await? } else { BTreeSet::new() };
     let (unlink, delete) = (Vec::new(), Vec::new());
-    let mut parter = Parter { bridge, prepared, brake, breaker: Arc::default(), with_roles, maybe_sent: None, unlink, delete };
+    let mut parter =
+        Parter { bridge, prepared, brake, breaker: Arc::default(), with_roles, maybe_sent: None, unlink, delete, tried: Tried::new() };
     while let Some(mut page) = entries.next().await? {
-        page.retain(|(_, why)| is_asked(*why));
+        page.retain(|(entry, why)| is_asked(*why) && !tried.contains(&entry.record));
         if !page.is_empty() {
             parter.sort(page).await?;
             parter.send_full(super::PAGE).await?;
         }
     }
-    parter.send_full(1).await
+    parter.send_full(1).await?;
+    Ok(parter.tried)
 }
 
 /// Takes our keys from the people of rows that are deleted, before others are sent: one of those may be the same person, and finds it free.
-pub(in crate::push) async fn unlink_deleted(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<(), SyncError> {
+/// Gives those of whom that was tried in vain.
+pub(in crate::push) async fn unlink_deleted(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<Tried, SyncError> {
     if bridge.options.on_delete.person != PersonParting::Unlink || bridge.store.count(PersonIndex::FAMILY, &[]).await? == 0 {
-        return Ok(());
+        return Ok(Tried::new());
     }
-    part(bridge, prepared, brake, |why| why == Why::Deleted).await
+    part(bridge, prepared, brake, &Tried::new(), |why| why == Why::Deleted).await
 }
 
 async fn with_roles(bridge: &Bridge) -> Result<BTreeSet<i64>, SyncError> {
@@ -96,12 +111,15 @@ struct Parter<'a> {
     maybe_sent: Option<MaybeSent>,
     unlink: Vec<Leaving>,
     delete: Vec<Leaving>,
+    tried: Tried,
 }
 
 impl Parter<'_> {
     async fn sort(&mut self, page: Vec<(Outbox, Why)>) -> Result<(), SyncError> {
         let bridge = self.bridge;
         let links = load_links(bridge, &page.iter().map(|(entry, _)| entry.record).collect()).await?;
+        let persons: Vec<i64> = links.values().filter_map(|link| link.marketo_id).collect();
+        let holders = holders(bridge, &persons).await?;
         let mut batch = Batch::new();
         let mut unknown = Vec::new();
         for (entry, why) in page {
@@ -111,11 +129,8 @@ impl Parter<'_> {
                 continue;
             }
             match link.marketo_id.filter(|_| link.is_confirmed()) {
-                // Somebody gave it another record's key in the meantime, and it is that one's now.
-                Some(id) if self.is_anothers(id, &link).await? => {
-                    batch.remove::<Outbox>(entry.key());
-                    let flags = link.flags.with(LinkFlags::CONFIRMED, false).with(LinkFlags::KEY_IN_DOUBT, false);
-                    batch.put(&Link { marketo_id: None, confirmed: Vec::new(), flags, ..link });
+                Some(id) if holders.get(&id).is_some_and(|holder| *holder != entry.record) => {
+                    self.leave_to(holders[&id], &entry, &link, &mut batch).await?;
                 }
                 Some(id) => self.place(Leaving { entry, link, id }, why, &mut batch),
                 None => unknown.push((entry, link, why)),
@@ -125,11 +140,16 @@ impl Parter<'_> {
         bridge.commit(batch).await
     }
 
-    async fn is_anothers(&self, person: i64, link: &Link) -> Result<bool, SyncError> {
-        let holder = self.bridge.store.read_one::<PersonIndex>(PersonIndex::key_of(person)).await?;
-        let Some(holder) = holder.filter(|holder| holder.record != link.record) else { return Ok(false) };
-        let theirs = load_links(self.bridge, &BTreeSet::from([holder.record])).await?.remove(&holder.record);
-        Ok(theirs.is_some_and(|theirs| theirs.is_confirmed() && theirs.marketo_id == Some(person)))
+    /// Somebody else's by now: that one's key is asked for again, and nothing is left to part with.
+    async fn leave_to(&self, holder: RecordId, entry: &Outbox, link: &Link, batch: &mut Batch) -> Result<(), SyncError> {
+        batch.remove::<Outbox>(entry.key());
+        batch.put(&retired(link));
+        if let Some(mut theirs) = load_links(self.bridge, &BTreeSet::from([holder])).await?.remove(&holder) {
+            theirs.flags = theirs.flags.with(LinkFlags::KEY_IN_DOUBT, true);
+            batch.put(&theirs);
+            batch.put(&Refetch { record: holder });
+        }
+        Ok(())
     }
 
     fn place(&mut self, leaving: Leaving, why: Why, batch: &mut Batch) {
@@ -159,8 +179,13 @@ impl Parter<'_> {
         self.maybe_sent = Some(maybe_sent);
         settled.iter().for_each(|(entry, _, _)| batch.remove::<Outbox>(entry.key()));
         let found = by_key(self.bridge, self.prepared, open.iter().map(|(entry, _, _)| entry.record.id).collect()).await?;
+        let holders = holders(self.bridge, &found.values().copied().collect::<Vec<_>>()).await?;
         for (entry, link, why) in open {
             match found.get(&entry.record.id) {
+                // A new key that was sent to it without an answer.
+                Some(id) if holders.get(id).is_some_and(|holder| *holder != entry.record) => {
+                    self.leave_to(holders[id], &entry, &link, batch).await?;
+                }
                 Some(id) => self.place(Leaving { entry, link, id: *id }, why, batch),
                 None => batch.remove::<Outbox>(entry.key()),
             }
@@ -184,7 +209,7 @@ impl Parter<'_> {
         Ok(())
     }
 
-    async fn send(&self, parted: Parted, batch: Vec<Leaving>) -> Result<(), SyncError> {
+    async fn send(&mut self, parted: Parted, batch: Vec<Leaving>) -> Result<(), SyncError> {
         let (bridge, prepared) = (self.bridge, self.prepared);
         let call = |batch: &[Leaving]| {
             let ids: Vec<i64> = batch.iter().map(|leaving| leaving.id).collect();
@@ -206,8 +231,12 @@ impl Parter<'_> {
         for (leaving, fate) in sent.fates {
             match fate {
                 Fate::Confirmed { .. } => self.parted(leaving, parted, &mut dead, &mut batch),
-                Fate::Refused(failure) if failure.code == "1004" => self.parted(leaving, Parted::Deleted, &mut dead, &mut batch),
+                Fate::Refused(failure) if failure.code == "1004" => {
+                    batch.put(&lost::note(leaving.id, now));
+                    self.parted(leaving, Parted::Deleted, &mut BTreeSet::new(), &mut batch);
+                }
                 Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
+                    self.tried.insert(leaving.entry.record);
                     refuse(bridge, &leaving.entry, &failure, Vec::new(), now, &mut batch).await?;
                 }
                 Fate::Unknown(None) => {}

@@ -83,6 +83,11 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
+fn persons_of(sandbox: &Sandbox, ids: &[Guid]) -> Vec<i64> {
+    let persons = sandbox.marketo.state().leads_by_person();
+    ids.iter().filter_map(|id| persons.get(&id.to_string())).flatten().copied().collect()
+}
+
 impl Ledger {
     pub(super) fn process_begins(&mut self) {
         self.touched.clear();
@@ -183,6 +188,15 @@ impl Ledger {
             Operation::Qualify { id, .. } | Operation::Delete { id, .. } => self.doubt_persons_of(sandbox, &[*id]),
             Operation::Merge { winner, loser, .. } => self.doubt_persons_of(sandbox, &[*winner, *loser]),
             Operation::Update { id, row, .. } if row.contains_key("statecode") => self.doubt_persons_of(sandbox, &[*id]),
+            // Consent that is given isn't sent, and one that is withheld anew after that is.
+            Operation::Update { id, row, .. } if row.keys().any(|column| column.starts_with("donot")) => {
+                for person in persons_of(sandbox, &[*id]) {
+                    let fields = self.known.get_mut(&person_key(person)).map(|known| &mut known.fields);
+                    let consent =
+                        |(field, _): &(&String, &mut Sent)| sandbox::agreement::consent_fields().any(|name| name == field.as_str());
+                    fields.into_iter().flatten().filter(consent).for_each(|(_, sent)| sent.sure = false);
+                }
+            }
             Operation::Create { .. }
             | Operation::Update { .. }
             | Operation::SecureColumn { .. }
@@ -204,10 +218,7 @@ impl Ledger {
     }
 
     fn doubt_persons_of(&mut self, sandbox: &Sandbox, ids: &[Guid]) {
-        let persons = sandbox.marketo.state().leads_by_person();
-        for person in ids.iter().filter_map(|id| persons.get(&id.to_string())).flatten() {
-            self.doubt(&person_key(*person));
-        }
+        persons_of(sandbox, ids).into_iter().for_each(|person| self.doubt(&person_key(person)));
     }
 
     pub(super) fn asked(&mut self, number: u64, write: &Write, broken: &mut Vec<Violation>) {
