@@ -11,6 +11,7 @@ use std::{
 use base::{Clock, Guid, Object, Timestamp};
 use emulator::{Effect, Fault, When};
 use engine::{Bridge, Options, Progress, Summary, SyncError, bridge::Parts, cycle, options::RunOptions};
+use futures::{FutureExt, future::BoxFuture};
 use marketo_emulator::Object as Theirs;
 use sandbox::{Agreement, Sandbox, control::Side};
 use serde_json::{Map, Value, json};
@@ -130,39 +131,45 @@ impl World {
     }
 
     /// A bridge as a process that starts now has it.
-    pub async fn bridge(&self) -> Bridge {
-        let allow = self.allow.iter().map(|what| (*what).to_owned()).collect();
-        self.bridge_for(RunOptions { retry_held: self.retry_held, allow }).await
+    pub fn bridge(&self) -> BoxFuture<'_, Bridge> {
+        async move {
+            let allow = self.allow.iter().map(|what| (*what).to_owned()).collect();
+            self.bridge_for(RunOptions { retry_held: self.retry_held, allow }).await
+        }
+        .boxed()
     }
 
     /// The same, asked to do this differently.
-    pub async fn bridge_for(&self, run: RunOptions) -> Bridge {
-        let (theirs, ours) = (self.sandbox.marketo.state().options().clone(), self.sandbox.dataverse.state().options().clone());
-        let mut options = marketo::Options::new("http://marketo.test", theirs.client_id, theirs.client_secret.into());
-        options.pace = PaceOptions { calls_max: Some(self.calls_per_20s), in_flight_max: 5, ..PaceOptions::default() };
-        options.retry = self.retry.clone();
-        let transport = self.watched(Side::Marketo, self.to_marketo.over(in_process(self.sandbox.marketo_router())));
-        let transport = self.tap.over(Side::Marketo, self.sandbox.clone(), transport);
-        let marketo = marketo::Client::new(options, transport).unwrap();
-        let credential = dataverse::Credential::ClientSecret { client_id: ours.client_id, secret: ours.client_secret.into() };
-        let mut options = dataverse::Options::new("http://dynamics.test", ours.tenant_id, credential);
-        options.authority = "http://dynamics.test".into();
-        options.retry = self.retry.clone();
-        options.page_rows = self.page_rows;
-        let transport = self.watched(Side::Dataverse, self.to_dynamics.over(in_process(self.sandbox.dataverse_router())));
-        let transport = self.tap.over(Side::Dataverse, self.sandbox.clone(), transport);
-        let dynamics = dataverse::Client::new(options, transport.clone(), transport).unwrap();
-        let parts = Parts {
-            dynamics,
-            marketo,
-            store: Arc::new(self.store.clone()),
-            clock: self.own_clock(),
-            options: self.options.clone(),
-            run,
-            progress: Progress::silent(),
-            daily_calls: self.daily_calls,
-        };
-        Bridge::open(parts, "test").await.unwrap()
+    pub fn bridge_for(&self, run: RunOptions) -> BoxFuture<'_, Bridge> {
+        async move {
+            let (theirs, ours) = (self.sandbox.marketo.state().options().clone(), self.sandbox.dataverse.state().options().clone());
+            let mut options = marketo::Options::new("http://marketo.test", theirs.client_id, theirs.client_secret.into());
+            options.pace = PaceOptions { calls_max: Some(self.calls_per_20s), in_flight_max: 5, ..PaceOptions::default() };
+            options.retry = self.retry.clone();
+            let transport = self.watched(Side::Marketo, self.to_marketo.over(in_process(self.sandbox.marketo_router())));
+            let transport = self.tap.over(Side::Marketo, self.sandbox.clone(), transport);
+            let marketo = marketo::Client::new(options, transport).unwrap();
+            let credential = dataverse::Credential::ClientSecret { client_id: ours.client_id, secret: ours.client_secret.into() };
+            let mut options = dataverse::Options::new("http://dynamics.test", ours.tenant_id, credential);
+            options.authority = "http://dynamics.test".into();
+            options.retry = self.retry.clone();
+            options.page_rows = self.page_rows;
+            let transport = self.watched(Side::Dataverse, self.to_dynamics.over(in_process(self.sandbox.dataverse_router())));
+            let transport = self.tap.over(Side::Dataverse, self.sandbox.clone(), transport);
+            let dynamics = dataverse::Client::new(options, transport.clone(), transport).unwrap();
+            let parts = Parts {
+                dynamics,
+                marketo,
+                store: Arc::new(self.store.clone()),
+                clock: self.own_clock(),
+                options: self.options.clone(),
+                run,
+                progress: Progress::silent(),
+                daily_calls: self.daily_calls,
+            };
+            Bridge::open(parts, "test").await.unwrap()
+        }
+        .boxed()
     }
 
     fn watched(&self, side: Side, transport: Transport) -> Transport {
@@ -170,13 +177,16 @@ impl World {
     }
 
     /// A cycle, whatever becomes of it. Journals and recorders start anew.
-    pub async fn try_cycle(&self) -> Ran {
-        self.fresh_records();
-        self.tap.disarm();
-        let bridge = self.bridge().await;
-        let (summary, error) = cycle::run(&bridge).await;
-        bridge.close().await.unwrap();
-        Ran { summary, error }
+    pub fn try_cycle(&self) -> BoxFuture<'_, Ran> {
+        async move {
+            self.fresh_records();
+            self.tap.disarm();
+            let bridge = self.bridge().await;
+            let (summary, error) = cycle::run(&bridge).await;
+            bridge.close().await.unwrap();
+            Ran { summary, error }
+        }
+        .boxed()
     }
 
     /// Journals and recorders start anew.
@@ -188,17 +198,23 @@ impl World {
     }
 
     /// A cycle that nothing stops.
-    pub async fn cycle(&self) -> Ran {
-        let ran = self.try_cycle().await;
-        assert!(ran.error.is_none(), "{}", ran.error.unwrap());
-        ran
+    pub fn cycle(&self) -> BoxFuture<'_, Ran> {
+        async move {
+            let ran = self.try_cycle().await;
+            assert!(ran.error.is_none(), "{}", ran.error.unwrap());
+            ran
+        }
+        .boxed()
     }
 
     /// A cycle that leaves nothing.
-    pub async fn clean_cycle(&self) -> Ran {
-        let ran = self.cycle().await;
-        assert_eq!(ran.summary.exit_code, 0, "{:#?}", ran.summary);
-        ran
+    pub fn clean_cycle(&self) -> BoxFuture<'_, Ran> {
+        async move {
+            let ran = self.cycle().await;
+            assert_eq!(ran.summary.exit_code, 0, "{:#?}", ran.summary);
+            ran
+        }
+        .boxed()
     }
 
     pub fn agreement(&self) -> Agreement {
