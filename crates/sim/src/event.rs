@@ -188,7 +188,7 @@ impl Reading<'_> {
 
     fn merge(&mut self, value: &Value) -> Result<(), String> {
         let (table, winner) = self.names.row(text(value, "winner")?)?;
-        for loser in texts(&value["loser"]) {
+        for loser in texts(&value["loser"])? {
             let (_, loser) = self.names.row(loser)?;
             self.operations.push(Operation::Merge { table: table.name().to_owned(), winner, loser });
         }
@@ -196,7 +196,7 @@ impl Reading<'_> {
     }
 
     fn delete(&mut self, value: &Value) -> Result<(), String> {
-        for name in texts(value) {
+        for name in texts(value)? {
             let (table, id) = self.names.row(name)?;
             self.operations.push(Operation::Delete { table: table.name().to_owned(), id });
         }
@@ -220,7 +220,7 @@ impl Reading<'_> {
                 "create" => self.marketo_create(value)?,
                 "update" => self.marketo_update(value)?,
                 "delete" => {
-                    for name in texts(&value) {
+                    for name in texts(&value)? {
                         let (object, id) = place(name, self.world, self.names)?;
                         self.operations.push(Operation::MarketoDelete { object, id });
                     }
@@ -228,7 +228,7 @@ impl Reading<'_> {
                 "merge" => {
                     let person = |name: &str| self.names.person(name, self.world);
                     let winner = person(text(&value, "winner")?)?;
-                    let losers = texts(&value["loser"]).into_iter().map(person).collect::<Result<Vec<i64>, String>>()?;
+                    let losers = texts(&value["loser"])?.into_iter().map(person).collect::<Result<Vec<i64>, String>>()?;
                     self.operations.push(Operation::MarketoMerge { winner, losers });
                 }
                 "moment" => self.moment(value)?,
@@ -323,9 +323,8 @@ fn text<'v>(value: &'v Value, name: &str) -> Result<&'v str, String> {
 }
 
 /// One text or several.
-fn texts(value: &Value) -> Vec<&str> {
-    match value.as_array() {
-        Some(values) => values.iter().filter_map(Value::as_str).collect(),
-        None => value.as_str().into_iter().collect(),
-    }
+fn texts(value: &Value) -> Result<Vec<&str>, String> {
+    let values = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+    let texts = values.iter().map(|value| value.as_str().ok_or_else(|| format!("{value} is no name")));
+    texts.collect()
 }

@@ -1,4 +1,7 @@
-//! Sales persons, companies and opportunities: written by their own key, created or updated in one call.
+//! Sales persons, companies and opportunities: written by their own key.
+//!
+//! What is known to be there is only updated. Were it created as well where somebody has deleted it, it would have nothing but what changed, and
+//! where the answer is lost nobody would know. So Marketo says that it isn't there, and it is sent as a whole.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -71,15 +74,17 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake, ob
         table: object.tables().first().copied().unwrap_or(Table::Account),
         gate: Gate::new(bridge, prepared.retry_held),
         spellings: Spellings::load(bridge, object, key_field(object)).await?,
-        packer: Packer::new(RECORDS_MAX),
+        create: Packer::new(RECORDS_MAX),
+        update: Packer::new(RECORDS_MAX),
         breaker: Arc::default(),
         brake,
         emails: Emails::default(),
+        some_gone: false,
         done: 0,
         total,
     };
     pusher.run().await?;
-    if pusher.emails.some_refused() {
+    if pusher.emails.some_refused() || pusher.some_gone {
         pusher.run().await?;
     }
     Ok(())
@@ -92,10 +97,13 @@ struct Pusher<'a> {
     table: Table,
     gate: Gate<'a>,
     spellings: Option<Spellings>,
-    packer: Packer<Sendable>,
+    create: Packer<Sendable>,
+    update: Packer<Sendable>,
     breaker: Arc<Breaker>,
     brake: &'a Brake,
     emails: Emails,
+    /// Whether somebody has deleted records that were known: they are sent once more.
+    some_gone: bool,
     done: u64,
     total: u64,
 }
@@ -129,9 +137,12 @@ impl<'a> Pusher<'a> {
 
     fn send(&self, batch: Vec<Sendable>) -> BoxFuture<'a, Sent<Sendable>> {
         let (bridge, object) = (self.bridge, self.object);
-        let call = move |batch: &[Sendable]| {
-            bridge.marketo.sync(object, SyncMode::CreateOrUpdate, batch.iter().map(|sendable| sendable.record.clone()).collect())
+        let mode = match batch.first() {
+            Some(sendable) if is_known(&sendable.link) => SyncMode::UpdateOnly,
+            Some(_) | None => SyncMode::CreateOrUpdate,
         };
+        let call =
+            move |batch: &[Sendable]| bridge.marketo.sync(object, mode, batch.iter().map(|sendable| sendable.record.clone()).collect());
         send(bridge, self.breaker.clone(), true, batch, call).boxed()
     }
 
@@ -139,7 +150,7 @@ impl<'a> Pusher<'a> {
     async fn next_batches(&mut self, after: &mut Option<Vec<u8>>) -> Result<(Vec<Vec<Sendable>>, bool), SyncError> {
         let page = next_page(self.bridge, self.object, after.as_deref(), RECORDS_MAX).await?;
         let Some(last) = page.last() else {
-            return Ok((self.packer.take().into_iter().collect(), true));
+            return Ok((self.create.take().into_iter().chain(self.update.take()).collect(), true));
         };
         *after = Some(last.key());
         Ok((self.prepare_page(page).await?, false))
@@ -191,7 +202,8 @@ impl<'a> Pusher<'a> {
             }
             let record = self.record(&link, &change, &links);
             let bytes = serde_json::to_vec(&record).map_or(0, |bytes| bytes.len());
-            batches.extend(self.packer.push(Sendable { entry, link, change, record, desired, held_back }, bytes));
+            let packer = if is_known(&link) { &mut self.update } else { &mut self.create };
+            batches.extend(packer.push(Sendable { entry, link, change, record, desired, held_back }, bytes));
         }
         self.bridge.commit(batch).await?;
         self.tell();
@@ -290,13 +302,14 @@ impl<'a> Pusher<'a> {
         intent.close(&mut batch);
         self.done += fates.len() as u64;
         // When that can't be asked for, what was answered is saved all the same.
-        let (absent, stop) = match self.absent_parents(&fates).await {
+        let (absent, stop) = match self.absent(&fates).await {
             Ok(absent) => (absent, None),
             Err(error) => (BTreeSet::new(), Some(error)),
         };
         for (sent, fate) in fates {
             match fate {
-                Fate::Confirmed { id, created } => self.confirmed(sent, id, created, &mut batch).await?,
+                Fate::Confirmed { id, created } => self.confirmed(sent, id, created, &mut batch),
+                Fate::Refused(_) if absent.contains(&sent.entry.record) => self.gone(sent, &mut batch).await?,
                 Fate::Refused(failure) if self.emails.is_to_blame(&sent.entry, &sent.change, &failure) => {}
                 Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
                     let lost = parents(&sent.desired).filter(|parent| absent.contains(parent)).collect();
@@ -311,32 +324,32 @@ impl<'a> Pusher<'a> {
         stop.map_or(Ok(()), Err)
     }
 
-    /// What refused records refer to and Marketo doesn't have.
-    async fn absent_parents(&self, fates: &[(Sendable, Fate)]) -> Result<BTreeSet<RecordId>, SyncError> {
+    /// Refused records that Marketo doesn't have although they are known, and what refused records refer to and it doesn't have.
+    async fn absent(&self, fates: &[(Sendable, Fate)]) -> Result<BTreeSet<RecordId>, SyncError> {
         let mut asked = BTreeSet::new();
         for (sent, fate) in fates {
             if let Fate::Refused(failure) = fate
                 && may_be_a_parents_fault(&failure.code)
             {
-                asked.extend(parents(&sent.desired));
+                asked.extend(parents(&sent.desired).chain(is_known(&sent.link).then_some(sent.entry.record)));
             }
         }
         absent(self.bridge, &asked).await
     }
 
-    async fn confirmed(&mut self, mut sent: Sendable, id: Option<i64>, created: bool, batch: &mut Batch) -> Result<(), SyncError> {
-        if created && sent.link.is_confirmed() {
-            // It was deleted behind our back, and now holds only what changed: the next cycle sends everything, its roles as well.
-            tracing::info!(record = %sent.entry.record, "it was gone from Marketo; it is sent anew");
-            sent.link.confirmed = Vec::new();
-            sent.link.marketo_id = id;
-            batch.put(&sent.link);
-            if self.object == Object::Opportunity {
-                doubt_roles(self.bridge, sent.entry.record.id, batch).await?;
-            }
-            self.bridge.count(|summary| summary.pushed(self.object).created += 1);
-            return Ok(());
+    /// It was deleted behind our back: everything of it is sent, and an opportunity's roles as well.
+    async fn gone(&mut self, sent: Sendable, batch: &mut Batch) -> Result<(), SyncError> {
+        tracing::info!(record = %sent.entry.record, "it is gone from Marketo; it is sent anew");
+        self.some_gone = true;
+        let flags = sent.link.flags.with(LinkFlags::CONFIRMED, false);
+        batch.put(&Link { marketo_id: None, confirmed: Vec::new(), stored_key: None, flags, ..sent.link });
+        if self.object == Object::Opportunity {
+            doubt_roles(self.bridge, sent.entry.record.id, batch).await?;
         }
+        Ok(())
+    }
+
+    fn confirmed(&mut self, mut sent: Sendable, id: Option<i64>, created: bool, batch: &mut Batch) {
         self.bridge.count(|summary| {
             let line = summary.pushed(self.object);
             *(if created { &mut line.created } else { &mut line.updated }) += 1;
@@ -348,10 +361,14 @@ impl<'a> Pusher<'a> {
         sent.link.flags = sent.link.flags.with(LinkFlags::CONFIRMED, true);
         batch.put(&sent.link);
         settled(&sent.entry, sent.held_back, batch);
-        Ok(())
     }
 
     fn tell(&self) {
         self.bridge.progress.tell(Step::Pushed { object: self.object, done: self.done, total: self.total });
     }
+}
+
+/// Whether Marketo is known to have it. Of one that was lost nothing is confirmed.
+fn is_known(link: &Link) -> bool {
+    link.is_confirmed() && !link.confirmed.is_empty()
 }
