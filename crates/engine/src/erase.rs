@@ -25,7 +25,7 @@ use crate::{
     error::{Side, SyncError},
     options::PersonParting,
     prepare::prepare,
-    push::{aliases_of, load_links, take_out},
+    push::{aliases_of, holders, load_links, take_out},
 };
 
 /// Values in one query (Adobe, "Lead database": filter values).
@@ -84,14 +84,8 @@ pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> 
         }
     }
     // Who was ours once may be another's by now.
-    let keys: Vec<_> = persons.iter().map(|person| PersonIndex::key_of(*person)).collect();
-    let holders: Vec<PersonIndex> = bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten().collect();
-    let theirs = load_links(bridge, &holders.iter().map(|holder| holder.record).collect()).await?;
-    for holder in holders.iter().filter(|holder| !ids.contains(&holder.record.id)) {
-        if theirs.get(&holder.record).is_some_and(|link| link.is_confirmed() && link.marketo_id == Some(holder.marketo_id)) {
-            persons.remove(&holder.marketo_id);
-        }
-    }
+    let holders = holders(bridge, &persons.iter().copied().collect::<Vec<_>>()).await?;
+    persons.retain(|person| holders.get(person).is_none_or(|holder| ids.contains(&holder.id)));
     let known = !links.is_empty() || !persons.is_empty() || erased_before(bridge, guid).await?;
     Ok(known.then(|| Erasure { records: ids.into_iter().collect(), persons: persons.into_iter().collect(), marketo }))
 }

@@ -19,6 +19,7 @@ mod person_answers;
 mod person_calls;
 mod person_create;
 mod person_one;
+mod person_written;
 mod role;
 mod role_wish;
 mod spelling;
@@ -28,7 +29,7 @@ use base::Object;
 
 pub(crate) use alias::aliases_of;
 pub(crate) use email::FROZEN_FACT;
-pub(crate) use gate::{PARENT_MISSING, forget_confirmed, load_links};
+pub(crate) use gate::{PARENT_MISSING, forget_confirmed, holders, load_links};
 pub(crate) use part::people::take_out;
 pub(crate) use role::pass_on_roles;
 pub(crate) use role_wish::all_role_names;

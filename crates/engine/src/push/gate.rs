@@ -140,7 +140,7 @@ pub(crate) async fn load_links(bridge: &Bridge, ids: &BTreeSet<RecordId>) -> Res
 }
 
 /// Whose these Marketo persons are, by our own state.
-pub(super) async fn holders(bridge: &Bridge, persons: &[i64]) -> Result<BTreeMap<i64, RecordId>, SyncError> {
+pub(crate) async fn holders(bridge: &Bridge, persons: &[i64]) -> Result<BTreeMap<i64, RecordId>, SyncError> {
     let keys: Vec<_> = persons.iter().map(|person| PersonIndex::key_of(*person)).collect();
     let entries: Vec<PersonIndex> = bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten().collect();
     let links = load_links(bridge, &entries.iter().map(|entry| entry.record).collect()).await?;

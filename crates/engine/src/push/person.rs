@@ -2,7 +2,7 @@
 //!
 //! A record whose Marketo id is known is updated by that id. Any other goes through up to three stages, each in full batches: looked up
 //! by external id; created only if no person has its e-mail; looked up by that e-mail. This file moves records from stage to stage;
-//! [`super::person_answers`] says what answers mean and [`super::person_calls`] makes the calls.
+//! [`super::person_answers`] and [`super::person_written`] say what answers mean, and [`super::person_calls`] makes the calls.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -1,8 +1,8 @@
-//! What answers mean for people: who somebody is, what was confirmed, what goes on to another stage.
+//! Who somebody is, by what look-ups find. [`super::person_written`] says what answers to written people mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Guid, Object, RecordId, Table, Timestamp};
+use base::{Guid, RecordId};
 use planner::{
     Fingerprints,
     diff::{Known, change, change_with_fill},
@@ -11,34 +11,21 @@ use planner::{
 use serde_json::{Map, Value};
 use store::{
     Batch, Record,
-    record::{LinkFlags, MsiDue, Outbox, PersonIndex, Refetch, record_key, role::SourceBy},
+    record::{LinkFlags, Refetch, role::SourceBy},
 };
 
 use crate::{
     capture::dirty_by,
     defect::{Defect, has},
     error::SyncError,
-    noticed::lost,
     push::{
-        absent::{absent, may_be_a_parents_fault},
-        alias::aliases_of,
-        gate::{Links, again_or_hold, hold, holders, load_links, parents, refuse, settled},
-        outcome::Failure,
-        person::{Candidate, How, Pusher, Write, email_of},
-        person_calls::{Answer, Kind, is_plain},
+        gate::{Links, hold, holders, load_links},
+        person::{Candidate, How, Pusher, email_of},
+        person_calls::{Answer, is_plain},
         person_one::described,
-        pieces::Fate,
+        person_written::TRIES_MAX,
     },
 };
-
-/// How often a record goes back to the first stage in one cycle.
-const TRIES_MAX: u8 = 3;
-
-/// By how much the batch of a record shrinks each time that Marketo fails over it: 300, 17, 1.
-const BATCH_SHRINKS_BY: usize = 17;
-
-/// In how many cycles a record's answers may not fit together before it is held.
-const CYCLES_MAX: u32 = 3;
 
 impl Pusher<'_> {
     /// Takes in an answer: records are confirmed or held, or go on to their next stage. Gives the error after which nothing can be sent.
@@ -307,150 +294,5 @@ impl Pusher<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The person that we knew is gone: merged or deleted behind our back. It is looked for again.
-    async fn lost(&mut self, mut candidate: Candidate, batch: &mut Batch) -> Result<(), SyncError> {
-        tracing::info!(record = %candidate.entry.record, "its Marketo person is gone; it is looked for again");
-        if let Some(person) = candidate.link.marketo_id.take() {
-            batch.put(&lost::note(person, self.bridge.clock.now()));
-        }
-        // A known person was not asked who else it is.
-        let record = candidate.entry.record;
-        candidate.aliases = aliases_of(self.bridge, &[record]).await?.remove(&record).unwrap_or_default();
-        candidate.inherits = None;
-        candidate.link.confirmed = Vec::new();
-        candidate.link.flags = candidate.link.flags.with(LinkFlags::CONFIRMED, false);
-        batch.put(&candidate.link);
-        // Its roles are gone with it, or with whom it was merged into.
-        dirty_by(self.bridge, SourceBy::Contact, candidate.entry.record.id).await?;
-        self.again(candidate);
-        Ok(())
-    }
-
-    /// Back to the first stage, unless it has been there too often. Then it stays in the outbox: the next cycle begins with the same question.
-    fn again(&mut self, mut candidate: Candidate) {
-        candidate.tries += 1;
-        if candidate.tries > 1 {
-            candidate.batch_max = (candidate.batch_max / BATCH_SHRINKS_BY).max(1);
-        }
-        if candidate.tries < TRIES_MAX {
-            self.queue_lookup(candidate);
-        } else {
-            self.done += 1;
-        }
-    }
-
-    /// Nobody knows what became of it. Where Marketo fails over its batch, it may be to blame: it is tried in ever smaller ones.
-    fn unknown(&mut self, mut candidate: Candidate, doubt: Option<Failure>, now: Timestamp, batch: &mut Batch) {
-        let Some(failure) = doubt else { return self.again(candidate) };
-        if candidate.batch_max > 1 {
-            candidate.batch_max /= BATCH_SHRINKS_BY;
-            return self.queue_lookup(candidate);
-        }
-        batch.put(&again_or_hold(&candidate.entry, &failure, now));
-        self.done += 1;
-    }
-
-    /// Marketo's answers don't fit together: it is looked at again in the next cycle, and after a few of them a person has to.
-    fn put_off(&mut self, candidate: Candidate, batch: &mut Batch) {
-        let mut entry = candidate.entry;
-        entry.body.attempts += 1;
-        if entry.body.attempts < CYCLES_MAX {
-            batch.put(&entry);
-        } else {
-            let reason = "Marketo says that this person exists and doesn't show it; it may be in a partition or workspace that the API user \
-                          can't read";
-            batch.put(&hold(&entry, "hidden-person", reason, self.bridge.clock.now()));
-        }
-        self.done += 1;
-    }
-
-    async fn after_write(
-        &mut self,
-        kind: Kind,
-        write: Write,
-        fate: Fate,
-        absent: &BTreeSet<RecordId>,
-        batch: &mut Batch,
-    ) -> Result<(), SyncError> {
-        if kind == Kind::Create
-            && let Some(email) = email_of(&write.candidate)
-        {
-            self.creating.remove(&email.to_lowercase());
-        }
-        let now = self.bridge.clock.now();
-        let mut candidate = write.candidate.clone();
-        match fate {
-            Fate::Confirmed { id, created } => self.confirm(write, Some((id, created)), batch),
-            Fate::Unknown(doubt) => self.unknown(candidate, doubt, now, batch),
-            Fate::Refused(failure) => match (kind, failure.code.as_str()) {
-                (Kind::Create, "1005" | "1007" | "1017") => {
-                    candidate.email_exists = true;
-                    self.email.push(candidate);
-                    self.fill_email();
-                }
-                // Who has its key can't be seen.
-                (Kind::CreateExternal, "1005" | "1017") if candidate.tries + 1 >= TRIES_MAX => self.put_off(candidate, batch),
-                (Kind::CreateExternal, "1005" | "1017") => self.again(candidate),
-                (Kind::Update, "1004") => self.lost(candidate, batch).await?,
-                (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read, _) => {
-                    let lost = parents(&candidate.desired).filter(|parent| absent.contains(parent)).collect();
-                    refuse(self.bridge, &candidate.entry, &failure, lost, now, batch).await?;
-                    self.done += 1;
-                }
-            },
-        }
-        Ok(())
-    }
-
-    /// What refused records refer to and Marketo doesn't have.
-    async fn absent_parents(&self, fates: &[(Write, Fate)]) -> Result<BTreeSet<RecordId>, SyncError> {
-        let is_doubtful = |fate: &Fate| matches!(fate, Fate::Refused(failure) if may_be_a_parents_fault(&failure.code));
-        let refused = fates.iter().filter(|(_, fate)| is_doubtful(fate));
-        absent(self.bridge, &refused.flat_map(|(write, _)| parents(&write.candidate.desired)).collect()).await
-    }
-
-    /// Marketo has it: only now do fingerprints move.
-    pub(super) fn confirm(&mut self, write: Write, answered: Option<(Option<i64>, bool)>, batch: &mut Batch) {
-        let Write { candidate, change, record, how, held_back } = write;
-        let Candidate { entry, mut link, inherits, .. } = candidate;
-        if let Some(mut alias) = inherits {
-            // Its person is this record's now: its own link leads nowhere any more.
-            batch.remove::<MsiDue>(record_key(alias.record));
-            alias.marketo_id = None;
-            alias.confirmed = Vec::new();
-            alias.flags = alias.flags.with(LinkFlags::CONFIRMED, false).with(LinkFlags::KEY_IN_DOUBT, false);
-            batch.put(&alias);
-            batch.remove::<Outbox>(Outbox::key_of(Object::Lead, alias.record.id, ""));
-        }
-        let was_linked = link.is_confirmed();
-        link.marketo_id = answered.and_then(|(id, _)| id).or(link.marketo_id);
-        link.confirmed = change.confirmed.write();
-        // One that was on its way when its key came to be doubted says nothing of it.
-        let in_doubt = self.doubted.contains(&link.record) && !record.contains_key(&self.key_field);
-        link.flags = link.flags.with(LinkFlags::CONFIRMED, true).with(LinkFlags::KEY_IN_DOUBT, in_doubt);
-        batch.put(&link);
-        settled(&entry, held_back, batch);
-        if !was_linked && link.record.table == Table::Contact && self.any_roles {
-            self.relinked.push(link.record.id);
-        }
-        if let Some(marketo_id) = link.marketo_id.filter(|_| !was_linked) {
-            batch.put(&PersonIndex { marketo_id, record: link.record });
-            batch.put(&MsiDue { record: link.record });
-        }
-        self.done += 1;
-        self.bridge.count(|summary| {
-            let line = summary.pushed(Object::Lead);
-            match answered {
-                Some((_, true)) => line.created += 1,
-                Some((_, false)) => line.updated += 1,
-                None if was_linked => {}
-                None => line.linked += 1,
-            }
-            line.adopted += u64::from(how == How::Adopted);
-            line.rekeyed += u64::from(how == How::ReKeyed);
-            line.fields += if record.is_empty() { 0 } else { change.len() as u64 };
-        });
     }
 }

@@ -130,7 +130,7 @@ impl Parter<'_> {
             }
             match link.marketo_id.filter(|_| link.is_confirmed()) {
                 Some(id) if holders.get(&id).is_some_and(|holder| *holder != entry.record) => {
-                    self.leave_to(holders[&id], &entry, &link, &mut batch).await?;
+                    self.give_way(holders[&id], &entry, &link, &mut batch).await?;
                 }
                 Some(id) => self.place(Leaving { entry, link, id }, why, &mut batch),
                 None => unknown.push((entry, link, why)),
@@ -141,7 +141,7 @@ impl Parter<'_> {
     }
 
     /// Somebody else's by now: that one's key is asked for again, and nothing is left to part with.
-    async fn leave_to(&self, holder: RecordId, entry: &Outbox, link: &Link, batch: &mut Batch) -> Result<(), SyncError> {
+    async fn give_way(&self, holder: RecordId, entry: &Outbox, link: &Link, batch: &mut Batch) -> Result<(), SyncError> {
         batch.remove::<Outbox>(entry.key());
         batch.put(&retired(link));
         if let Some(mut theirs) = load_links(self.bridge, &BTreeSet::from([holder])).await?.remove(&holder) {
@@ -184,7 +184,7 @@ impl Parter<'_> {
             match found.get(&entry.record.id) {
                 // A new key that was sent to it without an answer.
                 Some(id) if holders.get(id).is_some_and(|holder| *holder != entry.record) => {
-                    self.leave_to(holders[id], &entry, &link, batch).await?;
+                    self.give_way(holders[id], &entry, &link, batch).await?;
                 }
                 Some(id) => self.place(Leaving { entry, link, id: *id }, why, batch),
                 None => batch.remove::<Outbox>(entry.key()),
