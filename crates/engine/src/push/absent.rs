@@ -1,7 +1,8 @@
-//! Whether Marketo still has what a refused record refers to.
+//! Whether Marketo still has a record that it refused to update, and what a refused record refers to.
 //!
 //! What Marketo answers when a record names a sales person, company, person or opportunity that isn't there is documented for one case
-//! only (718). So whenever a refusal may mean that, it is asked for, and what isn't there is read and sent again.
+//! only (718), and for an update of a record that isn't there for people only (1004). So whenever a refusal may mean that, it is asked for,
+//! and what isn't there is sent again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +20,14 @@ const VALUES_MAX: usize = 300;
 
 /// Whether a refusal with this code may mean that something the record refers to isn't there: no lead, no object, no sales person, data
 /// that don't fit, or no reason given.
-pub(super) fn may_be_a_parents_fault(code: &str) -> bool {
+pub(super) fn may_be_its_parents(code: &str) -> bool {
     matches!(code, "702" | "718" | "1003" | "1004" | "1013" | "refused")
+}
+
+/// Whether the refusal of an update with this code may mean that the record itself isn't there. Not where its data are blamed: what a
+/// listing doesn't show yet would be taken for deleted.
+pub(super) fn may_be_its_absence(code: &str) -> bool {
+    matches!(code, "702" | "1004" | "1013" | "refused")
 }
 
 /// Whether a code can mean hardly anything else: with everything there, Marketo's own index may lag behind.

@@ -61,9 +61,9 @@ impl Emails {
         sent && failure.lasting && self.without.insert(entry.record.id, email_of(change)).is_none()
     }
 
-    /// Whether some records have to be sent again.
-    pub(super) fn some_refused(&self) -> bool {
-        !self.without.is_empty()
+    /// Whom to send again.
+    pub(super) fn refused(&self) -> impl Iterator<Item = RecordId> {
+        self.without.keys().map(|id| RecordId::new(Table::SystemUser, *id))
     }
 
     /// Notes what Marketo says it did.
@@ -75,7 +75,10 @@ impl Emails {
         if let Some(email) = self.without.get(&entry.record.id) {
             // It may be the one that Marketo has.
             batch.put(&Fact { name, value: json!({ UNREAD: email }) });
-        } else if change.fields.contains_key(FIELD) && !created {
+        } else if created {
+            // Whatever was so of an earlier one under this key.
+            batch.remove::<Fact>(name.into());
+        } else if change.fields.contains_key(FIELD) {
             batch.put(&Fact { name, value: json!({ UNREAD: email_of(change) }) });
         }
     }

@@ -30,11 +30,11 @@ use crate::{
     prepare::Prepared,
     progress::Step,
     push::{
-        absent::{absent, may_be_a_parents_fault},
+        absent::{absent, may_be_its_absence, may_be_its_parents},
         brake::Brake,
         email::Emails,
         flight::Flight,
-        gate::{Gate, Links, hold, next_page, objection, parents, reference, refuse, sendable, settled},
+        gate::{Gate, Links, forget_confirmed, hold, next_page, objection, parents, reference, refuse, sendable, settled},
         outcome::Breaker,
         pieces::{Fate, Item, Sent, send},
         role::doubt_roles,
@@ -79,15 +79,18 @@ pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake, ob
         breaker: Arc::default(),
         brake,
         emails: Emails::default(),
-        some_gone: false,
+        gone: BTreeSet::new(),
+        only: None,
         done: 0,
         total,
     };
     pusher.run().await?;
-    if pusher.emails.some_refused() || pusher.some_gone {
-        pusher.run().await?;
+    let again: BTreeSet<RecordId> = pusher.emails.refused().chain(std::mem::take(&mut pusher.gone)).collect();
+    if again.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    pusher.only = Some(again);
+    pusher.run().await
 }
 
 struct Pusher<'a> {
@@ -102,8 +105,10 @@ struct Pusher<'a> {
     breaker: Arc<Breaker>,
     brake: &'a Brake,
     emails: Emails,
-    /// Whether somebody has deleted records that were known: they are sent once more.
-    some_gone: bool,
+    /// Records that were known and that somebody has deleted: they are sent once more.
+    gone: BTreeSet<RecordId>,
+    /// In the second round: those that are sent again.
+    only: Option<BTreeSet<RecordId>>,
     done: u64,
     total: u64,
 }
@@ -159,7 +164,8 @@ impl<'a> Pusher<'a> {
     /// Sorts a page: what rests, what waits, what is already as it should be, and what is sent.
     async fn prepare_page(&mut self, page: Vec<Outbox>) -> Result<Vec<Vec<Sendable>>, SyncError> {
         let now = self.bridge.clock.now();
-        let entries = sendable(page, |entry| self.gate.may_try(entry, now))?;
+        let is_meant = |entry: &Outbox| self.only.as_ref().is_none_or(|only| only.contains(&entry.record));
+        let entries = sendable(page, |entry| is_meant(entry) && self.gate.may_try(entry, now))?;
         if entries.is_empty() {
             return Ok(Vec::new());
         }
@@ -309,7 +315,7 @@ impl<'a> Pusher<'a> {
         for (sent, fate) in fates {
             match fate {
                 Fate::Confirmed { id, created } => self.confirmed(sent, id, created, &mut batch),
-                Fate::Refused(_) if absent.contains(&sent.entry.record) => self.gone(sent, &mut batch).await?,
+                Fate::Refused(_) if absent.contains(&sent.entry.record) => self.gone(sent, &absent, &mut batch).await?,
                 Fate::Refused(failure) if self.emails.is_to_blame(&sent.entry, &sent.change, &failure) => {}
                 Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
                     let lost = parents(&sent.desired).filter(|parent| absent.contains(parent)).collect();
@@ -328,21 +334,27 @@ impl<'a> Pusher<'a> {
     async fn absent(&self, fates: &[(Sendable, Fate)]) -> Result<BTreeSet<RecordId>, SyncError> {
         let mut asked = BTreeSet::new();
         for (sent, fate) in fates {
-            if let Fate::Refused(failure) = fate
-                && may_be_a_parents_fault(&failure.code)
-            {
-                asked.extend(parents(&sent.desired).chain(is_known(&sent.link).then_some(sent.entry.record)));
+            let Fate::Refused(failure) = fate else { continue };
+            if may_be_its_parents(&failure.code) {
+                asked.extend(parents(&sent.desired));
+            }
+            if may_be_its_absence(&failure.code) && is_known(&sent.link) {
+                asked.insert(sent.entry.record);
             }
         }
         absent(self.bridge, &asked).await
     }
 
-    /// It was deleted behind our back: everything of it is sent, and an opportunity's roles as well.
-    async fn gone(&mut self, sent: Sendable, batch: &mut Batch) -> Result<(), SyncError> {
+    /// It was deleted behind our back: everything of it is sent, and an opportunity's roles as well. It keeps the spelling of its key, because
+    /// others refer to it so.
+    async fn gone(&mut self, sent: Sendable, absent: &BTreeSet<RecordId>, batch: &mut Batch) -> Result<(), SyncError> {
         tracing::info!(record = %sent.entry.record, "it is gone from Marketo; it is sent anew");
-        self.some_gone = true;
+        self.gone.insert(sent.entry.record);
         let flags = sent.link.flags.with(LinkFlags::CONFIRMED, false);
-        batch.put(&Link { marketo_id: None, confirmed: Vec::new(), stored_key: None, flags, ..sent.link });
+        batch.put(&Link { marketo_id: None, confirmed: Vec::new(), flags, ..sent.link });
+        for parent in parents(&sent.desired).filter(|parent| absent.contains(parent)) {
+            forget_confirmed(self.bridge, parent, batch).await?;
+        }
         if self.object == Object::Opportunity {
             doubt_roles(self.bridge, sent.entry.record.id, batch).await?;
         }
@@ -364,11 +376,11 @@ impl<'a> Pusher<'a> {
     }
 
     fn tell(&self) {
-        self.bridge.progress.tell(Step::Pushed { object: self.object, done: self.done, total: self.total });
+        self.bridge.progress.tell(Step::Pushed { object: self.object, done: self.done.min(self.total), total: self.total });
     }
 }
 
-/// Whether Marketo is known to have it. Of one that was lost nothing is confirmed.
+/// Whether Marketo is known to have it, with something in it: what has nothing confirmed is sent as a whole anyway.
 fn is_known(link: &Link) -> bool {
     link.is_confirmed() && !link.confirmed.is_empty()
 }

@@ -13,7 +13,7 @@ use crate::{
     error::SyncError,
     noticed::lost,
     push::{
-        absent::{absent, may_be_a_parents_fault},
+        absent::{absent, may_be_its_parents},
         alias::aliases_of,
         gate::{again_or_hold, hold, parents, refuse, settled},
         outcome::Failure,
@@ -130,7 +130,7 @@ impl Pusher<'_> {
 
     /// What refused records refer to and Marketo doesn't have.
     pub(super) async fn absent_parents(&self, fates: &[(Write, Fate)]) -> Result<BTreeSet<RecordId>, SyncError> {
-        let is_doubtful = |fate: &Fate| matches!(fate, Fate::Refused(failure) if may_be_a_parents_fault(&failure.code));
+        let is_doubtful = |fate: &Fate| matches!(fate, Fate::Refused(failure) if may_be_its_parents(&failure.code));
         let refused = fates.iter().filter(|(_, fate)| is_doubtful(fate));
         absent(self.bridge, &refused.flat_map(|(write, _)| parents(&write.candidate.desired)).collect()).await
     }

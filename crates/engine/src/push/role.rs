@@ -28,7 +28,7 @@ use crate::{
     prepare::Prepared,
     progress::Step,
     push::{
-        absent::{absent, may_be_a_parents_fault},
+        absent::{absent, may_be_its_parents},
         brake::Brake,
         flight::Flight,
         gate::{Gate, Links, load_links, next_page, reference, refuse},
@@ -310,7 +310,7 @@ fn parents(sent: &Sendable) -> [RecordId; 2] {
 }
 
 fn is_doubtful(fate: &Fate) -> bool {
-    matches!(fate, Fate::Refused(failure) if may_be_a_parents_fault(&failure.code))
+    matches!(fate, Fate::Refused(failure) if may_be_its_parents(&failure.code))
 }
 
 /// A role to be removed that isn't there is as it should be.

@@ -63,7 +63,7 @@ impl Check<'_> {
         let under_aliases: Vec<i64> = aliases.iter().flat_map(|alias| self.marketo.people(*alias)).copied().collect();
         let under_alias = under_aliases.first().copied();
         let own = self.marketo.people(id);
-        if own.len() > 1 && own.iter().any(|person| self.rules.foreign.contains(person)) {
+        if self.is_ambiguous(own) {
             report.excuse(Excuse::Ambiguous);
             return Found::Excused;
         }
@@ -73,6 +73,11 @@ impl Check<'_> {
         let Some(record) = own.first().and_then(|own| Some((*own, self.marketo.state.lead(*own)?))) else {
             if under_aliases.len() > 1 && self.rules.joins_held {
                 report.excuse(Excuse::BesideAlias);
+                return Found::Excused;
+            }
+            // Two persons under one GUID, of which we made one at most: which of them it is, a person decides.
+            if aliases.iter().map(|alias| self.marketo.people(*alias)).any(|twice| self.is_ambiguous(twice)) {
+                report.excuse(Excuse::Ambiguous);
                 return Found::Excused;
             }
             return match self.excuse_of_person(id, person, row, companies) {
@@ -104,6 +109,11 @@ impl Check<'_> {
         }
         self.msi(id, person, row, record.0, &record.1, report);
         Found::There(record.0)
+    }
+
+    /// Whether several persons have one GUID, and not all of them by our doing.
+    fn is_ambiguous(&self, persons: &[i64]) -> bool {
+        persons.len() > 1 && persons.iter().any(|person| self.rules.foreign.contains(person))
     }
 
     /// Why a person that is there is kept as it is.

@@ -44,7 +44,7 @@ pub struct Ledger {
     before: BTreeMap<u64, BTreeMap<Key, Known>>,
     /// Persons that others made.
     foreign: BTreeSet<i64>,
-    /// Kinds of which a record was removed behind our back: one that comes back has only what was sent then, and gets all of it later.
+    /// Kinds of which a record was removed behind our back: what others say of it is sent again.
     lost: BTreeSet<&'static str>,
     /// Those of which one was removed since the last cycle, or in the one that runs.
     just_lost: BTreeSet<&'static str>,
@@ -263,13 +263,12 @@ impl Ledger {
                         continue;
                     }
                     self.touched.insert(key.clone());
-                    let again = outcome.status == "created" && self.lost.iter().any(|kind| key.starts_with(kind));
                     let known = self.known.entry(key).or_default();
                     if outcome.status == "created" {
                         *known = Known::default();
                     }
                     for (field, value) in record.iter().filter(|(field, _)| !is_key_field(*object, field)) {
-                        known.fields.insert(field.clone(), Sent { value: value.clone(), sure: !again });
+                        known.fields.insert(field.clone(), Sent { value: value.clone(), sure: true });
                         known.edited.remove(field);
                     }
                     // It may become somebody else's, to whom nothing was sent yet.
