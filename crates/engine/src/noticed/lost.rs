@@ -76,6 +76,8 @@ pub(super) async fn look_again(bridge: &Bridge, gone: BTreeMap<i64, Option<i64>>
         if is_its {
             tracing::info!(record = %entry.record, person = entry.marketo_id, "its Marketo person is gone; it is looked for again");
             forget_confirmed(bridge, entry.record, &mut batch).await?;
+            // Marketo has told.
+            batch.remove::<Fact>(format!("{LOST_FACT}{}", entry.marketo_id).into());
             batch.put(&Refetch { record: entry.record });
             batch.remove::<PersonIndex>(PersonIndex::key_of(entry.marketo_id));
             dead.insert(entry.marketo_id, gone.get(&entry.marketo_id).copied().flatten());

@@ -18,6 +18,7 @@ use store::{
 use crate::{
     bridge::Bridge,
     error::SyncError,
+    noticed::lost,
     options::TeamOwner,
     push::{absent::says_so, outcome::Failure},
     task::Task,
@@ -196,12 +197,17 @@ pub(super) fn again_or_hold(entry: &Outbox, failure: &Failure, now: Timestamp) -
     hold(entry, &*failure.code, &*failure.message, now)
 }
 
-/// A record that Marketo no longer has: it counts as unsent, and is read and sent again in the next cycle.
+/// A record that Marketo no longer has: it counts as unsent, and is read and sent again in the next cycle. Where a person's roles are by now, Marketo
+/// has yet to tell.
 pub(crate) async fn forget_confirmed(bridge: &Bridge, record: RecordId, batch: &mut Batch) -> Result<(), SyncError> {
     if let Some(mut link) = load_links(bridge, &BTreeSet::from([record])).await?.remove(&record) {
         link.flags = link.flags.with(LinkFlags::CONFIRMED, false);
         link.confirmed = Vec::new();
-        link.marketo_id = link.marketo_id.filter(|_| !matches!(record.table, Table::Contact | Table::Lead));
+        if record.table.object() == Some(Object::Lead)
+            && let Some(person) = link.marketo_id.take()
+        {
+            batch.put(&lost::note(person, bridge.clock.now()));
+        }
         batch.put(&link);
         batch.put(&Refetch { record });
     }

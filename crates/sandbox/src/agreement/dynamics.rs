@@ -105,7 +105,7 @@ impl<'a> Dynamics<'a> {
         self.owner(person.owner)
     }
 
-    /// A record's survivor: the end of the chain of merges, and a qualified lead's contact. Itself, when it is no alias.
+    /// A record's survivor: the end of the chain of merges, and a qualified lead's contact. Itself, when it is no alias, or in the end its own.
     pub(super) fn survivor(&self, id: Guid) -> Guid {
         let mut at = id;
         for _ in 0..MERGES_MAX {
@@ -116,8 +116,9 @@ impl<'a> Dynamics<'a> {
                 None => None,
             };
             match next {
-                Some(next) if next != id => at = next,
-                _ => return at,
+                Some(next) if next == id => return id,
+                Some(next) => at = next,
+                None => return at,
             }
         }
         at

@@ -70,7 +70,16 @@ impl Check<'_> {
         if own.len() > 1 {
             report.add(DifferenceKind::PersonTwice, Some(id), own.first().map(i64::to_string), None);
         }
-        let Some(record) = own.first().and_then(|own| Some((*own, self.marketo.state.lead(*own)?))) else {
+        // One that others made under another spelling, and that wasn't asked for in it, or wasn't taken because its record is held.
+        let record = own.first().and_then(|own| Some((*own, self.marketo.state.lead(*own)?)));
+        if record.as_ref().is_some_and(|record| self.is_unknown(id, record)) {
+            let excuse = self.kept(person, companies).or_else(|| self.excuse_of_person(id, person, row, companies));
+            if let Some(excuse) = under_alias.map(|_| Excuse::BesideAlias).or(excuse) {
+                report.excuse(excuse);
+                return Found::Excused;
+            }
+        }
+        let Some(record) = record else {
             if under_aliases.len() > 1 && self.rules.joins_held {
                 report.excuse(Excuse::BesideAlias);
                 return Found::Excused;
@@ -114,6 +123,11 @@ impl Check<'_> {
     /// Whether several persons have one GUID, and not all of them by our doing.
     fn is_ambiguous(&self, persons: &[i64]) -> bool {
         persons.len() > 1 && persons.iter().any(|person| self.rules.foreign.contains(person))
+    }
+
+    /// Whether it is a person that others made with this id in a spelling of theirs.
+    fn is_unknown(&self, id: Guid, (person, record): &(i64, Record)) -> bool {
+        self.rules.foreign.contains(person) && text(record, "externalPersonId") != Some(id.to_string().as_str())
     }
 
     /// Why a person that is there is kept as it is.

@@ -217,6 +217,14 @@ impl Ledger {
         }
     }
 
+    /// Where one role of an opportunity is refused, the opportunity may be gone, and then all its roles are sent again.
+    fn doubt_roles_beside(&mut self, key: &Key) {
+        let Some(("role", rest)) = key.split_once(' ') else { return };
+        let all = format!("role {} ", rest.split(' ').next().unwrap_or_default());
+        let beside = self.known.iter_mut().filter(|(key, _)| key.starts_with(&all));
+        beside.flat_map(|(_, known)| known.fields.values_mut()).for_each(|sent| sent.sure = false);
+    }
+
     fn doubt_persons_of(&mut self, sandbox: &Sandbox, ids: &[Guid]) {
         persons_of(sandbox, ids).into_iter().for_each(|person| self.doubt(&person_key(person)));
     }
@@ -250,6 +258,7 @@ impl Ledger {
         let before = self.before.remove(&number).unwrap_or_default();
         match (write, verdict) {
             (Write::Upsert { object, lookup, records, .. }, Verdict::Done(outcomes)) if outcomes.len() == records.len() => {
+                let mut refused = Vec::new();
                 for (record, outcome) in records.iter().zip(outcomes) {
                     let key = match (object, outcome.id) {
                         (Theirs::Leads, Some(id)) => Some(person_key(id)),
@@ -258,8 +267,9 @@ impl Ledger {
                     let Some(key) = key else { continue };
                     if !outcome.is_done() {
                         if let Some(before) = before.get(&key) {
-                            self.known.insert(key, before.clone());
+                            self.known.insert(key.clone(), before.clone());
                         }
+                        refused.push(key);
                         continue;
                     }
                     self.touched.insert(key.clone());
@@ -276,6 +286,7 @@ impl Ledger {
                         known.fields.values_mut().for_each(|sent| sent.sure = false);
                     }
                 }
+                refused.iter().for_each(|key| self.doubt_roles_beside(key));
             }
             (Write::Delete { object, records }, _) => {
                 for record in records {
