@@ -37,7 +37,7 @@ const FAR: Duration = Duration::from_secs(900);
 /// Activities that are recognised when they come again; the others have their people looked at twice.
 const RECOGNISED_MAX: usize = 5_000;
 
-/// Where the activity feed goes on.
+/// Where a feed goes on. That of deletions has neither types nor anything to recognise: whoever comes again is nobody's by then.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Position {
     /// The token behind the last activity that was read.
@@ -55,7 +55,30 @@ struct Position {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     recognised: Vec<u64>,
     /// The types that are read, looked up by name once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     types: Vec<i64>,
+}
+
+/// Tokens for a time. One that was taken for one feed does for the other.
+struct Tokens<'a> {
+    bridge: &'a Bridge,
+    taken: Option<(Timestamp, String)>,
+}
+
+impl Tokens<'_> {
+    /// A token from which everything since `at` is read, and some minutes before.
+    async fn since(&mut self, at: Timestamp) -> Result<String, SyncError> {
+        if let Some((taken, token)) = &self.taken
+            && *taken <= at
+            && since(*taken, at) < OVERLAP
+        {
+            return Ok(token.clone());
+        }
+        let token = self.bridge.marketo.token_since(earlier(at, OVERLAP)).await;
+        let token = token.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+        self.taken = Some((at, token.clone()));
+        Ok(token)
+    }
 }
 
 /// Reads what has happened in Marketo since the last time. Everybody who had an interesting moment, a score change or a merge is put on the
@@ -66,33 +89,28 @@ struct Position {
 /// When Marketo can't be read or the state can't be written.
 pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
     let is_first = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?.is_none();
-    activities(bridge).await?;
+    let mut tokens = Tokens { bridge, taken: None };
+    activities(bridge, &mut tokens).await?;
     if is_first {
         return Ok(());
     }
-    deletions(bridge).await?;
+    deletions(bridge, &mut tokens).await?;
     lost::give_up(bridge).await
 }
 
-async fn activities(bridge: &Bridge) -> Result<(), SyncError> {
+async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>) -> Result<(), SyncError> {
     let marketo = |error| SyncError::of_call(Side::Marketo, error);
     let now = bridge.clock.now();
     let before = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?;
     let position = before.as_ref().and_then(|cursor| serde_json::from_value::<Position>(cursor.position.clone()).ok());
     let Some(mut position) = position else {
-        let token = bridge.marketo.token_since(earlier(now, OVERLAP)).await.map_err(marketo)?;
+        let token = tokens.since(now).await?;
         let types = bridge.marketo.activity_types(&ACTIVITY_NAMES).await.map_err(marketo)?;
         let mut batch = Batch::new();
-        // The same token does for deletions.
-        batch.put(&deletions_from(&token));
+        batch.put(&deletions_from(&Position { token: token.clone(), at: Some(now), ..Position::default() }));
         return save(bridge, before.as_ref(), &Position { token, types, at: Some(now), ..Position::default() }, batch).await.map(drop);
     };
-    let start = position.start();
-    let mut token = match (position.resume.clone(), start, position.at) {
-        (Some(resume), _, _) => resume,
-        (None, _, Some(at)) if since(at, now) > FAR => bridge.marketo.token_since(earlier(at, OVERLAP)).await.map_err(marketo)?,
-        (None, start, _) => start,
-    };
+    let mut token = position.begin(now, tokens).await?;
     let known: BTreeSet<u64> = position.recognised.iter().copied().collect();
     let (mut saved, mut met) = (before, Vec::new());
     loop {
@@ -123,6 +141,15 @@ async fn activities(bridge: &Bridge) -> Result<(), SyncError> {
 }
 
 impl Position {
+    /// Where to go on.
+    async fn begin(&self, now: Timestamp, tokens: &mut Tokens<'_>) -> Result<String, SyncError> {
+        match (&self.resume, self.at) {
+            (Some(resume), _) => Ok(resume.clone()),
+            (None, Some(at)) if since(at, now) > FAR => tokens.since(at).await,
+            (None, _) => Ok(self.start()),
+        }
+    }
+
     /// From where to read: a token taken some minutes before the end of the last reading.
     fn start(&self) -> String {
         let Some(at) = self.at else { return self.token.clone() };
@@ -183,18 +210,25 @@ async fn restart(bridge: &Bridge, before: Option<&Cursor>, refusal: wire::CallEr
 }
 
 /// Where deletions go on.
-fn deletions_from(token: &str) -> Cursor {
-    Cursor { name: DELETION_CURSOR.into(), position: token.into() }
+fn deletions_from(position: &Position) -> Cursor {
+    Cursor { name: DELETION_CURSOR.into(), position: serde_json::to_value(position).unwrap_or_default() }
 }
 
 /// Reads which people were deleted. The vendor may forget them after 14 days; an update that finds nobody tells of them as well.
-async fn deletions(bridge: &Bridge) -> Result<(), SyncError> {
+async fn deletions(bridge: &Bridge, tokens: &mut Tokens<'_>) -> Result<(), SyncError> {
     let marketo = |error| SyncError::of_call(Side::Marketo, error);
+    let now = bridge.clock.now();
     let saved = bridge.store.read_one::<Cursor>(DELETION_CURSOR.into()).await?;
-    let mut token = match saved.as_ref().and_then(|cursor| cursor.position.as_str()) {
-        Some(token) => token.to_owned(),
-        None => bridge.marketo.token_since(earlier(bridge.clock.now(), OVERLAP)).await.map_err(marketo)?,
+    let mut position = match saved.as_ref().map(|cursor| &cursor.position) {
+        // The first release saved nothing but the token.
+        Some(serde_json::Value::String(token)) => Position { token: token.clone(), ..Position::default() },
+        Some(position) => serde_json::from_value(position.clone()).unwrap_or_default(),
+        None => Position::default(),
     };
+    if position.token.is_empty() {
+        position = Position { token: tokens.since(now).await?, ..Position::default() };
+    }
+    let mut token = position.begin(now, tokens).await?;
     loop {
         let page = match bridge.marketo.deletions(&token).await {
             // A token that is no longer taken: the next cycle begins with a new one.
@@ -209,8 +243,12 @@ async fn deletions(bridge: &Bridge) -> Result<(), SyncError> {
         lost::look_again(bridge, page.activities.iter().map(|happened| (happened.person, None)).collect()).await?;
         let ended = !page.more || page.next == token;
         token = page.next;
+        match ended {
+            true => position.reached(token.clone(), now, Vec::new()),
+            false => position.resume = Some(token.clone()),
+        }
         let mut batch = Batch::new();
-        batch.put(&deletions_from(&token));
+        batch.put(&deletions_from(&position));
         bridge.commit(batch).await?;
         if ended {
             return Ok(());

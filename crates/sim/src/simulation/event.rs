@@ -130,6 +130,18 @@ impl Names {
     }
 }
 
+/// The row and those that it was merged into, one after the other.
+fn masters(world: &World, table: &str, row: Guid) -> Vec<Guid> {
+    let dynamics = world.sandbox.dataverse.state();
+    let mut chain = vec![row];
+    while let Some(master) = chain.last().and_then(|at| dynamics.get(table, *at)?.get("_masterid_value")?.as_str()?.parse().ok())
+        && !chain.contains(&master)
+    {
+        chain.push(master);
+    }
+    chain
+}
+
 fn form(name: u64) -> String {
     format!("form {name}")
 }
@@ -153,7 +165,11 @@ impl Event {
             Self::Qualify { lead, contact, account, deal } => {
                 Operation::Qualify { id: row(lead), account: account.is_some(), contact: contact.is_some(), opportunity: deal.is_some() }
             }
-            Self::Merge { table, winner, loser } => Operation::Merge { table: table.clone(), winner: row(winner), loser: row(loser) },
+            Self::Merge { table, winner, loser } => {
+                let (winner, loser) = (row(winner), row(loser));
+                // Two that stand for each other say nothing, and what is right then nobody knows.
+                (!masters(world, table, winner).contains(&loser)).then(|| Operation::Merge { table: table.clone(), winner, loser })?
+            }
             Self::Form { name, row } => {
                 let mut fields = row.clone();
                 fields.insert(FORM_FIELD.into(), json!(form(*name)));
