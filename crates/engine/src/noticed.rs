@@ -226,7 +226,7 @@ async fn deletions(bridge: &Bridge, tokens: &mut Tokens<'_>) -> Result<(), SyncE
         None => Position::default(),
     };
     if position.token.is_empty() {
-        position = Position { token: tokens.since(now).await?, ..Position::default() };
+        position = Position { token: tokens.since(now).await?, at: Some(now), ..Position::default() };
     }
     let mut token = position.begin(now, tokens).await?;
     loop {

@@ -24,7 +24,11 @@ const TOLD_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
 /// Notes that a person isn't there any more.
 pub(crate) fn note(person: i64, now: Timestamp) -> Fact {
-    Fact { name: format!("{LOST_FACT}{person}"), value: serde_json::json!(now) }
+    Fact { name: fact_name(person), value: serde_json::json!(now) }
+}
+
+fn fact_name(person: i64) -> String {
+    format!("{LOST_FACT}{person}")
 }
 
 /// Persons that aren't there any more, and of whom Marketo hasn't told yet what became of them.
@@ -39,7 +43,7 @@ pub(super) async fn give_up(bridge: &Bridge) -> Result<(), SyncError> {
     let (now, mut batch) = (bridge.clock.now(), Batch::new());
     let late = untold(bridge).await?.into_iter().filter(|(_, at)| since(*at, now) > TOLD_WITHIN);
     let dead: BTreeMap<i64, Option<i64>> = late.map(|(person, _)| (person, None)).collect();
-    dead.keys().for_each(|person| batch.remove::<Fact>(format!("{LOST_FACT}{person}").into()));
+    dead.keys().for_each(|person| batch.remove::<Fact>(fact_name(*person).into()));
     pass_on_roles(bridge, &dead).await?;
     bridge.commit(batch).await
 }
@@ -56,7 +60,7 @@ pub(super) async fn look_again(bridge: &Bridge, gone: BTreeMap<i64, Option<i64>>
     for person in untold(bridge).await?.into_keys() {
         if let Some(winner) = gone.get(&person) {
             dead.insert(person, *winner);
-            batch.remove::<Fact>(format!("{LOST_FACT}{person}").into());
+            batch.remove::<Fact>(fact_name(person).into());
         }
     }
     for (entry, asked) in entries.into_iter().zip(asked) {
@@ -77,7 +81,7 @@ pub(super) async fn look_again(bridge: &Bridge, gone: BTreeMap<i64, Option<i64>>
             tracing::info!(record = %entry.record, person = entry.marketo_id, "its Marketo person is gone; it is looked for again");
             forget_confirmed(bridge, entry.record, &mut batch).await?;
             // Marketo has told.
-            batch.remove::<Fact>(format!("{LOST_FACT}{}", entry.marketo_id).into());
+            batch.remove::<Fact>(fact_name(entry.marketo_id).into());
             batch.put(&Refetch { record: entry.record });
             batch.remove::<PersonIndex>(PersonIndex::key_of(entry.marketo_id));
             dead.insert(entry.marketo_id, gone.get(&entry.marketo_id).copied().flatten());

@@ -105,7 +105,8 @@ impl<'a> Dynamics<'a> {
         self.owner(person.owner)
     }
 
-    /// A record's survivor: the end of the chain of merges, and a qualified lead's contact. Itself, when it is no alias, or in the end its own.
+    /// A record's survivor: the end of the chain of merges, and a qualified lead's contact. Itself, when it is no alias, or when the
+    /// chain leads back to it.
     pub(super) fn survivor(&self, id: Guid) -> Guid {
         let mut at = id;
         for _ in 0..MERGES_MAX {
