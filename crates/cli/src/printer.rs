@@ -12,7 +12,7 @@ pub(crate) fn start_log(verbose: u8) {
     let level = match verbose {
         0 => "error",
         1 => "info",
-        _ => "debug,hyper=info,reqwest=info,hyper_util=info,sqlx=info,azure_core=info,azure_identity=info",
+        _ => "debug,hyper=info,reqwest=info,hyper_util=info,azure_core=info,azure_identity=info",
     };
     let filter = EnvFilter::try_from_env("INSIGHT_BRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt()

@@ -40,6 +40,9 @@ pub async fn run(bridge: &Bridge) -> (Summary, Option<SyncError>) {
     summary.exit_code = exit_code(error.as_ref(), clean);
     summary.error = error.as_ref().map(|error| ErrorText { code: error.code().into(), message: error.to_string() });
     save_run(bridge, &summary, error.as_ref()).await;
+    if let Err(error) = bridge.store.tidy().await {
+        tracing::warn!(%error, "the state's file could not be made smaller");
+    }
     bridge.progress.tell(Step::Done);
     (summary, error)
 }

@@ -73,6 +73,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// When the database can't be written.
     async fn release(&self, fence: Fence) -> Result<(), StoreError>;
 
+    /// Gives space back, where much was removed. Commits wait meanwhile: some seconds after the first load of a million people, else next
+    /// to nothing. Only for the process that holds the lease.
+    ///
+    /// # Errors
+    /// When the database can't be written, for example because the disk has no room for both. Nothing is lost by that.
+    async fn tidy(&self) -> Result<(), StoreError>;
+
     /// Where this is, for people: a file's path, without any password.
     fn place(&self) -> String;
 }

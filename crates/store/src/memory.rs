@@ -138,6 +138,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn tidy(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn place(&self) -> String {
         "memory".into()
     }

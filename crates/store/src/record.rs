@@ -1,9 +1,10 @@
 //! Saved records: their families, keys and formats.
 //!
-//! A format that was ever released stays readable: links carry a version byte, the others are JSON whose readers ignore what they
-//! don't know. Payloads of confirmed records are never kept, only keyed fingerprints.
+//! A format that was ever released stays readable: what there is much of carries a version byte, the others are JSON whose readers ignore
+//! what they don't know. Payloads of confirmed records are never kept, only keyed fingerprints.
 
 pub mod alias;
+mod bytes;
 pub mod link;
 pub mod outbox;
 pub mod queue;

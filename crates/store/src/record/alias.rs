@@ -1,12 +1,19 @@
 //! Records that are the same person as another one: qualified leads, merged records (rule R4).
 
 use base::{Guid, RecordId, Table};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     StoreError,
-    record::{Family, Record, json, of_json, read_record_key, record_key},
+    record::{
+        Family, Record,
+        bytes::{Bytes, is_json},
+        of_json, read_record_key, record_key,
+    },
 };
+
+/// The version of the format below. In the first release values were JSON.
+const VERSION: u8 = 2;
 
 /// One record that stands for another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +29,7 @@ pub struct Alias {
 }
 
 /// How we know of an alias.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AliasKind {
     /// The record says that it was merged into the other.
@@ -41,6 +48,18 @@ impl AliasKind {
     pub fn needs_qualified(self) -> bool {
         matches!(self, Self::Qualified | Self::Origin)
     }
+
+    const ALL: [Self; 4] = [Self::Merged, Self::Qualified, Self::Origin, Self::Heir];
+
+    /// Its saved number.
+    const fn code(self) -> u8 {
+        match self {
+            Self::Merged => 0,
+            Self::Qualified => 1,
+            Self::Origin => 2,
+            Self::Heir => 3,
+        }
+    }
 }
 
 impl Alias {
@@ -51,14 +70,18 @@ impl Alias {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+/// The value in the first release.
+#[derive(Deserialize)]
 struct Body {
     table: Table,
     id: Guid,
     kind: AliasKind,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     event: bool,
 }
+
+/// The bit beside the kind's number that says that we saw it happen.
+const EVENT: u8 = 0x80;
 
 impl Record for Alias {
     const FAMILY: Family = Family::Alias;
@@ -67,18 +90,25 @@ impl Record for Alias {
         record_key(self.alias)
     }
 
+    /// Version, kind, and the survivor's key.
     fn value(&self) -> Vec<u8> {
-        json(&Body { table: self.survivor.table, id: self.survivor.id, kind: self.kind, event: self.event })
+        let event = if self.event { EVENT } else { 0 };
+        let mut out = vec![VERSION, self.kind.code() | event];
+        out.extend(record_key(self.survivor));
+        out
     }
 
     fn read(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
-        let body: Body = of_json(Self::FAMILY, value)?;
-        Ok(Self {
-            alias: read_record_key(Self::FAMILY, key)?,
-            survivor: RecordId::new(body.table, body.id),
-            kind: body.kind,
-            event: body.event,
-        })
+        let alias = read_record_key(Self::FAMILY, key)?;
+        if is_json(value) {
+            let Body { table, id, kind, event } = of_json(Self::FAMILY, value)?;
+            return Ok(Self { alias, survivor: RecordId::new(table, id), kind, event });
+        }
+        let mut rest = Bytes(value);
+        let (version, kind) = (rest.byte(), rest.byte().unwrap_or_default());
+        let known = AliasKind::ALL.into_iter().find(|known| known.code() == kind & !EVENT).filter(|_| version == Some(VERSION));
+        let kind_of = known.ok_or_else(|| StoreError::Unreadable { what: Self::FAMILY.name(), why: "its format is unknown".into() })?;
+        Ok(Self { alias, survivor: read_record_key(Self::FAMILY, rest.0)?, kind: kind_of, event: kind & EVENT != 0 })
     }
 }
 

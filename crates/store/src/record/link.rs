@@ -4,7 +4,11 @@ use base::{Guid, RecordId, Table};
 
 use crate::{
     StoreError,
-    record::{Family, Record, read_record_key, record_key},
+    record::{
+        Family, Record,
+        bytes::{Bytes, write_number},
+        read_record_key, record_key,
+    },
 };
 
 /// The version of the format below. In the first, flags were one byte.
@@ -111,20 +115,16 @@ impl Record for Link {
         let unreadable = |why: &str| StoreError::Unreadable { what: Self::FAMILY.name(), why: why.into() };
         let record = read_record_key(Self::FAMILY, key)?;
         let cut = || unreadable("it is cut off");
-        let (version, mut rest) = value.split_first().ok_or_else(cut)?;
-        let flags = match *version {
-            1 => {
-                let (flags, after) = rest.split_first().ok_or_else(cut)?;
-                rest = after;
-                u16::from(*flags)
-            }
-            VERSION => read_number(&mut rest).and_then(|flags| u16::try_from(flags).ok()).ok_or_else(cut)?,
+        let mut rest = Bytes(value);
+        let flags = match rest.byte().ok_or_else(cut)? {
+            1 => rest.byte().map(u16::from).ok_or_else(cut)?,
+            VERSION => rest.number().and_then(|flags| u16::try_from(flags).ok()).ok_or_else(cut)?,
             _ => return Err(unreadable("it has an unknown version")),
         };
-        let marketo_id = read_number(&mut rest).ok_or_else(cut)?;
-        let stored_key = read_bytes(&mut rest).ok_or_else(cut)?;
-        let confirmed = read_bytes(&mut rest).ok_or_else(cut)?.to_vec();
-        let msi = read_bytes(&mut rest).ok_or_else(cut)?.to_vec();
+        let marketo_id = rest.number().ok_or_else(cut)?;
+        let stored_key = rest.bytes().ok_or_else(cut)?;
+        let confirmed = rest.bytes().ok_or_else(cut)?.to_vec();
+        let msi = rest.bytes().ok_or_else(cut)?.to_vec();
         let stored_key = String::from_utf8(stored_key.to_vec()).map_err(|_| unreadable("its key is not text"))?;
         Ok(Self {
             record,
@@ -135,34 +135,6 @@ impl Record for Link {
             msi,
         })
     }
-}
-
-fn write_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn read_number(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-fn read_bytes<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let len = usize::try_from(read_number(bytes)?).ok()?;
-    let (text, rest) = bytes.split_at_checked(len)?;
-    *bytes = rest;
-    Some(text)
 }
 
 /// Which Dynamics record a Marketo person is. It can be stale: the link itself decides.

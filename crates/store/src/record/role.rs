@@ -1,12 +1,19 @@
 //! Roles that Marketo has, and what in Dynamics yields them.
 
 use base::Guid;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     StoreError,
-    record::{Family, Record, guid_at, json, of_json},
+    record::{
+        Family, Record,
+        bytes::{Bytes, is_json},
+        guid_at, of_json,
+    },
 };
+
+/// The version of both formats below. In the first release values were JSON.
+const VERSION: u8 = 2;
 
 /// A role that Marketo has confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +32,17 @@ pub struct Role {
     pub in_doubt: bool,
 }
 
-#[derive(Serialize, Deserialize)]
+/// The value in the first release.
+#[derive(Deserialize)]
 struct RoleBody {
     contact: Guid,
-    lead: i64,
     primary: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     doubt: bool,
 }
+
+const PRIMARY: u8 = 1;
+const IN_DOUBT: u8 = 2;
 
 impl Role {
     /// The key prefix of an opportunity's roles.
@@ -58,28 +68,38 @@ impl Record for Role {
         Self::key_of(self.opportunity, self.lead_id, &self.name)
     }
 
+    /// Version, flags and the contact; the rest is in the key.
     fn value(&self) -> Vec<u8> {
-        json(&RoleBody { contact: self.contact, lead: self.lead_id, primary: self.is_primary, doubt: self.in_doubt })
+        let flags = if self.is_primary { PRIMARY } else { 0 } | if self.in_doubt { IN_DOUBT } else { 0 };
+        let mut out = vec![VERSION, flags];
+        out.extend_from_slice(&self.contact.to_bytes());
+        out
     }
 
     fn read(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
+        let unreadable = |why: &str| StoreError::Unreadable { what: Self::FAMILY.name(), why: why.into() };
         let opportunity = guid_at(Self::FAMILY, key, 0)?;
+        let lead_id = key.get(16..24).and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
+        let lead_id = lead_id.ok_or_else(|| unreadable("its key holds no lead"))?;
         let name = key.get(24..).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let name = name.ok_or_else(|| StoreError::Unreadable { what: Self::FAMILY.name(), why: "its name is not text".into() })?;
-        let body: RoleBody = of_json(Self::FAMILY, value)?;
-        Ok(Self {
-            opportunity,
-            contact: body.contact,
-            name: name.to_owned(),
-            lead_id: body.lead,
-            is_primary: body.primary,
-            in_doubt: body.doubt,
-        })
+        let name = name.ok_or_else(|| unreadable("its name is not text"))?.to_owned();
+        if is_json(value) {
+            let RoleBody { contact, primary, doubt } = of_json(Self::FAMILY, value)?;
+            return Ok(Self { opportunity, contact, name, lead_id, is_primary: primary, in_doubt: doubt });
+        }
+        let mut rest = Bytes(value);
+        match (rest.byte(), rest.byte(), rest.guid()) {
+            (Some(VERSION), Some(flags), Some(contact)) => {
+                let has = |flag| flags & flag != 0;
+                Ok(Self { opportunity, contact, name, lead_id, is_primary: has(PRIMARY), in_doubt: has(IN_DOUBT) })
+            }
+            _ => Err(unreadable("its format is unknown")),
+        }
     }
 }
 
 /// What yields a role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceKind {
     /// A connection from the opportunity to the contact.
@@ -90,6 +110,20 @@ pub enum SourceKind {
     Inactive,
     /// The opportunity's primary contact.
     Primary,
+}
+
+impl SourceKind {
+    const ALL: [Self; 4] = [Self::Connection, Self::Mirror, Self::Inactive, Self::Primary];
+
+    /// Its saved number.
+    const fn code(self) -> u8 {
+        match self {
+            Self::Connection => 0,
+            Self::Mirror => 1,
+            Self::Inactive => 2,
+            Self::Primary => 3,
+        }
+    }
 }
 
 /// A row of Dynamics that yields a role as long as it is there and active.
@@ -109,16 +143,21 @@ pub struct RoleSource {
     pub related: Option<Guid>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// The value in the first release.
+#[derive(Deserialize)]
 struct SourceBody {
     kind: SourceKind,
     opportunity: Guid,
     contact: Guid,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     role: Option<Guid>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     related: Option<Guid>,
 }
+
+/// Bits beside the kind's number: which of the two that may be missing are there.
+const HAS_ROLE: u8 = 0x40;
+const HAS_RELATED: u8 = 0x80;
 
 impl RoleSource {
     /// The key of a source.
@@ -135,14 +174,36 @@ impl Record for RoleSource {
         Self::key_of(self.id)
     }
 
+    /// Version, kind, opportunity, contact, and the other two where there are any.
     fn value(&self) -> Vec<u8> {
-        let Self { kind, opportunity, contact, role, related, .. } = self.clone();
-        json(&SourceBody { kind, opportunity, contact, role, related })
+        let role = if self.role.is_some() { HAS_ROLE } else { 0 };
+        let related = if self.related.is_some() { HAS_RELATED } else { 0 };
+        let mut out = vec![VERSION, self.kind.code() | role | related];
+        for id in [Some(self.opportunity), Some(self.contact), self.role, self.related].into_iter().flatten() {
+            out.extend_from_slice(&id.to_bytes());
+        }
+        out
     }
 
     fn read(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
-        let SourceBody { kind, opportunity, contact, role, related } = of_json(Self::FAMILY, value)?;
-        Ok(Self { id: guid_at(Self::FAMILY, key, 0)?, kind, opportunity, contact, role, related })
+        let id = guid_at(Self::FAMILY, key, 0)?;
+        if is_json(value) {
+            let SourceBody { kind, opportunity, contact, role, related } = of_json(Self::FAMILY, value)?;
+            return Ok(Self { id, kind, opportunity, contact, role, related });
+        }
+        let unreadable = || StoreError::Unreadable { what: Self::FAMILY.name(), why: "its format is unknown".into() };
+        let mut rest = Bytes(value);
+        if rest.byte() != Some(VERSION) {
+            return Err(unreadable());
+        }
+        let kind = rest.byte().ok_or_else(unreadable)?;
+        let known = SourceKind::ALL.into_iter().find(|known| known.code() == kind & !(HAS_ROLE | HAS_RELATED));
+        let kind_of = known.ok_or_else(unreadable)?;
+        let mut guid = || rest.guid().ok_or_else(unreadable);
+        let (opportunity, contact) = (guid()?, guid()?);
+        let role = (kind & HAS_ROLE != 0).then(&mut guid).transpose()?;
+        let related = (kind & HAS_RELATED != 0).then(&mut guid).transpose()?;
+        Ok(Self { id, kind: kind_of, opportunity, contact, role, related })
     }
 }
 

@@ -1,67 +1,131 @@
-//! The SQL texts: a few fixed shapes a family, so that prepared statements are found again, and never one row a statement.
+//! What is done on a connection: a few fixed statements a family, so that prepared ones are found again.
 
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use std::{collections::BTreeMap, ops::Bound};
 
-use crate::Family;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, Transaction, TransactionBehavior, params};
 
-/// How many rows one statement handles: each shape is prepared once a connection and family. SQLite allows 32,766 values a statement.
-const ROWS: [usize; 5] = [500, 100, 20, 4, 1];
+use crate::{Batch, Entry, Expect, Family, Fence, range::KeyRange};
 
-/// Cuts `rows` into pieces of the sizes above, large ones first.
-pub(super) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = ROWS.into_iter().find(|size| *size <= rows.len())?;
-        let (piece, rest) = rows.split_at_checked(size)?;
-        rows = rest;
-        Some(piece)
-    })
+/// What became of a batch.
+pub(super) enum Outcome {
+    Done,
+    Fenced,
+    Moved(Family),
 }
 
 // Names of tables are the program's own words and values are always parameters, so that these texts are safe.
 
-/// Reads the values of `rows` keys.
-pub(super) fn select(family: Family, rows: usize) -> SqlStr {
-    AssertSqlSafe(format!("SELECT key, value FROM {} WHERE key IN ({})", family.name(), list("?", rows))).into_sql_str()
-}
-
-/// Saves `rows` keys with their values.
-pub(super) fn upsert(family: Family, rows: usize) -> SqlStr {
-    let (table, rows) = (family.name(), list("(?,?)", rows));
-    AssertSqlSafe(format!("INSERT INTO {table} (key, value) VALUES {rows} ON CONFLICT (key) DO UPDATE SET value = excluded.value"))
-        .into_sql_str()
-}
-
-/// Removes `rows` keys.
-pub(super) fn delete(family: Family, rows: usize) -> SqlStr {
-    AssertSqlSafe(format!("DELETE FROM {} WHERE key IN ({})", family.name(), list("?", rows))).into_sql_str()
-}
-
-/// Lists from one key to another; the parameters are the first key, the key after the last one if `bounded`, and the limit.
-pub(super) fn scan(family: Family, after: bool, bounded: bool) -> SqlStr {
-    let (start, end) = (if after { ">" } else { ">=" }, if bounded { " AND key < ?" } else { "" });
-    AssertSqlSafe(format!("SELECT key, value FROM {} WHERE key {start} ?{end} ORDER BY key LIMIT ?", family.name())).into_sql_str()
-}
-
-/// Counts from one key to another; the parameters are the first key, and the key after the last one if `bounded`.
-pub(super) fn count(family: Family, bounded: bool) -> SqlStr {
-    let end = if bounded { " AND key < ?" } else { "" };
-    AssertSqlSafe(format!("SELECT count(*) FROM {} WHERE key >= ?{end}", family.name())).into_sql_str()
-}
-
-fn list(item: &str, times: usize) -> String {
-    vec![item; times].join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_keep_every_row_in_its_order() {
-        let rows: Vec<u32> = (0..1637).collect();
-        let sizes: Vec<usize> = pieces(&rows).map(<[u32]>::len).collect();
-        assert_eq!(sizes, [500, 500, 500, 100, 20, 4, 4, 4, 4, 1]);
-        assert_eq!(pieces(&rows).flatten().copied().collect::<Vec<_>>(), rows);
-        assert_eq!(pieces::<u32>(&[]).count(), 0);
+/// The values of `keys`, in their order. One transaction, so that no commit falls between two of them and is seen by half.
+pub(super) fn get(connection: &mut Connection, family: Family, keys: &[Vec<u8>]) -> rusqlite::Result<Vec<Option<Vec<u8>>>> {
+    if let [key] = keys {
+        return Ok(vec![value(&mut select(connection, family)?, key)?]);
     }
+    let transaction = connection.transaction()?;
+    let mut statement = select(&transaction, family)?;
+    keys.iter().map(|key| value(&mut statement, key)).collect()
+}
+
+fn value(select: &mut CachedStatement<'_>, key: &[u8]) -> rusqlite::Result<Option<Vec<u8>>> {
+    select.query_row([key], |row| row.get(0)).optional()
+}
+
+fn select(connection: &Connection, family: Family) -> rusqlite::Result<CachedStatement<'_>> {
+    connection.prepare_cached(&format!("SELECT value FROM {} WHERE key = ?", family.name()))
+}
+
+/// Up to `limit` entries of a range, in key order.
+pub(super) fn scan(connection: &Connection, family: Family, range: &KeyRange, limit: i64) -> rusqlite::Result<Vec<Entry>> {
+    let (start, after) = match &range.start {
+        Bound::Excluded(key) => (key.as_slice(), ">"),
+        Bound::Included(key) => (key.as_slice(), ">="),
+        Bound::Unbounded => (&[][..], ">="),
+    };
+    let before = if range.end.is_some() { " AND key < ?" } else { "" };
+    let text = format!("SELECT key, value FROM {} WHERE key {after} ?{before} ORDER BY key LIMIT ?", family.name());
+    let mut statement = connection.prepare_cached(&text)?;
+    let mut parameters: Vec<&dyn ToSql> = vec![&start];
+    parameters.extend(range.end.as_ref().map(|end| end as &dyn ToSql));
+    parameters.push(&limit);
+    let entries = statement.query_map(parameters.as_slice(), |row| Ok((row.get(0)?, row.get(1)?)))?.collect();
+    entries
+}
+
+/// How many keys a range has.
+pub(super) fn count(connection: &Connection, family: Family, prefix: &[u8]) -> rusqlite::Result<u64> {
+    let end = KeyRange::new(prefix, None).end;
+    let before = if end.is_some() { " AND key < ?" } else { "" };
+    let mut statement = connection.prepare_cached(&format!("SELECT count(*) FROM {} WHERE key >= ?{before}", family.name()))?;
+    let count: i64 = match end {
+        Some(end) => statement.query_row(params![prefix, end], |row| row.get(0))?,
+        None => statement.query_row([prefix], |row| row.get(0))?,
+    };
+    Ok(count.unsigned_abs())
+}
+
+/// Does all of a batch, or nothing of it.
+pub(super) fn commit(connection: &mut Connection, fence: Fence, batch: Batch) -> rusqlite::Result<Outcome> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let newest: Option<i64> = transaction
+        .prepare_cached("SELECT fence FROM lease WHERE id = 1 AND holder IS NOT NULL")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    // Who returns before the end takes everything back: a transaction that is dropped does.
+    if newest.is_none() || newest != i64::try_from(fence.0).ok() {
+        return Ok(Outcome::Fenced);
+    }
+    if let Some(expect) = moved(&transaction, &batch.expects)? {
+        return Ok(Outcome::Moved(expect.family));
+    }
+    for (family, changes) in by_family(batch) {
+        change(&transaction, family, &changes)?;
+    }
+    transaction.commit()?;
+    Ok(Outcome::Done)
+}
+
+/// The first expectation that does not hold.
+fn moved<'a>(transaction: &Transaction<'_>, expects: &'a [Expect]) -> rusqlite::Result<Option<&'a Expect>> {
+    for expect in expects {
+        if value(&mut select(transaction, expect.family)?, &expect.key)? != expect.value {
+            return Ok(Some(expect));
+        }
+    }
+    Ok(None)
+}
+
+/// The last change to each key, sorted: a file filled in key order is filled several times as fast.
+fn by_family(batch: Batch) -> BTreeMap<Family, BTreeMap<Vec<u8>, Option<Vec<u8>>>> {
+    let mut families: BTreeMap<Family, BTreeMap<_, _>> = BTreeMap::new();
+    for (family, key, value) in batch.changes {
+        families.entry(family).or_default().insert(key, value);
+    }
+    families
+}
+
+fn change(transaction: &Transaction<'_>, family: Family, changes: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> rusqlite::Result<()> {
+    let table = family.name();
+    let save = format!("INSERT INTO {table} (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+    let (mut save, mut remove) =
+        (transaction.prepare_cached(&save)?, transaction.prepare_cached(&format!("DELETE FROM {table} WHERE key = ?"))?);
+    for (key, value) in changes {
+        match value {
+            Some(value) => save.execute(params![key, value])?,
+            None => remove.execute([key])?,
+        };
+    }
+    Ok(())
+}
+
+/// Free pages that are worth writing the whole file anew: 16 MiB.
+const FREE_MIN: i64 = 4_096;
+
+/// Writes the file anew where more than half of it is free, as after a first load, whose outbox was in it. The file is then as small as it
+/// can be, which is why nothing is given back page by page instead: pages filled in the order of random keys are a third empty.
+pub(super) fn tidy(connection: &Connection) -> rusqlite::Result<()> {
+    let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (all, free) = (pages("page_count")?, pages("freelist_count")?);
+    if free >= FREE_MIN && free > all / 2 {
+        connection.execute_batch("VACUUM")?;
+    }
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

@@ -104,6 +104,40 @@ fn roles_of_0_1_load() {
     assert_eq!(load::<DirtyRoles>(V0_1), [DirtyRoles { opportunity }]);
 }
 
+/// What is compact since the second format, as that release saves it.
+const V0_2: &str = include_str!("0.2.txt");
+
+#[test]
+fn compact_records_of_0_2_load_and_are_saved_as_they_were() {
+    let (opportunity, contact) = (guid(7), guid(6));
+    let role = Role { opportunity, contact, name: "Décideur".into(), lead_id: 1_000_017, is_primary: true, in_doubt: false };
+    let doubtful = Role { name: String::new(), is_primary: false, in_doubt: true, ..role.clone() };
+    let connection =
+        RoleSource { id: guid(8), kind: SourceKind::Connection, opportunity, contact, role: Some(guid(3)), related: Some(guid(80)) };
+    let bare = RoleSource { id: guid(9), role: None, related: None, ..connection.clone() };
+    let mirror = RoleSource { id: guid(80), kind: SourceKind::Mirror, role: None, ..connection.clone() };
+    let inactive = RoleSource { id: guid(81), kind: SourceKind::Inactive, related: None, ..connection.clone() };
+    let primary = RoleSource { id: guid(7), kind: SourceKind::Primary, ..bare.clone() };
+    let alias = |alias, kind, event| Alias { alias, survivor: at(Table::Contact, 6), kind, event };
+    let aliases = [
+        alias(at(Table::Contact, 60), AliasKind::Merged, false),
+        alias(at(Table::Lead, 5), AliasKind::Qualified, true),
+        alias(at(Table::Lead, 50), AliasKind::Origin, false),
+        alias(at(Table::Contact, 61), AliasKind::Heir, true),
+    ];
+    assert_eq!(load::<Role>(V0_2), [role, doubtful]);
+    assert_eq!(load::<RoleSource>(V0_2), [connection, bare, mirror, inactive, primary]);
+    assert_eq!(load::<Alias>(V0_2), aliases);
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!([saved::<Role>(V0_2), saved::<RoleSource>(V0_2), saved::<Alias>(V0_2)].concat(), lines(V0_2));
+}
+
+/// The lines of a family's records, saved anew.
+fn saved<R: Record>(file: &str) -> Vec<String> {
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    load::<R>(file).iter().map(|record| format!("{} {} {}", R::FAMILY.name(), hex(record.key()), hex(record.value()))).collect()
+}
+
 #[test]
 fn work_lists_of_0_1_load() {
     assert_eq!(load::<Dependent>(V0_1), [Dependent { parent: at(Table::Team, 2), child: at(Table::Contact, 6) }]);
