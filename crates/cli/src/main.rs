@@ -28,6 +28,9 @@ use crate::{
     exit::Failure,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     // The first thing that needs TLS panics without a provider; a second installation only means that one is there.

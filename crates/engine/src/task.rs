@@ -3,8 +3,10 @@
 use base::RecordId;
 use planner::{Desired, Fingerprints};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use store::{StoreError, record::Outbox};
+use store::{
+    StoreError,
+    record::{Json, Outbox},
+};
 
 use crate::error::SyncError;
 
@@ -61,25 +63,27 @@ impl Task {
     pub(crate) fn of(entry: &Outbox) -> Result<Self, SyncError> {
         let unreadable = |error| StoreError::Unreadable { what: "outbox", why: format!("{}: {error}", entry.record) };
         let saved = &entry.body.desired;
-        Ok(match saved.get("do") {
-            Some(_) => match Written::deserialize(saved).map_err(unreadable)? {
+        Ok(match saved.text().starts_with(WRITTEN) {
+            true => match saved.read::<Written>().map_err(unreadable)? {
                 Written::Join(join) => Self::Join(join),
                 Written::Part(why) => Self::Part(why),
             },
-            None => Self::Send(Desired::read(saved).map_err(unreadable)?),
+            false => Self::Send(saved.read().map_err(unreadable)?),
         })
     }
 
     /// For saving.
-    pub(crate) fn write(&self) -> Value {
-        let written = match self {
-            Self::Send(desired) => return desired.write(),
-            Self::Join(join) => Written::Join(join.clone()),
-            Self::Part(why) => Written::Part(*why),
-        };
-        serde_json::to_value(written).unwrap_or_default()
+    pub(crate) fn write(&self) -> Json {
+        match self {
+            Self::Send(desired) => Json::of(desired),
+            Self::Join(join) => Json::of(&Written::Join(join.clone())),
+            Self::Part(why) => Json::of(&Written::Part(*why)),
+        }
     }
 }
+
+/// How what isn't [`Desired`] begins.
+const WRITTEN: &str = "{\"do\":";
 
 /// Whether an entry is a joining that Marketo has done: it stays until the survivor was read back, whatever becomes of the record meanwhile.
 pub(crate) fn is_merged(entry: &Outbox) -> bool {
@@ -89,7 +93,7 @@ pub(crate) fn is_merged(entry: &Outbox) -> bool {
 impl Join {
     /// Marketo has merged a person of which this was confirmed.
     pub(crate) fn merged(survivor: RecordId, confirmed: &[u8]) -> Self {
-        Self::Merged { survivor, confirmed: confirmed.iter().map(|byte| format!("{byte:02x}")).collect() }
+        Self::Merged { survivor, confirmed: crate::intent::hex(confirmed) }
     }
 
     /// What was confirmed of the person that was merged away.

@@ -133,20 +133,6 @@ impl Desired {
     pub fn new(mapped: Mapped, owner: Option<Guid>, company: Option<Guid>, company_name: Option<String>) -> Self {
         Self { fields: mapped.fields, owner, company, team: None, company_name: company_name.filter(|_| company.is_none()) }
     }
-
-    /// Reads a saved one.
-    ///
-    /// # Errors
-    /// When it isn't one; what it says then must not be guessed.
-    pub fn read(saved: &Value) -> Result<Self, serde_json::Error> {
-        Self::deserialize(saved)
-    }
-
-    /// For saving.
-    #[must_use]
-    pub fn write(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
-    }
 }
 
 /// What has to be sent of `desired`.

@@ -44,46 +44,71 @@ fn whole(number: f64) -> Option<i64> {
     (whole as f64 == number).then_some(whole)
 }
 
-/// Fingerprints of one record's fields, by the field's slot.
+/// Fingerprints of one record's fields, by the field's slot, in the order of slots.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Fingerprints(BTreeMap<u8, u64>);
+pub struct Fingerprints(Vec<(u8, u64)>);
+
+/// The slot that no field has ([`Slots`]): what begins with it has the slots as bits.
+const PACKED: u8 = u8::MAX;
 
 impl Fingerprints {
     /// Reads saved fingerprints; bytes that make no whole entry are ignored.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Self {
-        let entries = bytes.as_chunks::<9>().0.iter().map(|entry| {
-            let [slot, print @ ..] = *entry;
-            (slot, u64::from_le_bytes(print))
-        });
-        Self(entries.collect())
+        match bytes.split_first() {
+            Some((&PACKED, rest)) => Self::unpack(rest).unwrap_or_default(),
+            // As the first release wrote them: each slot before its fingerprint.
+            Some(_) | None => Self(bytes.as_chunks::<9>().0.iter().map(|[slot, print @ ..]| (*slot, u64::from_le_bytes(*print))).collect()),
+        }
     }
 
-    /// Nine bytes for each field that holds something.
+    fn unpack(bytes: &[u8]) -> Option<Self> {
+        let (len, rest) = bytes.split_first()?;
+        let (bits, prints) = rest.split_at_checked(usize::from(*len))?;
+        let slots = (0..u8::MAX).filter(|slot| bits.get(usize::from(slot / 8)).is_some_and(|bits| bits & 1 << (slot % 8) != 0));
+        Some(Self(slots.zip(prints.as_chunks::<8>().0.iter().map(|print| u64::from_le_bytes(*print))).collect()))
+    }
+
+    /// Eight bytes for each field that holds something, behind a bit for each slot up to the last; nothing for nothing.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|(slot, print)| std::iter::once(*slot).chain(print.to_le_bytes())).collect()
+        let Some((last, _)) = self.0.last() else { return Vec::new() };
+        let len = last / 8 + 1;
+        let mut out = vec![0; 2 + usize::from(len)];
+        out[0] = PACKED;
+        out[1] = len;
+        for (slot, print) in &self.0 {
+            out[2 + usize::from(slot / 8)] |= 1 << (slot % 8);
+            out.extend_from_slice(&print.to_le_bytes());
+        }
+        out
     }
 
     /// The fingerprint in a slot.
     #[must_use]
     pub fn get(&self, slot: u8) -> Option<u64> {
-        self.0.get(&slot).copied()
+        self.at(slot).ok().and_then(|at| self.0.get(at)).map(|(_, print)| *print)
+    }
+
+    fn at(&self, slot: u8) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&slot, |(slot, _)| *slot)
     }
 
     /// With those of `first` in front: what is there wins.
     #[must_use]
     pub fn or(mut self, first: &Self) -> Self {
-        self.0.extend(first.0.iter().map(|(slot, print)| (*slot, *print)));
+        first.0.iter().for_each(|(slot, print)| self.set(*slot, Some(*print)));
         self
     }
 
     /// Puts a fingerprint into a slot, or takes it away.
     pub fn set(&mut self, slot: u8, print: Option<u64>) {
-        match print {
-            Some(print) => self.0.insert(slot, print),
-            None => self.0.remove(&slot),
-        };
+        match (self.at(slot), print) {
+            (Ok(at), Some(print)) => self.0[at] = (slot, print),
+            (Ok(at), None) => drop(self.0.remove(at)),
+            (Err(at), Some(print)) => self.0.insert(at, (slot, print)),
+            (Err(_), None) => {}
+        }
     }
 }
 
@@ -137,6 +162,14 @@ mod tests {
         prints.set(200, Some(u64::MAX));
         prints.set(3, None);
         assert_eq!(Fingerprints::read(&prints.write()), prints);
+        let mut few = Fingerprints::default();
+        [0, 7, 8, 254].into_iter().for_each(|slot| few.set(slot, Some(u64::from(slot) + 1)));
+        assert_eq!((Fingerprints::read(&few.write()), few.write().len()), (few, 2 + 32 + 4 * 8));
+        assert_eq!(Fingerprints::default().write(), [0u8; 0]);
+        // As the first release wrote them.
+        let mut old = Fingerprints::default();
+        [3, 12].into_iter().for_each(|slot| old.set(slot, Some(9)));
+        assert_eq!(Fingerprints::read(&[3, 9, 0, 0, 0, 0, 0, 0, 0, 12, 9, 0, 0, 0, 0, 0, 0, 0]), old);
         assert_eq!(Fingerprints::read(&[1, 2]), Fingerprints::default());
         let mut slots = Slots::default();
         assert_eq!((slots.slot("email"), slots.slot("title"), slots.slot("Email")), (Ok(0), Ok(1), Ok(0)));

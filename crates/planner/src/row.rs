@@ -1,5 +1,7 @@
 //! A Dataverse row as its JSON object, read without ever failing.
 
+use std::borrow::Cow;
+
 use base::{Guid, Table};
 use serde_json::{Map, Value};
 
@@ -62,10 +64,8 @@ impl<'a> Row<'a> {
     /// A lookup by its column's name without `_…_value`, with the table that the annotation names, when there is one.
     #[must_use]
     pub fn lookup(self, name: &str) -> Option<(Guid, Option<&'a str>)> {
-        let column = format!("_{name}_value");
-        let id = self.guid(&column)?;
-        let table = self.text(&format!("{column}@Microsoft.Dynamics.CRM.lookuplogicalname"));
-        Some((id, table))
+        let (column, annotation) = lookup_keys(name);
+        Some((self.guid(&column)?, self.text(&annotation)))
     }
 
     /// A lookup, when it points to `table`: by its annotation, else by a typed column that holds the same id.
@@ -77,4 +77,24 @@ impl<'a> Row<'a> {
             None => typed.iter().any(|typed| self.lookup(typed).is_some_and(|(other, _)| other == id)).then_some(id),
         }
     }
+}
+
+/// Under which names a lookup and the table that it points to are in a row. Those that every row is asked for need not be put together.
+fn lookup_keys(name: &str) -> (Cow<'static, str>, Cow<'static, str>) {
+    macro_rules! keys {
+        ($($known:literal)*) => {
+            match name {
+                $($known => (
+                    concat!("_", $known, "_value").into(),
+                    concat!("_", $known, "_value@Microsoft.Dynamics.CRM.lookuplogicalname").into(),
+                ),)*
+                _ => (
+                    format!("_{name}_value").into(),
+                    format!("_{name}_value@Microsoft.Dynamics.CRM.lookuplogicalname").into(),
+                ),
+            }
+        };
+    }
+    keys!("ownerid" "owninguser" "owningteam" "customerid" "accountid" "contactid" "parentcustomerid" "parentaccountid" "parentcontactid"
+        "masterid" "originatingleadid")
 }

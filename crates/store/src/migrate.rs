@@ -11,7 +11,10 @@ use crate::StoreError;
 const DONE: &str = "insight_bridge_schema";
 
 /// The migrations, the first one first; a layout's version is how many were done.
-const MIGRATIONS: [(&str, &str); 1] = [("families", include_str!("../migrations/sqlite/0001_families.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("families", include_str!("../migrations/sqlite/0001_families.sql")),
+    ("compact", include_str!("../migrations/sqlite/0002_compact.sql")),
+];
 
 /// The newest layout that this program knows.
 const NEWEST: i64 = MIGRATIONS.len() as i64;
@@ -107,6 +110,26 @@ mod tests {
             assert!(tables.iter().any(|table| table == family.name()), "{family:?}");
         }
         assert_eq!(tables.len(), Family::ALL.len() + 2, "{tables:?}");
+    }
+
+    #[test]
+    fn a_state_of_the_first_layout_keeps_its_records() {
+        let mut connection = database(MAKE_DONE);
+        connection.execute_batch(MIGRATIONS[0].1).unwrap();
+        let records = "INSERT INTO insight_bridge_schema (version, description, success, checksum, execution_time) VALUES (1, 'families', 1, x'00', 7);
+            INSERT INTO link (key, value) VALUES (x'06ff', x'01'), (x'0600', x'02');
+            INSERT INTO role_source_index (key, value) VALUES (x'01aa', x''), (x'0300', x''), (x'03ff', x'');
+            INSERT INTO outbox (key, value) VALUES (x'03', x'7b7d');";
+        connection.execute_batch(records).unwrap();
+        migrate(&mut connection, "here").unwrap();
+        let keys = |table: &str| -> Vec<Vec<u8>> {
+            let mut statement = connection.prepare(&format!("SELECT key FROM {table} ORDER BY key")).unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        assert_eq!(keys("link"), [vec![6, 0], vec![6, 255]]);
+        assert_eq!(keys("role_source_index"), [[1, 0xaa]]);
+        assert_eq!(keys("outbox"), [[3]]);
+        assert_eq!(found(&connection).unwrap(), Found::Version(NEWEST));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub mod setting;
 
 pub use alias::{Alias, AliasKind};
 pub use link::{Link, LinkFlags, PersonIndex};
-pub use outbox::{Outbox, OutboxState};
+pub use outbox::{Json, Outbox, OutboxState};
 pub use queue::{Dependent, DirtyRoles, MsiDue, Refetch, Seen};
 pub use role::{Role, RoleName, RoleSource, SourceKind};
 pub use setting::{CallCount, Cursor, Fact, Run};

@@ -50,6 +50,7 @@ contract! {
     large_batches_are_one_commit
     readers_never_see_half_a_commit
     values_are_there_after_reopening
+    tidying_up_keeps_what_is_left
     typed_reads_go_page_by_page
     a_record_that_cannot_be_read_is_an_error
 }
@@ -73,6 +74,22 @@ async fn started(kind: &impl Kind) -> (Arc<dyn Store>, Fence) {
     let store = kind.open().await;
     let fence = store.acquire("the test").await.unwrap();
     (store, fence)
+}
+
+async fn tidying_up_keeps_what_is_left(kind: impl Kind) {
+    let (store, fence) = started(&kind).await;
+    let key = |number: u32| number.to_be_bytes().to_vec();
+    let all: Vec<_> = (0..20_000).map(|number| (Family::Outbox, key(number), Some(vec![number as u8; 1_500]))).collect();
+    store.commit(fence, Batch { changes: all, expects: Vec::new() }).await.unwrap();
+    store.tidy().await.unwrap();
+    let full = kind.bytes();
+    let most = (0..19_000).map(|number| (Family::Outbox, key(number), None)).collect();
+    store.commit(fence, Batch { changes: most, expects: Vec::new() }).await.unwrap();
+    store.tidy().await.unwrap();
+    assert!(kind.bytes() * 10 <= full, "{} of {full} bytes", kind.bytes());
+    let left = store.scan(Family::Outbox, &[], None, usize::MAX).await.unwrap();
+    assert_eq!((left.len(), left[0].clone()), (1_000, (key(19_000), vec![56; 1_500])));
+    store.commit(fence, raw(&[(b"next", Some(b"1"))])).await.unwrap();
 }
 
 async fn a_batch_happens_whole_or_not_at_all(kind: impl Kind) {

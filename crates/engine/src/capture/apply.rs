@@ -13,7 +13,7 @@ use planner::{
 use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{AliasKind, Cursor, Dependent, DirtyRoles, Fact, Link, LinkFlags, Outbox, Refetch, record_key, role::SourceBy},
+    record::{AliasKind, Cursor, Dependent, DirtyRoles, Fact, Json, Link, LinkFlags, Outbox, Refetch, record_key, role::SourceBy},
 };
 
 use crate::{
@@ -89,7 +89,7 @@ impl<'a> Context<'a> {
 
     /// Whether a record may have been sent as something else than it is to be now, and that isn't remembered yet.
     pub(super) fn is_in_doubt(&self, entry: &Outbox, desired: &Desired) -> bool {
-        self.may_be_sent(entry) && entry.body.desired != desired.write()
+        self.may_be_sent(entry) && entry.body.desired != Json::of(desired)
     }
 
     /// What an entry may have been sent as is remembered from now on.

@@ -76,6 +76,10 @@ impl Context<'_> {
         if !matches!(table, Table::Lead | Table::Contact) {
             return Ok(BTreeSet::new());
         }
+        // Few states have any.
+        if self.bridge.store.list::<Fact>(ERASED_FACT.as_bytes(), None, 1).await?.is_empty() {
+            return Ok(BTreeSet::new());
+        }
         let ids: Vec<Guid> = ids.collect();
         let keys: Vec<_> = ids.iter().map(|id| format!("{ERASED_FACT}{id}").into_bytes()).collect();
         let facts = self.bridge.store.read::<Fact>(&keys).await?;

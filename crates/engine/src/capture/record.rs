@@ -9,7 +9,7 @@ use planner::{
 use serde_json::Value;
 use store::{
     Batch, Record,
-    record::{Dependent, DirtyRoles, Fact, Link, LinkFlags, MsiDue, Outbox, OutboxState, Refetch},
+    record::{Dependent, DirtyRoles, Fact, Json, Link, LinkFlags, MsiDue, Outbox, OutboxState, Refetch},
 };
 
 use crate::{
@@ -219,7 +219,7 @@ impl Context<'_> {
             || !link.is_confirmed()
             || link.flags.has(LinkFlags::KEY_IN_DOUBT)
             || differs(map, &desired, &confirmed, key);
-        let written = desired.write();
+        let written = Json::of(&desired);
         if link.is_confirmed() && !unsent {
             let settled = change(map, &desired, &confirmed, key, KnownAs::Confirmed).confirmed.write();
             if settled != link.confirmed {

@@ -1,6 +1,6 @@
 //! What yields opportunity roles: connections, the names of their roles, and primary contacts (rule R8).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base::Guid;
 use planner::{
@@ -11,18 +11,10 @@ use planner::{
 use serde_json::{Map, Value};
 use store::{
     Batch, StoreExt,
-    record::{
-        DirtyRoles, RoleName, RoleSource, SourceKind,
-        role::{SourceBy, SourceIndex},
-    },
+    record::{DirtyRoles, RoleName, RoleSource, SourceKind, role::SourceIndex},
 };
 
-use crate::{
-    capture::{Context, gone::dirty_by},
-    error::SyncError,
-    prepare::TablePlan,
-    push::all_role_names,
-};
+use crate::{capture::Context, error::SyncError, prepare::TablePlan, push::all_role_names};
 
 impl Context<'_> {
     pub(super) async fn apply_role_names(
@@ -45,10 +37,23 @@ impl Context<'_> {
     /// The text of a role depends on the names of all: whatever has another text now is derived again.
     pub(super) async fn dirty_by_texts(&self, before: BTreeMap<Guid, String>, after: BTreeMap<Guid, String>) -> Result<(), SyncError> {
         let (before, after) = (RoleTexts::new(before), RoleTexts::new(after));
-        for role in after.changed_since(&before) {
-            dirty_by(self.bridge, SourceBy::Role, role).await?;
+        let changed: BTreeSet<Guid> = after.changed_since(&before).collect();
+        if changed.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        // Rare enough to look through all of them.
+        let mut sources = self.bridge.store.pages::<RoleSource>(Vec::new(), 1_000);
+        loop {
+            let page = sources.next_page().await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::new();
+            for source in page.iter().filter(|source| source.role.is_some_and(|role| changed.contains(&role))) {
+                batch.put(&DirtyRoles { opportunity: source.opportunity });
+            }
+            self.bridge.commit(batch).await?;
+        }
     }
 
     pub(super) async fn apply_connections(

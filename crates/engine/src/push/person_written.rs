@@ -104,9 +104,16 @@ impl Pusher<'_> {
             self.creating.remove(&email.to_lowercase());
         }
         let now = self.bridge.clock.now();
-        let mut candidate = write.candidate.clone();
+        let fate = match fate {
+            Fate::Confirmed { id, created } => {
+                self.confirm(write, Some((id, created)), batch);
+                return Ok(());
+            }
+            Fate::Unknown(_) | Fate::Refused(_) => fate,
+        };
+        let mut candidate = write.candidate;
         match fate {
-            Fate::Confirmed { id, created } => self.confirm(write, Some((id, created)), batch),
+            Fate::Confirmed { .. } => {}
             Fate::Unknown(doubt) => self.unknown(candidate, doubt, now, batch),
             Fate::Refused(failure) => match (kind, failure.code.as_str()) {
                 (Kind::Create, "1005" | "1007" | "1017") => {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{
     Batch, Record, StoreExt,
     record::{
-        DirtyRoles, Fact, Link, LinkFlags, Outbox, Refetch, Role, RoleName, RoleSource, SourceKind,
+        DirtyRoles, Fact, Json, Link, LinkFlags, Outbox, Refetch, Role, RoleName, RoleSource, SourceKind,
         role::{SourceBy, SourceIndex},
     },
 };
@@ -146,7 +146,7 @@ async fn derive_one(
     let before = store.list::<Outbox>(&Outbox::key_of(Object::Role, opportunity, ""), None, usize::MAX).await?;
     let mut before: BTreeMap<String, Outbox> = before.into_iter().map(|entry| (entry.part.clone(), entry)).collect();
     for (part, wish) in wishes {
-        let desired = serde_json::to_value(&wish).unwrap_or_default();
+        let desired = Json::of(&wish);
         match before.remove(&part) {
             Some(entry) if entry.body.desired == desired => {}
             Some(_) | None => batch.put(&Outbox::ready(Object::Role, record, part, desired, now)),
@@ -157,7 +157,7 @@ async fn derive_one(
         if maybe_sent.contains(&entry.key())
             && let Some((part, wish)) = take_back(bridge, entry, &known, &wanted, &links).await?
         {
-            batch.put(&Outbox::ready(Object::Role, record, part, serde_json::to_value(&wish).unwrap_or_default(), now));
+            batch.put(&Outbox::ready(Object::Role, record, part, Json::of(&wish), now));
         }
     }
     Ok(())
@@ -290,5 +290,5 @@ fn difference(wanted: &[RoleWanted], known: &[Role], links: &Links) -> Differenc
 }
 
 pub(super) fn read_wish(entry: &Outbox) -> Option<Wish> {
-    serde_json::from_value(entry.body.desired.clone()).ok()
+    entry.body.desired.read().ok()
 }

@@ -214,16 +214,14 @@ pub enum SourceBy {
     Opportunity,
     /// Their contact.
     Contact,
-    /// Their connection role.
-    Role,
 }
 
-/// Index entry: a source under its opportunity, contact or role. It can be stale: the source itself decides.
+/// Index entry: a source under its opportunity or contact. It can be stale: the source itself decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceIndex {
     /// By what.
     pub by: SourceBy,
-    /// The opportunity, contact or role.
+    /// The opportunity or contact.
     pub of: Guid,
     /// The source.
     pub source: Guid,
@@ -236,7 +234,6 @@ impl SourceIndex {
         let mut key = vec![match by {
             SourceBy::Opportunity => 1,
             SourceBy::Contact => 2,
-            SourceBy::Role => 3,
         }];
         key.extend_from_slice(&of.to_bytes());
         key
@@ -244,11 +241,9 @@ impl SourceIndex {
 
     /// All entries of a source.
     #[must_use]
-    pub fn all(source: &RoleSource) -> Vec<Self> {
+    pub fn all(source: &RoleSource) -> [Self; 2] {
         let entry = |by, of| Self { by, of, source: source.id };
-        let mut entries = vec![entry(SourceBy::Opportunity, source.opportunity), entry(SourceBy::Contact, source.contact)];
-        entries.extend(source.role.map(|role| entry(SourceBy::Role, role)));
-        entries
+        [entry(SourceBy::Opportunity, source.opportunity), entry(SourceBy::Contact, source.contact)]
     }
 }
 
@@ -269,7 +264,6 @@ impl Record for SourceIndex {
         let by = match key.first() {
             Some(1) => SourceBy::Opportunity,
             Some(2) => SourceBy::Contact,
-            Some(3) => SourceBy::Role,
             _ => return Err(StoreError::Unreadable { what: Self::FAMILY.name(), why: "its key names no index".into() }),
         };
         Ok(Self { by, of: guid_at(Self::FAMILY, key, 1)?, source: guid_at(Self::FAMILY, key, 17)? })

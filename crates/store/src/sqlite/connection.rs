@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 use tokio::sync::oneshot;
 
 /// How long a statement waits for another process before it fails.
@@ -19,6 +19,8 @@ const WAIT: Duration = Duration::from_secs(10);
 const CACHE_KIB: u32 = 2_000;
 /// What the log shrinks to after a large commit, in bytes.
 const LOG_MAX: u32 = 16 << 20;
+/// Pages in the log after which they are taken over into the file: a page that is written often meanwhile is taken over once.
+const LOG_PAGES: u32 = 3_000;
 /// How often the log is asked for while another process makes it too; 20 ms apart.
 const LOG_TRIES: u32 = 250;
 /// Prepared statements kept a connection: all shapes of all families.
@@ -109,6 +111,7 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
     keep_log(&connection)?;
     connection.pragma_update(None, "journal_size_limit", LOG_MAX)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     Ok(connection)
 }
 
@@ -123,6 +126,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // A plan never depends on the values: otherwise SQLite makes each statement with a range anew whenever it is run.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
     Ok(connection)

@@ -46,8 +46,7 @@ pub(super) fn scan(connection: &Connection, family: Family, range: &KeyRange, li
     let mut parameters: Vec<&dyn ToSql> = vec![&start];
     parameters.extend(range.end.as_ref().map(|end| end as &dyn ToSql));
     parameters.push(&limit);
-    let entries = statement.query_map(parameters.as_slice(), |row| Ok((row.get(0)?, row.get(1)?)))?.collect();
-    entries
+    statement.query_map(parameters.as_slice(), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// How many keys a range has.

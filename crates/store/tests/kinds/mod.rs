@@ -12,6 +12,9 @@ pub trait Kind {
 
     /// The end of a process that gives nothing back.
     fn kill(&self, process: Arc<dyn Store>);
+
+    /// How much room it takes on the disk.
+    fn bytes(&self) -> u64;
 }
 
 /// State in memory.
@@ -32,6 +35,10 @@ impl Kind for Memory {
         drop(process);
         drop(self.0.restart());
     }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// State in a file.
@@ -51,5 +58,9 @@ impl Kind for Sqlite {
     fn kill(&self, process: Arc<dyn Store>) {
         // The file's lock goes with it, as it does when a process is killed.
         drop(process);
+    }
+
+    fn bytes(&self) -> u64 {
+        ["state.db", "state.db-wal"].iter().filter_map(|name| self.0.path().join(name).metadata().ok()).map(|file| file.len()).sum()
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{
     Family, Record,
     record::{
-        Alias, AliasKind, CallCount, Cursor, Dependent, DirtyRoles, Fact, Link, LinkFlags, MsiDue, Outbox, OutboxState, PersonIndex,
+        Alias, AliasKind, CallCount, Cursor, Dependent, DirtyRoles, Fact, Json, Link, LinkFlags, MsiDue, Outbox, OutboxState, PersonIndex,
         Refetch, Role, RoleName, RoleSource, Run, Seen, SourceKind,
         alias::AliasOf,
         role::{SourceBy, SourceIndex},
@@ -32,9 +32,13 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
+/// Entries of an index that is no longer kept; the second layout removes them.
+const REMOVED: &str = "role_source_index 03";
+
 /// The records of a file that belong to one family, in the file's order.
 fn load<R: Record>(file: &str) -> Vec<R> {
-    let rows = file.lines().filter_map(|line| line.strip_prefix(R::FAMILY.name())?.strip_prefix(' '));
+    let rows = file.lines().filter(|line| !line.starts_with(REMOVED));
+    let rows = rows.filter_map(|line| line.strip_prefix(R::FAMILY.name())?.strip_prefix(' '));
     let load = |row: &str| {
         let (key, value) = row.split_once(' ').unwrap();
         let record = R::read(&bytes(key), &bytes(value)).unwrap();
@@ -76,10 +80,10 @@ fn links_of_0_1_load() {
 #[test]
 fn outbox_records_of_0_1_load() {
     let since: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-    let ready = Outbox::ready(Object::Lead, at(Table::Contact, 6), String::new(), json!({"email": "bo@x.test"}), since);
-    let mut waiting = Outbox::ready(Object::Company, at(Table::Account, 4), String::new(), json!({}), since);
+    let ready = Outbox::ready(Object::Lead, at(Table::Contact, 6), String::new(), Json::of(&json!({"email": "bo@x.test"})), since);
+    let mut waiting = Outbox::ready(Object::Company, at(Table::Account, 4), String::new(), Json::of(&json!({})), since);
     waiting.body.state = OutboxState::Waiting { on: at(Table::SystemUser, 1) };
-    let mut held = Outbox::ready(Object::Role, at(Table::Opportunity, 7), "Décideur".into(), json!([1, null]), since);
+    let mut held = Outbox::ready(Object::Role, at(Table::Opportunity, 7), "Décideur".into(), Json::of(&json!([1, null])), since);
     held.body.state = OutboxState::Held { code: "1003".into(), reason: "Value for required field is missing".into(), retry_at: since };
     held.body.attempts = 3;
     assert_eq!(load::<Outbox>(V0_1), [ready, waiting, held]);
@@ -96,10 +100,7 @@ fn roles_of_0_1_load() {
     let primary = RoleSource { id: guid(7), kind: SourceKind::Primary, role: None, related: None, ..connection.clone() };
     assert_eq!(load::<RoleSource>(V0_1), [connection, mirror, primary]);
     let entry = |by, of| SourceIndex { by, of, source: guid(8) };
-    assert_eq!(
-        load::<SourceIndex>(V0_1),
-        [entry(SourceBy::Opportunity, guid(7)), entry(SourceBy::Contact, guid(6)), entry(SourceBy::Role, guid(3))]
-    );
+    assert_eq!(load::<SourceIndex>(V0_1), [entry(SourceBy::Opportunity, guid(7)), entry(SourceBy::Contact, guid(6))]);
     assert_eq!(load::<RoleName>(V0_1), [RoleName { id: guid(3), name: "Décideur".into() }]);
     assert_eq!(load::<DirtyRoles>(V0_1), [DirtyRoles { opportunity }]);
 }
