@@ -10,7 +10,7 @@ use std::{
 };
 
 use base::{Secret, Table};
-use engine::options::{Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack};
+use engine::{Quota, options::{Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack}};
 use miette::{LabeledSpan, NamedSource, miette};
 use serde::Deserialize;
 
@@ -65,6 +65,12 @@ pub(crate) struct Marketo {
     /// Our own cap on calls a day.
     #[serde(default = "daily_calls")]
     pub(crate) daily_calls: u64,
+    /// What the subscription has a day, for all integrations together.
+    #[serde(default = "daily_quota")]
+    pub(crate) daily_quota: u64,
+    /// What of that is kept for the others.
+    #[serde(default = "reserve")]
+    pub(crate) reserve: u64,
 }
 
 /// `[dynamics]`
@@ -143,8 +149,16 @@ const fn max_in_flight() -> usize {
     5
 }
 
-const fn daily_calls() -> u64 {
-    40_000
+fn daily_calls() -> u64 {
+    Quota::default().daily_calls
+}
+
+fn daily_quota() -> u64 {
+    Quota::default().daily_quota
+}
+
+fn reserve() -> u64 {
+    Quota::default().reserve
 }
 
 const fn page_rows() -> u32 {
@@ -236,6 +250,9 @@ impl Config {
         if too_fast && !is_loopback(&self.marketo.base_url) {
             return wrong("marketo.calls_per_20s may be 100 at most and marketo.max_in_flight 10: Marketo refuses more".into());
         }
+        if self.marketo.reserve >= self.marketo.daily_quota {
+            return wrong("marketo.reserve must be less than marketo.daily_quota: it is the part of it that is kept for others".into());
+        }
         if self.marketo.max_in_flight == 0 {
             return wrong("marketo.max_in_flight must be at least 1".into());
         }
@@ -276,6 +293,12 @@ impl Config {
             on_leave: self.on_leave,
             on_inactive: self.on_inactive,
         }
+    }
+
+    /// How many Marketo calls a day may be made.
+    pub(crate) fn quota(&self) -> Quota {
+        let Marketo { daily_calls, daily_quota, reserve, .. } = self.marketo;
+        Quota { daily_calls, daily_quota, reserve }
     }
 
     /// How failed calls are tried again.

@@ -20,7 +20,7 @@ pub(crate) async fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
 /// The state, where there is one already; a check makes none.
 pub(crate) async fn existing_state(config: &Config) -> Result<Option<CountedIn>, Failure> {
     let Some(store) = store::open_existing(&config.state.url).await? else { return Ok(None) };
-    Ok(Some(CountedIn { store, daily_calls: config.marketo.daily_calls }))
+    Ok(Some(CountedIn { store, quota: config.quota() }))
 }
 
 /// The Marketo client.
@@ -29,7 +29,6 @@ pub(crate) fn marketo(config: &Config) -> Result<marketo::Client, Failure> {
     options.pace = PaceOptions {
         calls_max: Some(config.marketo.calls_per_20s).filter(|calls| *calls > 0),
         in_flight_max: config.marketo.max_in_flight,
-        cap: config.marketo.daily_calls,
         ..PaceOptions::default()
     };
     options.retry = config.retry();
@@ -63,7 +62,7 @@ pub(crate) async fn bridge(config: &Config, run: RunOptions, progress: Progress)
         options: config.options(),
         run,
         progress,
-        daily_calls: config.marketo.daily_calls,
+        quota: config.quota(),
     };
     let holder = format!("process {}", std::process::id());
     Ok(Bridge::open(parts, &holder).await?)

@@ -76,12 +76,24 @@ impl Options {
     }
 }
 
-/// The pace that Microsoft's "Service protection API limits" page suggests: 8 calls at once (52 are refused), and after a 429 that names no
-/// time 5 seconds of rest. Calls in a window are not counted here: the limit of 6,000 in 5 minutes is per web server, and only the
-/// service knows which one answers.
+/// The header in which the service says how many calls at once serve it best (Microsoft, "Service protection API limits").
+const PARALLELISM_HINT: &str = "x-ms-dop-hint";
+
+/// Calls at once that are never exceeded, whatever the hint says: 52 are refused.
+const IN_FLIGHT_MAX: usize = 48;
+
+/// The pace that Microsoft's "Service protection API limits" page suggests: 8 calls at once until the service says how many are best, and
+/// after a 429 that names no time 5 seconds of rest. A 429 halves the calls at once; a step back is tried every 5 seconds. Calls in a window
+/// are not counted here: the limit of 6,000 in 5 minutes is per web server, and only the service knows which one answers.
 #[must_use]
 pub fn pace() -> PaceOptions {
-    PaceOptions { calls_max: None, in_flight_max: 8, throttle_wait: Duration::from_secs(5), ..PaceOptions::default() }
+    PaceOptions {
+        calls_max: None,
+        window: Duration::from_secs(5),
+        in_flight_max: 8,
+        throttle_wait: Duration::from_secs(5),
+        hint: Some((PARALLELISM_HINT, IN_FLIGHT_MAX)),
+    }
 }
 
 /// A refusal of ours: the configuration can't work.

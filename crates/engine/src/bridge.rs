@@ -9,7 +9,7 @@ use base::Clock;
 use store::{Batch, Fence, Store};
 
 use crate::{
-    calls::CallLedger,
+    calls::{CallLedger, Quota},
     dynamics::Dynamics,
     error::{Side, SyncError},
     marketo::Marketo,
@@ -60,8 +60,8 @@ pub struct Parts {
     pub run: RunOptions,
     /// Who watches.
     pub progress: Progress,
-    /// Our own cap on Marketo calls a day.
-    pub daily_calls: u64,
+    /// How many Marketo calls a day may be made.
+    pub quota: Quota,
 }
 
 impl Bridge {
@@ -70,9 +70,9 @@ impl Bridge {
     /// # Errors
     /// When another process has the lease, or the state can't be read.
     pub async fn open(parts: Parts, holder: &str) -> Result<Self, SyncError> {
-        let Parts { dynamics, marketo, store, clock, options, run, progress, daily_calls } = parts;
+        let Parts { dynamics, marketo, store, clock, options, run, progress, quota } = parts;
         let fence = store.acquire(holder).await?;
-        let ledger = CallLedger::load(store.clone(), fence, &clock, marketo.pace().clone(), daily_calls).await?;
+        let ledger = CallLedger::load(store.clone(), fence, &clock, marketo.pace().clone(), quota).await?;
         Ok(Self {
             dynamics: Dynamics::new(dynamics),
             marketo: Marketo::new(marketo),

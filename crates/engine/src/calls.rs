@@ -8,13 +8,16 @@ use std::{
 
 use async_trait::async_trait;
 use base::{Clock, Timestamp, time::since};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use store::{
     Batch, Fence, Store, StoreError, StoreExt,
     record::{CallCount, Fact},
 };
 use tokio_util::task::AbortOnDropHandle;
-use wire::{Journal, Pace};
+use wire::{Budget, Journal, Pace, Refusal};
+
+use crate::marketo::Marketo;
 
 /// The fact that holds the start times of the last window.
 const WINDOW_FACT: &str = "marketo_window";
@@ -24,6 +27,55 @@ const MARKETO_ZONE: &str = "America/Chicago";
 
 /// The kind under which calls are counted of which only is known that they may have been made: the process died before it could say.
 const UNACCOUNTED: &str = "unaccounted";
+
+/// The fact that holds what Marketo last said of everybody's calls.
+const USAGE_FACT: &str = "marketo_usage";
+
+/// How long Marketo's word on everybody's calls is believed.
+const USAGE_MAX_AGE: Duration = Duration::from_secs(3_600);
+
+/// After how many calls of our own it is asked for again.
+const USAGE_CALLS: u64 = 500;
+
+/// Marketo's code for a used-up quota of calls (Adobe, "Error codes").
+const QUOTA_USED_UP: &str = "607";
+
+/// Whether the quota is back is asked this long after a reset that didn't bring it: nobody documents its time zone beyond "CST".
+const ASK_AGAIN: Duration = Duration::from_secs(3_600);
+
+/// How many calls a day may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Our own cap.
+    pub daily_calls: u64,
+    /// What the subscription has, for all integrations together.
+    pub daily_quota: u64,
+    /// What of that is kept for the others.
+    pub reserve: u64,
+}
+
+impl Default for Quota {
+    /// Adobe's usual 50,000 calls a day ("Integration best practices"), of which a tenth is kept for others.
+    fn default() -> Self {
+        Self { daily_calls: 40_000, daily_quota: 50_000, reserve: 5_000 }
+    }
+}
+
+impl Quota {
+    /// No limit of ours.
+    pub const NONE: Self = Self { daily_calls: u64::MAX, daily_quota: u64::MAX, reserve: 0 };
+}
+
+/// What Marketo said of everybody's calls of one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Calls of all integrations of that day; none when it didn't say.
+    pub total: Option<u64>,
+    /// How many of them were ours.
+    pub ours: u64,
+}
 
 /// The last window as it is saved.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -48,7 +100,7 @@ struct Book {
     clock: Clock,
     store: Arc<dyn Store>,
     fence: Fence,
-    daily_calls: u64,
+    quota: Quota,
     counted: Mutex<Counted>,
     turn: tokio::sync::Mutex<()>,
 }
@@ -64,12 +116,20 @@ struct Counted {
     unsaved: BTreeSet<String>,
     /// Starts noted ahead when it was last saved.
     ahead: usize,
+    /// What Marketo last said of everybody's calls today.
+    usage: Option<Usage>,
 }
 
 #[async_trait]
 impl Journal for Book {
     async fn ahead(&self, pace: &Pace, starts: usize) -> Result<(), String> {
         self.commit(pace, starts, Batch::new()).await.map_err(|error| error.to_string())
+    }
+
+    fn closed_until(&self, refusal: &Refusal) -> Option<(Duration, Timestamp)> {
+        let now = self.clock.now();
+        let until = asked_again(now);
+        (refusal.code == QUOTA_USED_UP).then(|| (since(now, until), until))
     }
 }
 
@@ -79,7 +139,7 @@ impl CallLedger {
     ///
     /// # Errors
     /// When the state can't be read.
-    pub async fn load(store: Arc<dyn Store>, fence: Fence, clock: &Clock, pace: Pace, daily_calls: u64) -> Result<Self, StoreError> {
+    pub async fn load(store: Arc<dyn Store>, fence: Fence, clock: &Clock, pace: Pace, quota: Quota) -> Result<Self, StoreError> {
         let now = clock.now();
         let window = match store.read_one::<Fact>(WINDOW_FACT.into()).await? {
             // The first release saved nothing but the starts.
@@ -98,9 +158,12 @@ impl CallLedger {
             *saved.entry(UNACCOUNTED.into()).or_default() += window.ahead as u64;
             unsaved.insert(UNACCOUNTED.to_owned());
         }
-        pace.set_budget(Some(daily_calls.saturating_sub(saved.values().sum())));
-        let counted = Mutex::new(Counted { day, saved, seen: BTreeMap::new(), unsaved, ahead: window.ahead });
-        let book = Arc::new(Book { clock: clock.clone(), store, fence, daily_calls, counted, turn: tokio::sync::Mutex::default() });
+        let usage = store.read_one::<Fact>(USAGE_FACT.into()).await?.and_then(|fact| serde_json::from_value::<Usage>(fact.value).ok());
+        let usage = usage.filter(|usage| marketo_day(usage.at) == day);
+        let counted = Counted { day, saved, seen: BTreeMap::new(), unsaved, ahead: window.ahead, usage };
+        pace.set_budget(Some(counted.budget(quota, counted.saved.values().sum(), now)));
+        let book =
+            Arc::new(Book { clock: clock.clone(), store, fence, quota, counted: Mutex::new(counted), turn: tokio::sync::Mutex::default() });
         pace.note_in(Some(book.clone()));
         Ok(Self { pace, book })
     }
@@ -108,6 +171,42 @@ impl CallLedger {
     /// The pace's own counters have been set back.
     pub fn forget_seen(&self) {
         self.book.counted().seen.clear();
+    }
+
+    /// Asks Marketo how many calls everybody has made today, where its last word is an hour or some hundred of our own calls old. One that
+    /// doesn't answer stops nothing.
+    ///
+    /// # Errors
+    /// When the state can't be written.
+    pub async fn learn(&self, marketo: &Marketo) -> Result<(), StoreError> {
+        let now = self.book.clock.now();
+        if !self.book.counted().is_stale(&self.pace, now) {
+            return Ok(());
+        }
+        let total = match marketo.usage_of_day().await {
+            Ok(told) => told.filter(|(date, _)| date.to_string() == marketo_day(now)).map(|(_, total)| total),
+            Err(error) => {
+                tracing::info!(%error, "how many calls others have made isn't known");
+                None
+            }
+        };
+        let mut batch = Batch::new();
+        {
+            let mut counted = self.book.counted();
+            let ours = counted.ours(&self.pace);
+            let usage = Usage { at: now, total, ours };
+            batch.put(&Fact { name: USAGE_FACT.into(), value: serde_json::to_value(&usage).unwrap_or_default() });
+            counted.usage = Some(usage);
+            self.pace.set_budget(Some(counted.budget(self.book.quota, ours, now)));
+        }
+        self.commit(batch).await
+    }
+
+    /// What is known of today: our own calls, and what Marketo last said of everybody's.
+    #[must_use]
+    pub fn today(&self) -> (u64, Option<Usage>) {
+        let counted = self.book.counted();
+        (counted.ours(&self.pace), counted.usage.clone())
     }
 
     /// Commits a batch together with today's counts and the last window.
@@ -160,6 +259,7 @@ impl Book {
             counted.day = today;
             counted.saved.clear();
             counted.unsaved.clear();
+            counted.usage = None;
         }
         for (call, count) in &counts {
             let fresh = count.saturating_sub(counted.seen.get(call).copied().unwrap_or_default());
@@ -173,7 +273,7 @@ impl Book {
             batch.put(&CallCount { day: counted.day.clone(), call, count });
         }
         if turned {
-            pace.set_budget(Some(self.daily_calls.saturating_sub(counted.saved.values().sum())));
+            pace.set_budget(Some(counted.budget(self.quota, counted.saved.values().sum(), now)));
         }
         counted.seen = counts;
         counted.ahead = ahead;
@@ -183,11 +283,63 @@ impl Book {
     }
 }
 
+impl Counted {
+    /// Our own calls of today.
+    fn ours(&self, pace: &Pace) -> u64 {
+        let fresh = pace.counts().iter().map(|(call, count)| count.saturating_sub(self.seen.get(call).copied().unwrap_or_default())).sum::<u64>();
+        self.saved.values().sum::<u64>() + fresh
+    }
+
+    fn is_stale(&self, pace: &Pace, now: Timestamp) -> bool {
+        self.usage.as_ref().is_none_or(|usage| {
+            since(usage.at, now) >= USAGE_MAX_AGE || self.ours(pace).saturating_sub(usage.ours) >= USAGE_CALLS || marketo_day(usage.at) != self.day
+        })
+    }
+
+    /// What may still be called today, `ours` having been made: the smaller of our own cap and of what the subscription has left for us.
+    fn budget(&self, quota: Quota, ours: u64, now: Timestamp) -> Budget {
+        let Quota { daily_calls, daily_quota, reserve } = quota;
+        let until = next_reset(now);
+        let own = Budget {
+            left: daily_calls.saturating_sub(ours),
+            why: format!("the configured cap of {daily_calls} Marketo calls a day (marketo.daily_calls) is used up").into(),
+            until,
+        };
+        let Some((usage, total)) = self.usage.as_ref().and_then(|usage| Some((usage, usage.total?))) else { return own };
+        let used = total.saturating_add(ours.saturating_sub(usage.ours));
+        let others = total.saturating_sub(usage.ours);
+        let why = format!(
+            "of the subscription's {daily_quota} Marketo calls a day (marketo.daily_quota) others have made {others} today and we {ours}; the \
+             last {reserve} are kept for them (marketo.reserve) until midnight US Central"
+        );
+        let shared = Budget { left: daily_quota.saturating_sub(reserve).saturating_sub(used), why: why.into(), until };
+        if shared.left < own.left { shared } else { own }
+    }
+}
+
+/// When Marketo's day ends.
+#[must_use]
+pub fn next_reset(now: Timestamp) -> Timestamp {
+    let zone = marketo_zone();
+    let midnight = zone.to_datetime(now).date().tomorrow().and_then(|date| zone.to_timestamp(date.at(0, 0, 0, 0)));
+    midnight.unwrap_or(now)
+}
+
+/// When Marketo is asked again after it has said that the quota is used up: at its next midnight; where that has just been, in an hour.
+fn asked_again(now: Timestamp) -> Timestamp {
+    let later = base::time::later(now, ASK_AGAIN);
+    let midnight = next_reset(base::time::earlier(now, ASK_AGAIN));
+    if midnight <= now { later } else { midnight }
+}
+
+fn marketo_zone() -> TimeZone {
+    TimeZone::get(MARKETO_ZONE).unwrap_or(TimeZone::UTC)
+}
+
 /// The day, by Marketo's clock, that `at` belongs to: `2026-03-01`.
 #[must_use]
 pub fn marketo_day(at: Timestamp) -> String {
-    let zone = jiff::tz::TimeZone::get(MARKETO_ZONE).unwrap_or(jiff::tz::TimeZone::UTC);
-    zone.to_datetime(at).date().to_string()
+    marketo_zone().to_datetime(at).date().to_string()
 }
 
 #[cfg(test)]
@@ -201,5 +353,37 @@ mod tests {
         assert_eq!(day("2026-01-15T06:00:00Z"), "2026-01-15");
         assert_eq!(day("2026-07-15T04:59:59Z"), "2026-07-14");
         assert_eq!(day("2026-07-15T05:00:00Z"), "2026-07-15");
+        let reset = |text: &str| next_reset(text.parse().unwrap()).to_string();
+        assert_eq!(reset("2026-01-15T05:59:59Z"), "2026-01-15T06:00:00Z");
+        assert_eq!(reset("2026-07-15T05:00:00Z"), "2026-07-16T05:00:00Z");
+        // The day on which summer time begins has 23 hours.
+        assert_eq!(reset("2026-03-08T06:00:00Z"), "2026-03-09T05:00:00Z");
+    }
+
+    #[test]
+    fn a_reset_that_brings_nothing_is_asked_about_every_hour() {
+        let asked = |text: &str| asked_again(text.parse().unwrap()).to_string();
+        assert_eq!(asked("2026-01-15T05:59:59Z"), "2026-01-15T06:00:00Z");
+        assert_eq!(asked("2026-01-15T06:00:03Z"), "2026-01-15T07:00:03Z");
+        assert_eq!(asked("2026-01-15T07:30:00Z"), "2026-01-16T06:00:00Z");
+    }
+
+    #[test]
+    fn the_smaller_of_our_cap_and_of_what_is_left_for_us_counts() {
+        let now: Timestamp = "2026-01-15T12:00:00Z".parse().unwrap();
+        let left = |quota: Quota, total: Option<u64>, ours_then: u64, ours: u64| {
+            let usage = Some(Usage { at: now, total, ours: ours_then });
+            let counted =
+                Counted { day: marketo_day(now), saved: BTreeMap::new(), seen: BTreeMap::new(), unsaved: BTreeSet::new(), ahead: 0, usage };
+            let budget = counted.budget(quota, ours, now);
+            (budget.left, budget.why.contains("marketo.reserve"))
+        };
+        let quota = Quota { daily_calls: 400, daily_quota: 1_000, reserve: 100 };
+        assert_eq!(left(quota, None, 0, 10), (390, false));
+        assert_eq!(left(quota, Some(300), 10, 10), (390, false));
+        assert_eq!(left(quota, Some(800), 10, 10), (100, true));
+        assert_eq!(left(quota, Some(800), 10, 110), (0, true));
+        assert_eq!(left(quota, Some(5_000), 10, 10), (0, true));
+        assert_eq!(left(Quota::NONE, Some(800), 10, 10), (u64::MAX - 800, true));
     }
 }

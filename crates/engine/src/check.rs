@@ -7,7 +7,7 @@ use store::{MemoryStore, Store, StoreError};
 
 use crate::{
     bridge::{Bridge, Parts},
-    calls::CallLedger,
+    calls::{CallLedger, Quota},
     error::{Side, SyncError},
     marketo::{SyncMode, key_field},
     options::{Options, RunOptions},
@@ -33,8 +33,8 @@ pub struct Finding {
 pub struct CountedIn {
     /// The state.
     pub store: Arc<dyn Store>,
-    /// Our own cap on Marketo calls a day.
-    pub daily_calls: u64,
+    /// How many Marketo calls a day may be made.
+    pub quota: Quota,
 }
 
 /// Looks at both sides as a cycle would before it sends anything. Where another process is at work on the state, it goes ahead without it.
@@ -44,13 +44,13 @@ pub async fn check(dynamics: dataverse::Client, marketo: ::marketo::Client, opti
         Ok(bridge) => bridge,
         Err(error) => return vec![bad("state", &error)],
     };
-    let Some(CountedIn { store, daily_calls }) = counted else { return look(&bridge).await };
+    let Some(CountedIn { store, quota }) = counted else { return look(&bridge).await };
     let fence = match store.acquire("check").await {
         Ok(fence) => fence,
         Err(StoreError::Busy { .. }) => return look(&bridge).await,
         Err(error) => return vec![bad("state", &error.into())],
     };
-    let findings = match CallLedger::load(store.clone(), fence, &bridge.clock, pace, daily_calls).await {
+    let findings = match CallLedger::load(store.clone(), fence, &bridge.clock, pace, quota).await {
         Ok(ledger) => {
             let mut findings = look(&bridge).await;
             findings.extend(ledger.close().await.err().map(|error| bad("state", &error.into())));
@@ -74,7 +74,7 @@ async fn open(dynamics: dataverse::Client, marketo: ::marketo::Client, options: 
         options,
         run: RunOptions::default(),
         progress: Progress::silent(),
-        daily_calls: u64::MAX,
+        quota: Quota::NONE,
     };
     Bridge::open(parts, "check").await
 }

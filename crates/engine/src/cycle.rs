@@ -49,6 +49,7 @@ pub async fn run(bridge: &Bridge) -> (Summary, Option<SyncError>) {
 
 async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     let prepared = prepare(bridge).await?;
+    bridge.ledger.learn(&bridge.marketo).await?;
     capture(bridge, &prepared).await?;
     // Where only that is refused, everything else goes on.
     let noticed = match notice(bridge).await {
@@ -64,6 +65,7 @@ async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     tell(bridge, &prepared).await?;
     prepared.keep_policy(bridge).await?;
     noticed?;
+    bridge.ledger.learn(&bridge.marketo).await?;
     write_back(bridge, &prepared).await
 }
 
@@ -78,7 +80,7 @@ pub fn exit_code(error: Option<&SyncError>, clean: bool) -> u8 {
         None if clean => 0,
         None => 3,
         Some(SyncError::Configuration(_)) => 2,
-        Some(SyncError::Quota(_)) => 4,
+        Some(SyncError::Quota { .. }) => 4,
         Some(SyncError::Side { .. }) => 5,
         Some(SyncError::Store(_) | SyncError::Stopped) => 1,
     }

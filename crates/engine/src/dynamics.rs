@@ -343,7 +343,7 @@ impl Dynamics {
                 return (fates, trouble.or_else(|| Some(CallError::Garbled("a batch whose answer has no parts".into()))));
             }
             if let Some(refusal) = trouble.as_ref().and_then(CallError::refusal)
-                && matches!(refusal.class, Class::Throttled | Class::Transient | Class::Doubtful)
+                && matches!(refusal.class, Class::Throttled | Class::Crowded | Class::Transient | Class::Doubtful)
             {
                 self.client.pace().pause(refusal.wait.unwrap_or(BUSY_WAIT));
             }

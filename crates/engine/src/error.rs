@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base::Timestamp;
 use serde::Serialize;
 use store::StoreError;
 use wire::{CallError, Class};
@@ -43,8 +44,13 @@ pub enum SyncError {
     #[error("{}", list(.0))]
     Configuration(Vec<Problem>),
     /// A quota or cap on calls is used up.
-    #[error("{0}")]
-    Quota(String),
+    #[error("{message}")]
+    Quota {
+        /// What is used up, and what to do.
+        message: String,
+        /// When calls may be made again, where that is known.
+        until: Option<Timestamp>,
+    },
     /// A side can't be reached, or refuses.
     #[error("{side} {}: {error}{}", doing(error), remedy(*side, error))]
     Side {
@@ -67,14 +73,23 @@ impl SyncError {
     pub fn of_call(side: Side, error: CallError) -> Self {
         match (&error, error.class()) {
             (CallError::Stopped, _) => Self::Stopped,
-            (CallError::OverCap { cap }, _) => Self::Quota(format!(
-                "the configured cap of {cap} Marketo calls a day (marketo.daily_calls) is used up; what is left goes on after midnight US \
-                 Central, or raise the cap"
-            )),
-            (_, Some(Class::Quota)) => Self::Quota(format!(
-                "{side} says that the daily quota of calls is used up ({error}); it is reset at midnight US Central, and what is left goes \
-                 on with the next run after that"
-            )),
+            (CallError::OverCap { why, until }, _) => {
+                Self::Quota { message: format!("{why}; what is left goes on {}", after(*until)), until: Some(*until) }
+            }
+            (CallError::Closed { until }, _) => Self::Quota {
+                message: format!(
+                    "{side} has said that the day's quota of calls is used up; it is reset at midnight US Central, and {side} is asked again {}",
+                    after(*until)
+                ),
+                until: Some(*until),
+            },
+            (_, Some(Class::Quota)) => Self::Quota {
+                message: format!(
+                    "{side} says that the day's quota of calls is used up ({error}); it is reset at midnight US Central, and what is left \
+                     goes on with the next run after that"
+                ),
+                until: None,
+            },
             (_, _) => Self::Side { side, error: Box::new(error) },
         }
     }
@@ -84,7 +99,7 @@ impl SyncError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Side { error, .. } => matches!(error.class(), Some(Class::Config | Class::Record | Class::Bug | Class::Missing)),
-            Self::Configuration(_) | Self::Quota(_) | Self::Store(_) | Self::Stopped => false,
+            Self::Configuration(_) | Self::Quota { .. } | Self::Store(_) | Self::Stopped => false,
         }
     }
 
@@ -93,7 +108,7 @@ impl SyncError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Configuration(problems) => problems.first().map_or("configuration", |problem| problem.code),
-            Self::Quota(_) => "quota",
+            Self::Quota { .. } => "quota",
             Self::Side { side: Side::Dynamics, error } => side_code(error, ["dynamics-login", "dynamics-refused", "dynamics-unreachable"]),
             Self::Side { side: Side::Marketo, error } if error.code() == "1018" => "marketo-native-sync",
             Self::Side { side: Side::Marketo, error } => side_code(error, ["marketo-login", "marketo-refused", "marketo-unreachable"]),
@@ -102,6 +117,11 @@ impl SyncError {
             Self::Stopped => "stopped",
         }
     }
+}
+
+/// When it goes on, as people read it.
+fn after(until: Timestamp) -> String {
+    format!("after {} UTC", until.strftime("%Y-%m-%d %H:%M"))
 }
 
 fn side_code(error: &CallError, [login, refused, unreachable]: [&'static str; 3]) -> &'static str {
@@ -127,7 +147,7 @@ fn doing(error: &CallError) -> &'static str {
         CallError::Refused(refusal) if refusal.status >= 500 => "is not working",
         CallError::Refused(_) => "refused",
         CallError::Garbled(_) => "answered with something that is not its API",
-        CallError::Unwritable(_) | CallError::OverCap { .. } | CallError::Stopped => "was not called",
+        CallError::Unwritable(_) | CallError::OverCap { .. } | CallError::Closed { .. } | CallError::Stopped => "was not called",
     }
 }
 

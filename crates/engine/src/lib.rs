@@ -28,6 +28,7 @@ pub mod summary;
 pub mod write_back;
 
 pub use bridge::Bridge;
+pub use calls::Quota;
 pub use error::{Problem, Side, SyncError};
 pub use options::Options;
 pub use planner::Harm;

@@ -11,7 +11,7 @@ use futures::{FutureExt, future::BoxFuture};
 use planner::{DataKind, TargetField, TargetSchema, identity::Person};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use wire::{CallError, Class, Pace};
+use wire::{CallError, Class, Lane, Pace};
 
 use crate::defect::{Defect, has};
 
@@ -124,6 +124,12 @@ impl Marketo {
         Self { client }
     }
 
+    /// The same, all of whose calls go in this lane.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { client: self.client.in_lane(lane) }
+    }
+
     /// The limits of its client.
     #[must_use]
     pub fn pace(&self) -> &Pace {
@@ -152,6 +158,15 @@ impl Marketo {
             Object::SalesPerson | Object::Company | Object::Opportunity | Object::Role => self.client.call(&Describe { object }).await?,
         };
         Ok(schema(described))
+    }
+
+    /// The day by Marketo's clock, and the calls of all integrations on it; none when it doesn't say.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn usage_of_day(&self) -> Result<Option<(jiff::civil::Date, u64)>, CallError> {
+        let days = self.client.call(&Usage { days: ::marketo::usage::Days::Today }).await?;
+        Ok(days.last().map(|day| (day.date, day.total)))
     }
 
     /// Calls of all integrations today, as Marketo counts them.

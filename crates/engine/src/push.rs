@@ -64,6 +64,7 @@ async fn push_all(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
     let mut brake = Brake::measure(bridge, prepared).await?;
     let mut tried = part::people::Tried::new();
     for object in Object::ALL {
+        bridge.ledger.learn(&bridge.marketo).await?;
         match object {
             Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, &brake, object).await?,
             Object::Lead => {

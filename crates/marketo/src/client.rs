@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use wire::{CallError, Endpoint, Pace, Pipeline, PipelineOptions, Transport};
+use wire::{CallError, Endpoint, Lane, Pace, Pipeline, PipelineOptions, Transport};
 
 use crate::{
     judge::verdict,
@@ -41,6 +41,12 @@ impl Client {
             transport,
         );
         Ok(Self { pipeline, base: base.into() })
+    }
+
+    /// The same, all of whose calls go in this lane.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { pipeline: self.pipeline.in_lane(lane), base: self.base.clone() }
     }
 
     /// Sends a call and decodes its answer.

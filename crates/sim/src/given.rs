@@ -59,7 +59,7 @@ impl Given {
             world.page_rows = rows;
         }
         if let Some(calls) = self.bridge.daily_calls {
-            world.daily_calls = calls;
+            world.quota.daily_calls = calls;
         }
         if self.bridge.no_retry {
             world.retry.budget = std::time::Duration::ZERO;

@@ -10,7 +10,7 @@ use std::{
 
 use base::{Clock, Guid, Object, Timestamp};
 use emulator::{Effect, Fault, When};
-use engine::{Bridge, Options, Progress, Summary, SyncError, bridge::Parts, cycle, options::RunOptions};
+use engine::{Bridge, Options, Progress, Quota, Summary, SyncError, bridge::Parts, cycle, options::RunOptions};
 use futures::{FutureExt, future::BoxFuture};
 use marketo_emulator::Object as Theirs;
 use sandbox::{Agreement, Sandbox, control::Side};
@@ -43,7 +43,7 @@ pub struct World {
     pub to_dynamics: Recorder,
     pub retry: RetryOptions,
     pub page_rows: u32,
-    pub daily_calls: u64,
+    pub quota: Quota,
     pub calls_per_20s: usize,
     /// What every call says, and what happens in its middle.
     pub tap: Tap,
@@ -121,7 +121,7 @@ impl World {
             to_dynamics: Recorder::default(),
             retry: RetryOptions::default(),
             page_rows: 1000,
-            daily_calls: u64::MAX,
+            quota: Quota::default(),
             calls_per_20s: 100,
             tap: Tap::default(),
             watch: None,
@@ -165,7 +165,7 @@ impl World {
                 options: self.options.clone(),
                 run,
                 progress: Progress::silent(),
-                daily_calls: self.daily_calls,
+                quota: self.quota,
             };
             Bridge::open(parts, "test").await.unwrap()
         }

@@ -1,6 +1,8 @@
 //! What can become of a call, and what to do then.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
+
+use base::Timestamp;
 
 use crate::{call::Replay, transport::TransportError};
 
@@ -22,11 +24,19 @@ pub enum CallError {
     /// The request could not be written; nothing was sent.
     #[error("a request that could not be written: {0}")]
     Unwritable(String),
-    /// Our own cap on calls a day was reached; nothing was sent.
-    #[error("the configured cap of {cap} calls a day is used up")]
+    /// What may be called today is used up; nothing was sent.
+    #[error("{why}")]
     OverCap {
-        /// The cap.
-        cap: u64,
+        /// What is used up, for people.
+        why: Arc<str>,
+        /// When calls may start again.
+        until: Timestamp,
+    },
+    /// The service said earlier that the day's quota is used up; nothing was sent.
+    #[error("the service's quota of calls is used up until {until}")]
+    Closed {
+        /// When it is asked again.
+        until: Timestamp,
     },
     /// We are shutting down; nothing was sent.
     #[error("stopped before it was sent")]
@@ -61,6 +71,8 @@ pub enum Class {
     Doubtful,
     /// We are too fast; nothing was done. Everybody waits.
     Throttled,
+    /// Too many calls are under way; nothing was done. It may work when some have ended.
+    Crowded,
     /// The day's quota is used up; nothing was done. Stop until it is reset.
     Quota,
     /// Too much at once: ask for less.
@@ -132,13 +144,13 @@ impl CallError {
                 Class::Auth => Advice::RenewToken,
                 Class::Transient => Advice::Retry { wait: refusal.wait },
                 Class::Doubtful => unknown(refusal.wait),
-                Class::Throttled => Advice::SlowDown { wait: refusal.wait },
+                Class::Throttled | Class::Crowded => Advice::SlowDown { wait: refusal.wait },
                 Class::Quota => Advice::StopForQuota,
                 Class::Split => Advice::Split,
                 Class::Missing | Class::Record | Class::Config | Class::Bug => Advice::GiveUp,
             },
             Self::Unwritable(_) | Self::Stopped => Advice::GiveUp,
-            Self::OverCap { .. } => Advice::StopForQuota,
+            Self::OverCap { .. } | Self::Closed { .. } => Advice::StopForQuota,
         }
     }
 
@@ -148,7 +160,7 @@ impl CallError {
         match self {
             Self::Unanswered(_) | Self::Garbled(_) => true,
             Self::Refused(refusal) => refusal.class == Class::Doubtful,
-            Self::Unsent(_) | Self::Unwritable(_) | Self::OverCap { .. } | Self::Stopped => false,
+            Self::Unsent(_) | Self::Unwritable(_) | Self::OverCap { .. } | Self::Closed { .. } | Self::Stopped => false,
         }
     }
 
@@ -163,7 +175,13 @@ impl CallError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Unsent(_) | Self::Unanswered(_) | Self::Garbled(_) | Self::Unwritable(_) | Self::OverCap { .. } | Self::Stopped => None,
+            Self::Unsent(_)
+            | Self::Unanswered(_)
+            | Self::Garbled(_)
+            | Self::Unwritable(_)
+            | Self::OverCap { .. }
+            | Self::Closed { .. }
+            | Self::Stopped => None,
         }
     }
 

@@ -1,27 +1,39 @@
-//! How fast, how many at once, how many a day: exact limits, as pure state with a thin gate.
+//! How fast, how many at once, how many a day: limits as pure state with a thin gate.
 //!
-//! The window is a log of the last starts, not a refilling bucket: a bucket lets twice its size into one window.
+//! The gate admits one call after the other, those of an earlier [`Lane`] first: whoever is next has the next place in flight and the next
+//! start, and nobody holds either while waiting for the other.
+
+mod adapt;
+mod lane;
+mod window;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use base::Timestamp;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{
-    sync::Semaphore,
+    sync::Notify,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::{
-    error::{CallError, Class},
+    error::{CallError, Class, Refusal},
     request::{Request, Response},
 };
+
+use adapt::Adaptive;
+use lane::{Queue, Ticket};
+use window::Window;
+
+pub use lane::Lane;
 
 /// What is added to the vendor's window, so that it also holds where the calls arrive, whatever the network does to their spacing.
 pub const WINDOW_MARGIN: Duration = Duration::from_millis(250);
@@ -35,12 +47,10 @@ pub struct PaceOptions {
     pub window: Duration,
     /// Calls in flight at any moment; at least 1.
     pub in_flight_max: usize,
-    /// Calls that may still start today; `None`: no cap.
-    pub budget: Option<u64>,
-    /// The daily cap that `budget` is what is left of, for the error's text.
-    pub cap: u64,
     /// How long everybody waits after "too fast" when the service doesn't say.
     pub throttle_wait: Duration,
+    /// A header in which the service says how many calls at once are best, and how many are never exceeded whatever it says.
+    pub hint: Option<(&'static str, usize)>,
 }
 
 impl Default for PaceOptions {
@@ -49,21 +59,30 @@ impl Default for PaceOptions {
             calls_max: None,
             window: Duration::from_secs(20),
             in_flight_max: 8,
-            budget: None,
-            cap: 0,
             throttle_wait: Duration::from_secs(20),
+            hint: None,
         }
     }
+}
+
+/// What may still be called today.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Calls that may still start.
+    pub left: u64,
+    /// What is used up once none are left, for people.
+    pub why: Arc<str>,
+    /// When calls may start again then.
+    pub until: Timestamp,
 }
 
 /// The gate. Cheap to clone; clones share the limits.
 #[derive(Debug, Clone)]
 pub struct Pace {
     options: Arc<PaceOptions>,
-    in_flight: Arc<Semaphore>,
-    /// Held while waiting for the window, so that calls start in the order in which they came.
-    turn: Arc<tokio::sync::Mutex<()>>,
     state: Arc<Mutex<State>>,
+    /// Something changed for those who wait.
+    changed: Arc<Notify>,
     stopped: CancellationToken,
 }
 
@@ -75,34 +94,176 @@ pub trait Journal: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// Why it could not be saved; then no call begins.
     async fn ahead(&self, pace: &Pace, starts: usize) -> Result<(), String>;
+
+    /// Until when no call may start after this refusal for a used-up quota; none where that quota isn't one of calls.
+    fn closed_until(&self, refusal: &Refusal) -> Option<(Duration, Timestamp)>;
 }
 
 /// Starts that are noted at a time, at most; a tenth of the window where that is less, because after a sudden death they count as made.
 const AHEAD_MAX: usize = 8;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    queue: Queue,
     window: Window,
+    /// Starts in a window; none without a limit.
+    rate: Option<Adaptive>,
+    places: Adaptive,
+    in_flight: usize,
     paused_until: Option<Instant>,
-    budget_left: Option<u64>,
+    /// Closed for a used-up quota.
+    closed: Option<(Instant, Timestamp)>,
+    budget: Option<Budget>,
     counts: BTreeMap<&'static str, u64>,
+    refused: BTreeMap<String, u64>,
     journal: Option<Arc<dyn Journal>>,
     /// Starts that are noted ahead and have not happened.
     noted: usize,
+    /// Whether somebody is about to note some.
+    noting: bool,
+}
+
+/// What a call that waits does next.
+enum Next {
+    Start,
+    /// Until something changes, or until then.
+    Wait(Option<Instant>),
+    Note(Arc<dyn Journal>),
+}
+
+impl State {
+    fn next(&mut self, ticket: Ticket, now: Instant, options: &PaceOptions) -> Result<Next, CallError> {
+        if let Some((_, until)) = self.closed.filter(|(at, _)| now < *at) {
+            return Err(CallError::Closed { until });
+        }
+        if let Some(Budget { left: 0, why, until }) = &self.budget {
+            return Err(CallError::OverCap { why: why.clone(), until: *until });
+        }
+        if !self.queue.is_first(ticket) || self.noting {
+            return Ok(Next::Wait(None));
+        }
+        // After a closing one call goes first: the quota may not be back yet.
+        let places = if self.closed.is_some() { 1 } else { self.places.allowed(now) };
+        if self.in_flight >= places {
+            return Ok(Next::Wait(self.places.grows_at().filter(|at| *at > now)));
+        }
+        let at = self.earliest(now, options);
+        if at > now {
+            let grows = self.rate.as_ref().and_then(Adaptive::grows_at).filter(|grows| *grows > now);
+            return Ok(Next::Wait(Some(grows.map_or(at, |grows| grows.min(at)))));
+        }
+        if let Some(journal) = self.journal.clone().filter(|_| self.noted == 0) {
+            self.noting = true;
+            return Ok(Next::Note(journal));
+        }
+        Ok(Next::Start)
+    }
+
+    fn earliest(&mut self, now: Instant, options: &PaceOptions) -> Instant {
+        let by_window = self.rate.as_mut().map_or(now, |rate| {
+            let allowed = rate.allowed(now);
+            self.window.earliest(now, allowed, options.window + WINDOW_MARGIN)
+        });
+        by_window.max(self.paused_until.unwrap_or(now))
+    }
+
+    fn start(&mut self, ticket: Ticket, now: Instant, name: &'static str) {
+        self.queue.leave(ticket);
+        self.in_flight += 1;
+        if let Some(rate) = &self.rate {
+            self.window.record(now, rate.most());
+        }
+        if let Some(budget) = &mut self.budget {
+            budget.left = budget.left.saturating_sub(1);
+        }
+        *self.counts.entry(name).or_default() += 1;
+        self.noted = self.noted.saturating_sub(1);
+    }
+
+    fn refused(&mut self, refusal: &Refusal, begun: Instant, now: Instant, options: &PaceOptions) {
+        match refusal.class {
+            Class::Throttled => {
+                self.rate.as_mut().unwrap_or(&mut self.places).refused(begun, now);
+                self.pause(now + refusal.wait.unwrap_or(options.throttle_wait));
+            }
+            Class::Crowded => self.places.refused(begun, now),
+            Class::Quota => {
+                if let Some((wait, until)) = self.journal.as_ref().and_then(|journal| journal.closed_until(refusal)) {
+                    self.closed = Some((now + wait, until));
+                }
+            }
+            Class::Auth | Class::Transient | Class::Doubtful | Class::Split | Class::Missing | Class::Record | Class::Config | Class::Bug => {
+                // A gateway that names a time means everybody.
+                if let Some(wait) = refusal.wait.filter(|_| refusal.status == 503) {
+                    self.pause(now + wait);
+                }
+            }
+        }
+        if matches!(refusal.class, Class::Throttled | Class::Crowded | Class::Quota) {
+            let code = if refusal.code.is_empty() { refusal.status.to_string() } else { refusal.code.clone() };
+            *self.refused.entry(code).or_default() += 1;
+        }
+    }
+
+    fn pause(&mut self, until: Instant) {
+        self.paused_until = Some(self.paused_until.map_or(until, |known| known.max(until)));
+    }
+}
+
+/// A place in the queue, given up when its call no longer waits.
+struct Waiting<'a> {
+    pace: &'a Pace,
+    ticket: Ticket,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.pace.change(|state| state.queue.leave(self.ticket));
+    }
+}
+
+/// Starts are about to be noted; nobody starts meanwhile.
+struct Noting<'a>(&'a Pace);
+
+impl Drop for Noting<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| state.noting = false);
+    }
+}
+
+/// A call in flight.
+#[derive(Debug)]
+struct InFlight {
+    pace: Pace,
+    begun: Instant,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.pace.change(|state| state.in_flight = state.in_flight.saturating_sub(1));
+    }
 }
 
 impl Pace {
     /// A gate with these limits and an empty window.
     #[must_use]
     pub fn new(options: PaceOptions) -> Self {
-        let state = State { budget_left: options.budget, ..State::default() };
-        Self {
-            in_flight: Arc::new(Semaphore::new(options.in_flight_max.max(1))),
-            turn: Arc::default(),
-            stopped: CancellationToken::new(),
-            state: Arc::new(Mutex::new(state)),
-            options: Arc::new(options),
-        }
+        let state = State {
+            queue: Queue::default(),
+            window: Window::default(),
+            rate: options.calls_max.map(|max| Adaptive::new(max, options.window + WINDOW_MARGIN)),
+            places: Adaptive::new(options.in_flight_max, options.window + WINDOW_MARGIN),
+            in_flight: 0,
+            paused_until: None,
+            closed: None,
+            budget: None,
+            counts: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            journal: None,
+            noted: 0,
+            noting: false,
+        };
+        Self { state: Arc::new(Mutex::new(state)), changed: Arc::default(), stopped: CancellationToken::new(), options: Arc::new(options) }
     }
 
     /// Puts the starts of an earlier process into the window, given by their ages.
@@ -110,14 +271,14 @@ impl Pace {
         let now = Instant::now();
         let mut starts: Vec<Instant> = ages.iter().filter_map(|age| now.checked_sub(*age)).collect();
         starts.sort();
-        self.with(|state| state.window.0.extend(starts));
+        self.with(|state| state.window.remember(starts));
     }
 
     /// Ages of the starts that still count, the oldest first.
     #[must_use]
     pub fn recent(&self) -> Vec<Duration> {
         let (now, span) = (Instant::now(), self.options.window + WINDOW_MARGIN);
-        self.with(|state| state.window.0.iter().map(|start| now.duration_since(*start)).filter(|age| *age < span).collect())
+        self.with(|state| state.window.recent(now, span).collect())
     }
 
     /// Calls started since this gate was made, by kind.
@@ -126,15 +287,24 @@ impl Pace {
         self.with(|state| state.counts.clone())
     }
 
-    /// Counts from zero again.
-    pub fn reset_counts(&self) {
-        self.with(|state| state.counts.clear());
+    /// Refusals as too fast, too many at once or over the quota since this gate was made, by the service's code.
+    #[must_use]
+    pub fn refusals(&self) -> BTreeMap<String, u64> {
+        self.with(|state| state.refused.clone())
     }
 
-    /// Calls that may be in flight at once.
+    /// Counts from zero again.
+    pub fn reset_counts(&self) {
+        self.with(|state| {
+            state.counts.clear();
+            state.refused.clear();
+        });
+    }
+
+    /// Calls that may be in flight at once, at most.
     #[must_use]
     pub fn in_flight_max(&self) -> usize {
-        self.options.in_flight_max.max(1)
+        self.with(|state| state.places.most())
     }
 
     /// From now on no call starts; those in flight go on. Who waits to try again stops waiting.
@@ -149,7 +319,7 @@ impl Pace {
 
     /// From now on starts are noted ahead, in small blocks, or no longer.
     pub fn note_in(&self, journal: Option<Arc<dyn Journal>>) {
-        self.with(|state| {
+        self.change(|state| {
             state.journal = journal;
             state.noted = 0;
         });
@@ -163,104 +333,95 @@ impl Pace {
 
     /// Nobody starts a call before `wait` has passed.
     pub fn pause(&self, wait: Duration) {
-        let until = Instant::now() + wait;
-        self.with(|state| state.paused_until = Some(state.paused_until.map_or(until, |known| known.max(until))));
+        self.with(|state| state.pause(Instant::now() + wait));
     }
 
-    /// Changes what may still be called today.
-    pub fn set_budget(&self, left: Option<u64>) {
-        self.with(|state| state.budget_left = left);
+    /// Changes what may still be called today; none: there is no limit.
+    pub fn set_budget(&self, budget: Option<Budget>) {
+        self.change(|state| state.budget = budget);
+    }
+
+    /// No call starts for `wait`, which ends at `until`; after that one goes first.
+    pub fn close_for(&self, wait: Duration, until: Timestamp) {
+        self.change(|state| state.closed = Some((Instant::now() + wait, until)));
+    }
+
+    /// Until when no call starts because the service says that its quota is used up.
+    #[must_use]
+    pub fn closed_until(&self) -> Option<Timestamp> {
+        let now = Instant::now();
+        self.with(|state| state.closed.filter(|(at, _)| now < *at).map(|(_, until)| until))
     }
 
     /// Waits for its turn, then counts the call as started.
-    async fn start(&self, name: &'static str) -> Result<(), CallError> {
-        let _turn = self.turn.lock().await;
+    async fn admit(&self, name: &'static str, lane: Lane) -> Result<InFlight, CallError> {
+        let waiting = Waiting { pace: self, ticket: self.with(|state| state.queue.join(lane)) };
         loop {
-            let next = {
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if self.stopped.is_cancelled() {
-                    return Err(CallError::Stopped);
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if self.stopped.is_cancelled() {
+                return Err(CallError::Stopped);
+            }
+            let now = Instant::now();
+            let next = self.with(|state| {
+                let next = state.next(waiting.ticket, now, &self.options)?;
+                if let Next::Start = next {
+                    state.start(waiting.ticket, now, name);
                 }
-                if state.budget_left == Some(0) {
-                    return Err(CallError::OverCap { cap: self.options.cap });
-                }
-                let now = Instant::now();
-                let at = state.earliest(now, &self.options);
-                match state.journal.clone().filter(|_| state.noted == 0) {
-                    _ if at > now => Next::Wait(at),
-                    Some(journal) => Next::Note(journal),
-                    None => {
-                        state.record(now, name, &self.options);
-                        return Ok(());
-                    }
-                }
-            };
-            match next {
+                Ok::<_, CallError>(next)
+            });
+            match next? {
+                Next::Start => return Ok(InFlight { pace: self.clone(), begun: now }),
                 Next::Wait(until) => tokio::select! {
-                    () = sleep_until(until) => {}
+                    () = changed => {}
+                    () = sleep_until(until.unwrap_or(now)), if until.is_some() => {}
                     () = self.stopped() => {}
                 },
-                Next::Note(journal) => {
-                    let starts = self.options.calls_max.map_or(AHEAD_MAX, |max| (max / 10).clamp(1, AHEAD_MAX));
-                    // Counted as noted from now on, so that whatever else is saved meanwhile says so too. Only who has the turn starts calls.
-                    self.with(|state| state.noted = starts);
-                    if let Err(why) = journal.ahead(self, starts).await {
-                        self.with(|state| state.noted = 0);
-                        return Err(CallError::Unwritable(format!("the call could not be noted first: {why}")));
-                    }
-                }
+                Next::Note(journal) => self.note(&*journal).await?,
             }
         }
     }
 
+    async fn note(&self, journal: &dyn Journal) -> Result<(), CallError> {
+        let _noting = Noting(self);
+        let starts = self.options.calls_max.map_or(AHEAD_MAX, |max| (max / 10).clamp(1, AHEAD_MAX));
+        // Counted as noted from now on, so that whatever else is saved meanwhile says so too. Nobody else starts calls.
+        self.with(|state| state.noted = starts);
+        journal.ahead(self, starts).await.map_err(|why| {
+            self.with(|state| state.noted = 0);
+            CallError::Unwritable(format!("the call could not be noted first: {why}"))
+        })
+    }
+
+    /// Takes in how a call ended.
+    fn ended(&self, flight: &InFlight, answer: &Result<Response, CallError>) {
+        let now = Instant::now();
+        match answer {
+            Ok(answer) => {
+                let hint = self.options.hint.and_then(|(header, most)| Some((answer.header(header)?.trim().parse::<usize>().ok()?, most)));
+                self.with(|state| {
+                    state.closed = None;
+                    if let Some((hint, most)) = hint {
+                        state.places.set_most(hint.clamp(1, most), now);
+                    }
+                });
+            }
+            Err(CallError::Refused(refusal)) => self.with(|state| state.refused(refusal, flight.begun, now, &self.options)),
+            Err(_) => {}
+        }
+    }
+
+    /// Changes something that others may wait for.
+    fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let changed = self.with(act);
+        self.changed.notify_waiters();
+        changed
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// What a call does before it starts.
-enum Next {
-    Wait(Instant),
-    Note(Arc<dyn Journal>),
-}
-
-impl State {
-    fn earliest(&self, now: Instant, options: &PaceOptions) -> Instant {
-        let by_window = options.calls_max.map_or(now, |max| self.window.earliest(now, max, options.window + WINDOW_MARGIN));
-        by_window.max(self.paused_until.unwrap_or(now))
-    }
-
-    fn record(&mut self, now: Instant, name: &'static str, options: &PaceOptions) {
-        if let Some(max) = options.calls_max {
-            self.window.record(now, max);
-        }
-        if let Some(left) = &mut self.budget_left {
-            *left = left.saturating_sub(1);
-        }
-        *self.counts.entry(name).or_default() += 1;
-        self.noted = self.noted.saturating_sub(1);
-    }
-}
-
-/// The last starts, the oldest first.
-#[derive(Debug, Default)]
-struct Window(VecDeque<Instant>);
-
-impl Window {
-    /// The earliest instant, not before `now`, at which one more start leaves at most `max` in any `span`.
-    fn earliest(&self, now: Instant, max: usize, span: Duration) -> Instant {
-        let max = max.max(1);
-        match self.0.len().checked_sub(max).and_then(|at| self.0.get(at)) {
-            Some(start) => (*start + span).max(now),
-            None => now,
-        }
-    }
-
-    fn record(&mut self, at: Instant, max: usize) {
-        self.0.push_back(at);
-        while self.0.len() > max.max(1) {
-            self.0.pop_front();
-        }
     }
 }
 
@@ -299,17 +460,9 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let (pace, inner) = (self.pace.clone(), self.inner.clone());
         async move {
-            let _place = pace.in_flight.clone().acquire_owned().await.map_err(|_| CallError::Stopped)?;
-            pace.start(request.name).await?;
+            let flight = pace.admit(request.name, request.lane).await?;
             let answer = inner.oneshot(request).await;
-            if let Err(CallError::Refused(refusal)) = &answer {
-                match (refusal.class, refusal.wait) {
-                    (Class::Throttled, wait) => pace.pause(wait.unwrap_or(pace.options.throttle_wait)),
-                    // A gateway that names a time means everybody.
-                    (_, Some(wait)) if refusal.status == 503 => pace.pause(wait),
-                    (_, _) => {}
-                }
-            }
+            pace.ended(&flight, &answer);
             answer
         }
         .boxed()
@@ -317,95 +470,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        /// Whatever the arrivals, no window ever holds more than the limit.
-        #[test]
-        fn no_window_holds_more_than_the_limit(gaps in prop::collection::vec(0u64..5_000, 1..400), max in 1usize..60) {
-            let span = Duration::from_secs(20);
-            let mut now = Instant::now();
-            let mut window = Window::default();
-            let mut starts = Vec::new();
-            for gap in gaps {
-                now += Duration::from_millis(gap);
-                let at = window.earliest(now, max, span);
-                window.record(at, max);
-                now = now.max(at);
-                starts.push(at);
-            }
-            for (i, start) in starts.iter().enumerate() {
-                let within = starts[i..].iter().take_while(|s| s.duration_since(*start) < span).count();
-                prop_assert!(within <= max, "{within} of {max}");
-            }
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn concurrent_callers_share_one_window() {
-        let pace = Pace::new(PaceOptions { calls_max: Some(10), in_flight_max: 100, ..PaceOptions::default() });
-        let begin = Instant::now();
-        let calls: Vec<_> = (0..35)
-            .map(|_| {
-                let pace = pace.clone();
-                tokio::spawn(async move {
-                    pace.start("x").await.unwrap();
-                    Instant::now()
-                })
-            })
-            .collect();
-        let mut starts = Vec::new();
-        for call in calls {
-            starts.push(call.await.unwrap().duration_since(begin));
-        }
-        starts.sort();
-        assert_eq!(starts.iter().filter(|s| **s < Duration::from_secs(20)).count(), 10);
-        assert!(starts[30] >= Duration::from_secs(60), "{:?}", starts[30]);
-        assert_eq!(pace.counts()["x"], 35);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_process_that_takes_over_counts_the_starts_before_it() {
-        let first = Pace::new(PaceOptions { calls_max: Some(3), ..PaceOptions::default() });
-        for _ in 0..3 {
-            first.start("x").await.unwrap();
-        }
-        let second = Pace::new(PaceOptions { calls_max: Some(3), ..PaceOptions::default() });
-        second.remember(&first.recent());
-        let begin = Instant::now();
-        second.start("x").await.unwrap();
-        assert!(begin.elapsed() >= Duration::from_secs(20));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stop_wakes_who_waits() {
-        let pace = Pace::new(PaceOptions { calls_max: Some(1), ..PaceOptions::default() });
-        pace.start("x").await.unwrap();
-        let waiting: Vec<_> = (0..3)
-            .map(|_| {
-                let pace = pace.clone();
-                tokio::spawn(async move { pace.start("x").await })
-            })
-            .collect();
-        tokio::task::yield_now().await;
-        let begin = Instant::now();
-        pace.stop();
-        for waiting in waiting {
-            assert!(matches!(waiting.await.unwrap(), Err(CallError::Stopped)));
-        }
-        assert!(begin.elapsed() < Duration::from_secs(1));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_daily_cap_and_a_stop_end_it_before_sending() {
-        let pace = Pace::new(PaceOptions { budget: Some(1), cap: 40, ..PaceOptions::default() });
-        pace.start("x").await.unwrap();
-        assert!(matches!(pace.start("x").await, Err(CallError::OverCap { cap: 40 })));
-        pace.set_budget(None);
-        pace.stop();
-        assert!(matches!(pace.start("x").await, Err(CallError::Stopped)));
-    }
-}
+mod test;

@@ -14,7 +14,7 @@ use crate::{
     call::Endpoint,
     error::CallError,
     judge::{Judge, Verdict},
-    pace::{Pace, PaceLayer},
+    pace::{Lane, Pace, PaceLayer},
     request::{Request, Response},
     retry::{RetryLayer, RetryOptions},
     token::{TokenLayer, TokenSource},
@@ -41,6 +41,7 @@ pub struct PipelineOptions {
 pub struct Pipeline {
     service: BoxCloneSyncService<Request, Response, CallError>,
     pace: Pace,
+    lane: Lane,
 }
 
 impl Pipeline {
@@ -52,7 +53,13 @@ impl Pipeline {
         let paced = PaceLayer(pace.clone()).layer(judged);
         let authorized = TokenLayer(tokens).layer(paced);
         let retried = RetryLayer(retry, pace.clone()).layer(authorized);
-        Self { service: BoxCloneSyncService::new(retried), pace }
+        Self { service: BoxCloneSyncService::new(retried), pace, lane: Lane::default() }
+    }
+
+    /// The same, all of whose calls go in this lane.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { lane, ..self.clone() }
     }
 
     /// Sends a call and decodes its answer.
@@ -70,6 +77,7 @@ impl Pipeline {
     /// As [`call`](Self::call).
     pub async fn send(&self, request: Request) -> Result<Response, CallError> {
         let name = request.name;
+        let request = Request { lane: self.lane, ..request };
         let span = tracing::debug_span!("call", name);
         let begun = Instant::now();
         // In a task of its own: calls wait for each other, for a place and for their turn, and who awaits one of several may poll none.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use crate::{call::Replay, error::CallError};
+use crate::{call::Replay, error::CallError, pace::Lane};
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Request {
     pub timeout: Duration,
     /// Whether it may be sent again when nobody knows what became of it.
     pub replay: Replay,
+    /// What it is for, which decides who goes first where calls wait.
+    pub lane: Lane,
     /// Whether it is about many records that can be sent in smaller pieces: then a failure that the service blames on itself may be one
     /// record's fault, and repeating the whole of it more than once is a waste.
     pub divisible: bool,
@@ -50,6 +52,7 @@ impl Request {
             body: Bytes::new(),
             timeout: Duration::from_secs(60),
             replay: Replay::Safe,
+            lane: Lane::default(),
             divisible: false,
         }
     }

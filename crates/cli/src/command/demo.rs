@@ -91,7 +91,7 @@ async fn open(ready: &sandbox::Ready, store: Arc<MemoryStore>) -> Result<Bridge,
         options: engine::Options::default(),
         run: RunOptions::default(),
         progress: watch::progress(),
-        daily_calls: u64::MAX,
+        quota: engine::Quota::NONE,
     };
     Ok(Bridge::open(parts, "demo").await?)
 }

@@ -3,7 +3,7 @@
 use emulator::{Effect, Fault, Latency, When};
 use futures::{StreamExt, stream};
 use marketo::{DescribeLeads, GetLeads};
-use wire::{CallError, Class, PaceOptions};
+use wire::{Budget, CallError, Class, PaceOptions};
 
 use crate::world::{client_of, texts, timed, world, world_with};
 
@@ -52,7 +52,8 @@ async fn a_day_without_quota_stops_at_once_and_our_own_cap_before_that() {
     }
     let error = world.client.call(&DescribeLeads).await.unwrap_err();
     assert_eq!((error.class(), error.code()), (Some(Class::Quota), "607"));
-    let capped = client_of(&world.served, |options| options.pace.budget = Some(0));
+    let capped = client_of(&world.served, |_| ());
+    capped.pace().set_budget(Some(Budget { left: 0, why: "ours".into(), until: base::Timestamp::UNIX_EPOCH }));
     assert!(matches!(capped.call(&DescribeLeads).await, Err(CallError::OverCap { .. })));
 }
 

@@ -94,7 +94,7 @@ async fn a_quota_that_is_used_up_stops_until_the_reset() {
     let now = world.now();
     world.sandbox.marketo.state().set_usage(49_990, now);
     let ran = world.try_cycle().await;
-    assert!(matches!(ran.error, Some(SyncError::Quota(_))), "{:?}", ran.error);
+    assert!(matches!(ran.error, Some(SyncError::Quota { .. })), "{:?}", ran.error);
     assert_eq!(ran.summary.exit_code, 4);
     assert!(ran.error.unwrap().to_string().contains("midnight US Central"));
     // The same day, nothing more is possible, and nothing is lost.
@@ -108,7 +108,7 @@ async fn a_quota_that_is_used_up_stops_until_the_reset() {
 #[tokio::test(start_paused = true)]
 async fn the_own_cap_on_calls_holds_across_processes() {
     let mut world = World::generated(60, 9);
-    world.daily_calls = 9;
+    world.quota.daily_calls = 9;
     let mut calls = 0;
     for _ in 0..3 {
         let ran = world.try_cycle().await;
@@ -118,7 +118,7 @@ async fn the_own_cap_on_calls_holds_across_processes() {
     assert!(calls <= 9, "{calls}");
     assert!(world.sandbox.marketo.state().usage_today(world.now()) <= 9);
     world.pass(Duration::from_secs(24 * 3600)).await;
-    world.daily_calls = 1_000;
+    world.quota.daily_calls = 1_000;
     world.cycle().await;
     world.assert_agreed();
 }
