@@ -73,9 +73,24 @@ pub(crate) struct Sandbox {
     /// Refuse calls over the vendors' limits, as they do.
     #[arg(long)]
     pub(crate) enforce_limits: bool,
+    /// How many Marketo calls any 20 seconds may hold, when limits are enforced.
+    #[arg(long, value_name = "CALLS", default_value_t = 100)]
+    pub(crate) calls_per_20s: usize,
+    /// How many Marketo calls may be in flight at once, when limits are enforced.
+    #[arg(long, value_name = "CALLS", default_value_t = 10)]
+    pub(crate) in_flight: u32,
     /// How long every answer takes, in milliseconds.
     #[arg(long, default_value_t = 0)]
     pub(crate) latency_ms: u64,
+    /// How long half of Marketo's answers take at most, in milliseconds: log-normal, instead of the fixed time. Dynamics keeps that.
+    #[arg(long, value_name = "MS")]
+    pub(crate) latency_median_ms: Option<f64>,
+    /// How far Marketo's answers spread around the median: the deviation of the logarithm. Their mean is the median times exp(sigma²/2).
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.5, requires = "latency_median_ms")]
+    pub(crate) latency_sigma: f64,
+    /// Write the bodies of all requests and answers into this file, each after its length (four bytes, lowest first); secrets included.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Flags of `sync`.

@@ -205,6 +205,9 @@ impl Fate {
 /// No latency is longer: one hour.
 const LATENCY_MAX_MS: f64 = 3_600_000.0;
 
+/// The 99th percentile of a normal distribution lies so many deviations above its middle.
+const P99_DEVIATIONS: f64 = 2.326;
+
 fn all() -> String {
     "*".to_owned()
 }
@@ -240,13 +243,18 @@ impl Latency {
         Self::Fixed { fixed_ms: ms }
     }
 
+    /// Log-normal by its median and the deviation `sigma` of its logarithm; its mean is the median times `exp(sigma² / 2)`.
+    #[must_use]
+    pub fn log_normal(median_ms: f64, sigma: f64) -> Self {
+        Self::Spread { median_ms, p99_ms: median_ms * (P99_DEVIATIONS * sigma).exp() }
+    }
+
     fn throw(self, dice: &mut Dice) -> Duration {
         let ms = match self {
             Self::Fixed { fixed_ms } => fixed_ms,
             Self::Spread { median_ms, p99_ms } => {
                 let (median, p99) = (median_ms.max(0.001), p99_ms.max(median_ms).max(0.001));
-                // The 99th percentile of a normal distribution lies 2.326 deviations above its middle.
-                let deviation = (p99 / median).ln() / 2.326;
+                let deviation = (p99 / median).ln() / P99_DEVIATIONS;
                 let radius = (-2.0 * (1.0 - dice.fraction()).ln()).sqrt();
                 let normal = radius * (std::f64::consts::TAU * dice.fraction()).cos();
                 median * (deviation * normal).exp()
@@ -393,6 +401,15 @@ mod tests {
         assert!((900..1100).contains(&slow), "half lies above the median: {slow}");
         let slowest = fates.iter().filter(|fate| fate.latency > Duration::from_millis(900)).count();
         assert!((5..45).contains(&slowest), "one in a hundred lies above the 99th percentile: {slowest}");
+    }
+
+    #[test]
+    fn a_log_normal_latency_has_the_mean_that_follows_from_its_sigma() {
+        let mut faults = Faults::new(7);
+        faults.set_latency(Some(Latency::log_normal(1200.0, 0.5)));
+        let total: Duration = (0..20_000).map(|_| faults.decide("a", &Method::GET, "/").latency).sum();
+        let (mean, expected) = (total.as_secs_f64() / 20_000.0, 1.2 * (0.5_f64 * 0.5 / 2.0).exp());
+        assert!((mean / expected - 1.0).abs() < 0.02, "{mean} s on average, {expected} s expected");
     }
 
     #[test]

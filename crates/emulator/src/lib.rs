@@ -5,6 +5,7 @@
 pub mod exchange;
 pub mod faults;
 pub mod journal;
+pub mod record;
 pub mod router;
 pub mod serve;
 
@@ -14,5 +15,6 @@ mod compress;
 pub use exchange::{Emulator, Request, Response};
 pub use faults::{Effect, Fault, Faults, Latency, Level, Spoil, When};
 pub use journal::{Exchange, Journal};
+pub use record::Recorder;
 pub use router::Served;
 pub use serve::{Bound, bind};

@@ -4,7 +4,7 @@
 //! It knows no vendor: names, refusals and limits are the [`Emulator`]'s. The emulator's lock is never held while waiting.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use crate::{
     exchange::{Emulator, Request, Response},
     faults::{Effect, Fate, Faults, Level, Spoil},
     journal::{Exchange, Journal},
+    record::Recorder,
 };
 
 /// The longest body that is read, in bytes; a longer one is refused with the vendor's 413.
@@ -31,6 +32,7 @@ struct Inner<E> {
     clock: Clock,
     faults: Mutex<Faults>,
     journal: Mutex<Journal>,
+    recorder: OnceLock<Recorder>,
 }
 
 impl<E> Clone for Served<E> {
@@ -78,7 +80,12 @@ impl<E: Emulator> Served<E> {
     #[must_use]
     pub fn new(emulator: E, clock: Clock, seed: u64) -> Self {
         let (faults, journal) = (Mutex::new(Faults::new(seed)), Mutex::new(Journal::default()));
-        Self(Arc::new(Inner { emulator: Mutex::new(emulator), clock, faults, journal }))
+        Self(Arc::new(Inner { emulator: Mutex::new(emulator), clock, faults, journal, recorder: OnceLock::new() }))
+    }
+
+    /// Writes the bodies of all requests and answers down from now on, as they are before compression. Only the first recorder counts.
+    pub fn record(&self, recorder: Recorder) {
+        let _already = self.0.recorder.set(recorder);
     }
 
     /// The router. HEAD is answered as GET without the body; answers of 1,024 bytes and more are compressed for clients that accept gzip,
@@ -101,6 +108,10 @@ impl<E: Emulator> Served<E> {
             Err(Unread::Broken) => return sent(Response::empty(400), head, false),
         };
         let answer = self.exchange(&request).await;
+        if let Some(recorder) = self.0.recorder.get() {
+            recorder.body(&request.body);
+            answer.iter().for_each(|answer| recorder.body(&answer.body));
+        }
         answer.map_or_else(broken, |answer| sent(answer, head, gzip))
     }
 

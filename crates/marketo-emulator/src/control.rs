@@ -282,6 +282,16 @@ impl State {
         self.gate.day(now).others = others;
     }
 
+    /// Failed calls by code, over the days of which statistics are kept, whoever made them.
+    #[must_use]
+    pub fn errors_by_code(&self) -> BTreeMap<String, u64> {
+        let all = self.gate.days.values().flat_map(|day| &day.errors);
+        all.fold(BTreeMap::new(), |mut sum, (code, count)| {
+            *sum.entry(code.clone()).or_default() += count;
+            sum
+        })
+    }
+
     /// Forgets every token: their next use answers 601.
     pub fn revoke_tokens(&mut self) {
         self.tokens.revoke();

@@ -120,6 +120,7 @@ pub(crate) fn router(sandbox: Sandbox, side: Side) -> Router {
         .route("/_sandbox/faults", any(handler(faults)))
         .route("/_sandbox/latency", post(handler(latency)))
         .route("/_sandbox/journal", any(handler(journal)))
+        .route("/_sandbox/errors", get(handler(|call| Ok(json!({ "errors": call.sandbox.marketo.state().errors_by_code() })))))
         .route("/_sandbox/options", any(handler(options::options)))
         .route("/_sandbox/clock", any(handler(clock)))
         .route("/_sandbox/expire", post(handler(expire)))

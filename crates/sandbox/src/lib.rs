@@ -11,6 +11,7 @@ pub mod sandbox;
 pub mod serve;
 
 pub use agreement::Agreement;
+pub use marketo_emulator::Options as MarketoOptions;
 pub use organisation::{Census, Sink};
 pub use sandbox::{FillError, Options, Sandbox};
 pub use serve::{Ready, Running, serve, start};

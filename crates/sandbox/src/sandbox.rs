@@ -1,6 +1,8 @@
 //! Both emulators with one clock and one seed.
 
 use std::{
+    io,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +12,7 @@ use std::{
 
 use axum::Router;
 use base::{Clock, Timestamp, time};
-use emulator::{Latency, Served};
+use emulator::{Latency, Recorder, Served};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -168,6 +170,22 @@ impl Sandbox {
         let ahead = &self.shared.ahead_ms;
         // Nothing else depends on the order of this store.
         let _previous = ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(now.saturating_add(ms)));
+    }
+
+    /// Lets Marketo's answers take a log-normal time, as [`Latency::log_normal`] says; Dataverse's stay as they are.
+    pub fn spread_marketo_latency(&self, median_ms: f64, sigma: f64) {
+        self.marketo.faults().set_latency(Some(Latency::log_normal(median_ms, sigma)));
+    }
+
+    /// Writes the bodies of both sides' requests and answers into a new file, as [`Recorder`] says.
+    ///
+    /// # Errors
+    /// When the file can't be made.
+    pub fn record(&self, path: &Path) -> io::Result<()> {
+        let recorder = Recorder::create(path)?;
+        self.marketo.record(recorder.clone());
+        self.dataverse.record(recorder);
+        Ok(())
     }
 
     /// Whether both sides agree, by the default rules.

@@ -73,6 +73,41 @@ async fn what_is_expected_is_what_the_oracle_compares() {
 }
 
 #[tokio::test]
+async fn errors_are_counted_by_code_and_bodies_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bodies");
+    let marketo = sandbox::MarketoOptions { rate_max: 1, ..sandbox::MarketoOptions::default() };
+    let clock = Clock::from_fn(|| "2026-11-20T08:00:00Z".parse().unwrap());
+    let sandbox = Sandbox::new(Options { people: 0, marketo, ..Options::default() }, clock).unwrap();
+    sandbox.record(&path).unwrap();
+    let router = sandbox.marketo_router();
+    let secret = sandbox::MarketoOptions::default();
+    let login = format!(
+        "/identity/oauth/token?grant_type=client_credentials&client_id={}&client_secret={}",
+        secret.client_id, secret.client_secret
+    );
+    let bearer = format!("Bearer {}", ok(&router, "GET", &login, None).await["access_token"].as_str().unwrap());
+    for _ in 0..3 {
+        let request = http::Request::get("/rest/v1/leads/describe2.json").header("authorization", &bearer).body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap();
+    }
+    let errors = ok(&router, "GET", "/_sandbox/errors", None).await;
+    assert_eq!(errors["errors"], json!({"606": 2}));
+    drop((router, sandbox));
+    let recorded = std::fs::read(&path).unwrap();
+    let mut rest = &recorded[..];
+    let bodies: Vec<Value> = std::iter::from_fn(|| {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        let (body, behind) = behind.split_at(usize::try_from(u32::from_le_bytes(*length)).ok()?);
+        rest = behind;
+        serde_json::from_slice(body).ok()
+    })
+    .collect();
+    assert!(bodies[0]["access_token"].is_string());
+    assert_eq!(bodies[1..].iter().map(|body| &body["success"]).collect::<Vec<_>>(), [true, false, false]);
+}
+
+#[tokio::test]
 async fn rows_are_loaded_changed_and_shown() {
     let sandbox = sandbox(0);
     let router = sandbox.dataverse_router();

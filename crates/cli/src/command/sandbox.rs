@@ -1,7 +1,7 @@
 //! `sandbox`: both emulators on loopback, until asked to stop.
 
 use base::Clock;
-use sandbox::Options;
+use sandbox::{MarketoOptions, Options};
 
 use crate::{
     args::Sandbox,
@@ -17,9 +17,16 @@ pub(crate) async fn run(args: Sandbox) -> Result<u8, Failure> {
         seed: args.seed,
         enforce_limits: args.enforce_limits,
         latency_ms: args.latency_ms,
+        marketo: MarketoOptions { rate_max: args.calls_per_20s, concurrency_max: args.in_flight, ..MarketoOptions::default() },
         ..Options::default()
     };
     let sandbox = sandbox::Sandbox::new(options, Clock::system()).map_err(anyhow::Error::from)?;
+    if let Some(median_ms) = args.latency_median_ms {
+        sandbox.spread_marketo_latency(median_ms, args.latency_sigma);
+    }
+    if let Some(path) = &args.record {
+        sandbox.record(path).map_err(|error| anyhow::anyhow!("{} can't be written: {error}", path.display()))?;
+    }
     let running = sandbox::start(&sandbox, args.marketo_port, args.dataverse_port, asked_to_stop())
         .await
         .map_err(|error| anyhow::anyhow!("a port can't be opened: {error}"))?;
