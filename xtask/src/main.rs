@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to whoever builds")]
 
+mod bench;
 mod tidy;
 
 use std::{
@@ -16,7 +17,9 @@ cargo xtask tidy     only our own rules (they are tests too)
 cargo xtask soak [--minutes N] [--seed S] [--count N]
                      run seeds of the simulation, each twice, until time is up
 cargo xtask scenarios [--accept] [part of a name]
-                     play the scenarios; with --accept, take changed outcomes over";
+                     play the scenarios; with --accept, take changed outcomes over
+cargo xtask bench [--quick] [--json] [--people N] [--bin PATH] [names]
+                     measure; see docs/benchmarks.md";
 
 fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy_only(),
         Some("soak") => soak(std::env::args().skip(2)),
         Some("scenarios") => scenarios(std::env::args().skip(2)),
+        Some("bench") => bench::run(std::env::args().skip(2)),
         Some(_) | None => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
