@@ -1,8 +1,11 @@
 //! One bridge: both clients, the state, and what all parts of a cycle share.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use base::Clock;
@@ -18,13 +21,13 @@ use crate::{
     summary::Summary,
 };
 
-/// Everything that a cycle works with. Only the holder of the lease has one.
+/// Everything that a pass works with. Only the holder of the lease has one, and the passes that it makes of it.
 #[derive(Debug)]
 pub struct Bridge {
     /// The Dynamics side.
-    pub dynamics: Dynamics,
+    pub dynamics: Arc<Dynamics>,
     /// The Marketo side.
-    pub marketo: Marketo,
+    pub marketo: Arc<Marketo>,
     /// The state.
     pub store: Arc<dyn Store>,
     /// The lease's number.
@@ -38,9 +41,20 @@ pub struct Bridge {
     /// Who watches.
     pub progress: Progress,
     /// Calls counted.
-    pub ledger: CallLedger,
+    pub ledger: Arc<CallLedger>,
+    /// Held by the pass that writes links. Passes read a link, change their part of it and save the whole, so that two at once could
+    /// overwrite each other: the second waits here, and nowhere else.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     summary: Mutex<Summary>,
-    numbers: AtomicU64,
+    numbers: Arc<AtomicU64>,
+    before: CallsBefore,
+}
+
+/// What both sides' counters showed when a pass began.
+#[derive(Debug, Default)]
+struct CallsBefore {
+    dynamics: BTreeMap<&'static str, u64>,
+    marketo: BTreeMap<&'static str, u64>,
 }
 
 /// What a bridge is made of.
@@ -74,8 +88,8 @@ impl Bridge {
         let fence = store.acquire(holder).await?;
         let ledger = CallLedger::load(store.clone(), fence, &clock, marketo.pace().clone(), quota).await?;
         Ok(Self {
-            dynamics: Dynamics::new(dynamics),
-            marketo: Marketo::new(marketo),
+            dynamics: Arc::new(Dynamics::new(dynamics)),
+            marketo: Arc::new(Marketo::new(marketo)),
             store,
             fence,
             summary: Mutex::new(Summary::new(clock.now())),
@@ -83,30 +97,53 @@ impl Bridge {
             options,
             run,
             progress,
-            ledger,
-            numbers: AtomicU64::new(0),
+            ledger: Arc::new(ledger),
+            turn: Arc::default(),
+            numbers: Arc::default(),
+            before: CallsBefore::default(),
         })
     }
 
-    /// Gives the lease back.
+    /// Gives the lease back; no pass goes on after that.
     ///
     /// # Errors
     /// When the state can't be written.
-    pub async fn close(self) -> Result<(), SyncError> {
+    pub async fn close(&self) -> Result<(), SyncError> {
         self.ledger.close().await?;
         Ok(self.store.release(self.fence).await?)
     }
 
-    /// The same bridge for another run, with an empty summary. The lease is kept.
-    ///
-    /// # Errors
-    /// When the state can't be read.
-    pub async fn next_run(self, progress: Progress) -> Result<Self, SyncError> {
-        self.summary.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&Summary::new(self.clock.now()));
-        self.marketo.pace().reset_counts();
-        self.dynamics.pace().reset_counts();
-        self.ledger.forget_seen();
-        Ok(Self { progress, ..self })
+    /// The same bridge for one pass: its own summary, options and watcher; clients, state, lease and counts are shared. Several passes may
+    /// run at once. None may be left when the bridge is closed.
+    #[must_use]
+    pub fn pass(&self, run: RunOptions, progress: Progress) -> Self {
+        Self {
+            dynamics: self.dynamics.clone(),
+            marketo: self.marketo.clone(),
+            store: self.store.clone(),
+            fence: self.fence,
+            clock: self.clock.clone(),
+            options: self.options.clone(),
+            run,
+            progress,
+            ledger: self.ledger.clone(),
+            turn: self.turn.clone(),
+            summary: Mutex::new(Summary::new(self.clock.now())),
+            numbers: self.numbers.clone(),
+            before: CallsBefore { dynamics: self.dynamics.pace().counts(), marketo: self.marketo.pace().counts() },
+        }
+    }
+
+    /// Calls made since this pass began, to Marketo and to Dynamics, by kind. Those of a pass that runs at the same time are among them.
+    #[must_use]
+    pub fn calls(&self) -> [BTreeMap<String, u64>; 2] {
+        [(self.marketo.pace(), &self.before.marketo), (self.dynamics.pace(), &self.before.dynamics)].map(|(pace, before)| {
+            let since = |(kind, count): (&'static str, u64)| {
+                let count = count.saturating_sub(before.get(kind).copied().unwrap_or_default());
+                (count > 0).then(|| (kind.to_owned(), count))
+            };
+            pace.counts().into_iter().filter_map(since).collect()
+        })
     }
 
     /// Makes sure that Dynamics lets us in.

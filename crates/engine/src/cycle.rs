@@ -24,21 +24,7 @@ const RUNS_KEPT: usize = 500;
 /// Runs a cycle to its end. Whatever happens, there is a summary, and what was confirmed is saved.
 pub async fn run(bridge: &Bridge) -> (Summary, Option<SyncError>) {
     let error = cycle(bridge).await.err();
-    let mut summary = bridge.summary();
-    summary.ended = bridge.clock.now();
-    summary.marketo_calls = counts(bridge.marketo.pace());
-    summary.dynamics_calls = counts(bridge.dynamics.pace());
-    let (held, waiting) = summary.left();
-    let refused: u64 = summary.written_back.refused.values().sum();
-    let unreadable: u64 = summary.captured.values().map(|captured| captured.unreadable).sum();
-    let clean = held + waiting + refused + unreadable == 0 && summary.stopped_by_brake.is_empty();
-    summary.outcome = match (&error, clean) {
-        (None, true) => Outcome::InStep,
-        (None, false) => Outcome::Unfinished,
-        (Some(_), _) => Outcome::Stopped,
-    };
-    summary.exit_code = exit_code(error.as_ref(), clean);
-    summary.error = error.as_ref().map(|error| ErrorText { code: error.code().into(), message: error.to_string() });
+    let summary = summed_up(bridge, error.as_ref());
     save_run(bridge, &summary, error.as_ref()).await;
     if let Err(error) = bridge.store.tidy().await {
         tracing::warn!(%error, "the state's file could not be made smaller");
@@ -47,9 +33,43 @@ pub async fn run(bridge: &Bridge) -> (Summary, Option<SyncError>) {
     (summary, error)
 }
 
+/// The short pass: what has happened in Marketo, and those people's MSI fields back. It isn't kept among the runs, of which it would leave
+/// no other within a day.
+pub async fn moments(bridge: &Bridge) -> (Summary, Option<SyncError>) {
+    let error = noticed_and_written_back(bridge).await.err();
+    bridge.progress.tell(Step::Done);
+    (summed_up(bridge, error.as_ref()), error)
+}
+
+async fn noticed_and_written_back(bridge: &Bridge) -> Result<(), SyncError> {
+    let prepared = prepare(bridge).await?;
+    let _turn = bridge.turn.lock().await;
+    notice(bridge).await?;
+    write_back(bridge, &prepared).await
+}
+
+fn summed_up(bridge: &Bridge, error: Option<&SyncError>) -> Summary {
+    let mut summary = bridge.summary();
+    summary.ended = bridge.clock.now();
+    [summary.marketo_calls, summary.dynamics_calls] = bridge.calls();
+    let (held, waiting) = summary.left();
+    let refused: u64 = summary.written_back.refused.values().sum();
+    let unreadable: u64 = summary.captured.values().map(|captured| captured.unreadable).sum();
+    let clean = held + waiting + refused + unreadable == 0 && summary.stopped_by_brake.is_empty();
+    summary.outcome = match (error, clean) {
+        (None, true) => Outcome::InStep,
+        (None, false) => Outcome::Unfinished,
+        (Some(_), _) => Outcome::Stopped,
+    };
+    summary.exit_code = exit_code(error, clean);
+    summary.error = error.map(|error| ErrorText { code: error.code().into(), message: error.to_string() });
+    summary
+}
+
 async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     let prepared = prepare(bridge).await?;
     bridge.ledger.learn(&bridge.marketo).await?;
+    let _turn = bridge.turn.lock().await;
     capture(bridge, &prepared).await?;
     // Where only that is refused, everything else goes on.
     let noticed = match notice(bridge).await {
@@ -67,10 +87,6 @@ async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     noticed?;
     bridge.ledger.learn(&bridge.marketo).await?;
     write_back(bridge, &prepared).await
-}
-
-fn counts(pace: &wire::Pace) -> std::collections::BTreeMap<String, u64> {
-    pace.counts().into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 /// The exit code, the same for every command: 0 in step, 2 configuration, 3 something is left, 4 quota, 5 a side, 1 anything else.

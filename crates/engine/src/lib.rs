@@ -25,6 +25,7 @@ mod refers;
 pub mod status;
 pub mod check;
 pub mod summary;
+pub mod supervisor;
 pub mod write_back;
 
 pub use bridge::Bridge;
