@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Sandbox(Sandbox),
     /// Run one cycle: Dynamics to Marketo, then the Sales Insight fields back.
     Sync(Sync),
+    /// Keep both sides in step until SIGTERM or Ctrl-C: a cycle every few minutes, moments in between.
+    Serve,
     /// Show what the state says, without calling anybody.
     Status(Status),
     /// Connect to both sides and name what is missing. Changes nothing.

@@ -48,6 +48,8 @@ pub(crate) struct Config {
     on_inactive: Inactive,
     #[serde(default)]
     pub(crate) retry: Retry,
+    #[serde(default)]
+    pub(crate) schedule: Schedule,
 }
 
 /// `[marketo]`
@@ -138,6 +140,26 @@ pub(crate) struct Retry {
 impl Default for Retry {
     fn default() -> Self {
         Self { budget_s: 60, tries: 8 }
+    }
+}
+
+/// `[schedule]`: how long after the end of a pass of `serve` the next of its kind begins, as `5m` or `90s`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Schedule {
+    changes: jiff::SignedDuration,
+    moments: jiff::SignedDuration,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { changes: jiff::SignedDuration::from_secs(300), moments: jiff::SignedDuration::from_secs(60) }
+    }
+}
+
+impl From<Schedule> for engine::supervisor::Schedule {
+    fn from(Schedule { changes, moments }: Schedule) -> Self {
+        Self { changes: changes.unsigned_abs(), moments: moments.unsigned_abs() }
     }
 }
 
@@ -264,6 +286,9 @@ impl Config {
         }
         if self.retry.tries == 0 {
             return wrong("retry.tries must be at least 1: the first try counts".into());
+        }
+        if [self.schedule.changes, self.schedule.moments].iter().any(|interval| *interval < jiff::SignedDuration::from_secs(1)) {
+            return wrong("schedule.changes and schedule.moments must be at least 1s".into());
         }
         if self.write_back.rows_per_message == 0 {
             return wrong("write_back.rows_per_message must be at least 1".into());

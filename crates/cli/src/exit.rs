@@ -48,6 +48,15 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+/// A failure in words, for a log.
+pub(crate) fn text(failure: &Failure) -> String {
+    match failure {
+        Failure::Configuration(report) => report.to_string(),
+        Failure::Sync(error) => format!("{}: {error}", error.code()),
+        Failure::Other(error) => format!("{error:#}"),
+    }
+}
+
 /// Tells a failure and gives its exit code.
 pub(crate) fn report(failure: &Failure) -> ExitCode {
     let code = match failure {

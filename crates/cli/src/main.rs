@@ -15,6 +15,7 @@ mod command {
     pub(crate) mod erase;
     pub(crate) mod mend_owner_email;
     pub(crate) mod sandbox;
+    pub(crate) mod serve;
     pub(crate) mod status;
     pub(crate) mod sync;
 }
@@ -35,7 +36,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     // The first thing that needs TLS panics without a provider; a second installation only means that one is there.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    printer::start_log(args.verbose);
+    // What serve has to tell is its log.
+    let verbose = if matches!(args.command, Command::Serve) { args.verbose.max(1) } else { args.verbose };
+    printer::start_log(verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&Failure::Other(anyhow::anyhow!("the runtime can't be started: {error}"))),
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         match args.command {
             Command::Demo(demo) => command::demo::run(demo).await,
             Command::Sandbox(sandbox) => command::sandbox::run(sandbox).await,
+            Command::Serve => command::serve::run(&args.config).await,
             Command::Sync(sync) => command::sync::run(&args.config, sync).await,
             Command::Status(status) => command::status::run(&args.config, status).await,
             Command::Check(check) => command::check::run(&args.config, check).await,

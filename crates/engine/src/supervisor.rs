@@ -110,7 +110,10 @@ pub async fn run(bridges: Vec<Served>, stop: CancellationToken, ended: Ended) {
         () = stop.cancelled() => {}
     }
     if timeout(STOP_MAX, all).await.is_err() {
-        tracing::warn!("calls in flight did not end within {} s of the stop and were dropped; the next run looks at them", STOP_MAX.as_secs());
+        tracing::warn!(
+            "calls in flight did not end within {} s of the stop and were dropped; the next run looks at them",
+            STOP_MAX.as_secs()
+        );
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Demo) -> Result<u8, Failure> {
 
     printer::data("\n── People work: records change in Dynamics, and Marketo sees interesting moments ──");
     make_changes(&world, args.seed)?;
-    let bridge = reopen(bridge).await?;
+    let bridge = reopen(&bridge);
 
     printer::data("\n── Second sync: only what changed ──");
     let Some(second) = sync(&bridge).await? else { return Ok(OTHER) };
@@ -101,8 +101,8 @@ fn secret(text: &str) -> Secret {
 }
 
 /// A new bridge over the same clients and state, as the next run of `sync` would have it.
-async fn reopen(bridge: Bridge) -> Result<Bridge, Failure> {
-    Ok(bridge.next_run(watch::progress()).await?)
+fn reopen(bridge: &Bridge) -> Bridge {
+    bridge.pass(RunOptions::default(), watch::progress())
 }
 
 /// A cycle and its summary; none when it was stopped.

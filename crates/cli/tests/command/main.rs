@@ -8,6 +8,7 @@ mod kill;
 mod limits;
 mod output;
 mod rows;
+mod serve;
 mod stop;
 mod tap;
 mod world;
