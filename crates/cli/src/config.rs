@@ -10,7 +10,10 @@ use std::{
 };
 
 use base::{Secret, Table};
-use engine::{Quota, options::{Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack}};
+use engine::{
+    Quota,
+    options::{Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack},
+};
 use miette::{LabeledSpan, NamedSource, miette};
 use serde::Deserialize;
 

@@ -134,6 +134,12 @@ impl Bridge {
         }
     }
 
+    /// The same pass, whose Marketo calls go in this lane.
+    #[must_use]
+    pub fn in_lane(self, lane: wire::Lane) -> Self {
+        Self { marketo: Arc::new(self.marketo.in_lane(lane)), ..self }
+    }
+
     /// Calls made since this pass began, to Marketo and to Dynamics, by kind. Those of a pass that runs at the same time are among them.
     #[must_use]
     pub fn calls(&self) -> [BTreeMap<String, u64>; 2] {

@@ -168,11 +168,6 @@ impl CallLedger {
         Ok(Self { pace, book })
     }
 
-    /// The pace's own counters have been set back.
-    pub fn forget_seen(&self) {
-        self.book.counted().seen.clear();
-    }
-
     /// Asks Marketo how many calls everybody has made today, where its last word is an hour or some hundred of our own calls old. One that
     /// doesn't answer stops nothing.
     ///
@@ -286,13 +281,16 @@ impl Book {
 impl Counted {
     /// Our own calls of today.
     fn ours(&self, pace: &Pace) -> u64 {
-        let fresh = pace.counts().iter().map(|(call, count)| count.saturating_sub(self.seen.get(call).copied().unwrap_or_default())).sum::<u64>();
+        let fresh =
+            pace.counts().iter().map(|(call, count)| count.saturating_sub(self.seen.get(call).copied().unwrap_or_default())).sum::<u64>();
         self.saved.values().sum::<u64>() + fresh
     }
 
     fn is_stale(&self, pace: &Pace, now: Timestamp) -> bool {
         self.usage.as_ref().is_none_or(|usage| {
-            since(usage.at, now) >= USAGE_MAX_AGE || self.ours(pace).saturating_sub(usage.ours) >= USAGE_CALLS || marketo_day(usage.at) != self.day
+            since(usage.at, now) >= USAGE_MAX_AGE
+                || self.ours(pace).saturating_sub(usage.ours) >= USAGE_CALLS
+                || marketo_day(usage.at) != self.day
         })
     }
 

@@ -5,6 +5,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use base::{Timestamp, time::since};
 use futures::future::BoxFuture;
 use store::StoreError;
 use tokio::{
@@ -15,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     bridge::Bridge,
-    calls::marketo_day,
+    calls::next_reset,
     cycle,
     error::SyncError,
     options::RunOptions,
@@ -32,7 +33,7 @@ const PAUSE_FIRST: Duration = Duration::from_secs(60);
 /// The longest pause after a failure, unless the lane's own interval is longer.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 
-/// How often it is looked whether Marketo's day has turned, when its quota is used up.
+/// How often the clock is looked at while a quota is used up.
 const QUOTA_LOOK: Duration = Duration::from_secs(60);
 
 /// A kind of pass.
@@ -167,7 +168,7 @@ async fn lane(served: &Served, bridge: &Arc<Bridge>, lane: Lane, lost: &Cancella
         let task = AbortOnDropHandle::new(tokio::spawn(async move {
             match lane {
                 Lane::Changes => cycle::run(&pass).await,
-                Lane::Moments => cycle::moments(&pass).await,
+                Lane::Moments => cycle::moments(&pass.in_lane(wire::Lane::Urgent)).await,
             }
         }));
         let error = match task.await {
@@ -188,7 +189,7 @@ async fn lane(served: &Served, bridge: &Arc<Bridge>, lane: Lane, lost: &Cancella
                 failures = 0;
                 wait(interval, lost).await;
             }
-            Some(SyncError::Quota(_)) => next_day(bridge, lost).await,
+            Some(SyncError::Quota { until, .. }) => quota_is_back(bridge, until, lost).await,
             // Another process has the lease, or the state has moved on: only a bridge that is opened anew can go on.
             Some(SyncError::Store(StoreError::Fenced)) => lost.cancel(),
             Some(SyncError::Configuration(_) | SyncError::Side { .. } | SyncError::Store(_) | SyncError::Stopped) => {
@@ -201,7 +202,7 @@ async fn lane(served: &Served, bridge: &Arc<Bridge>, lane: Lane, lost: &Cancella
 
 /// A pass in one line. Its error's words stay in the summary: they may hold people's data.
 fn tell(bridge: &str, lane: Lane, summary: &Summary) {
-    let took = base::time::since(summary.begun, summary.ended).as_secs();
+    let took = since(summary.begun, summary.ended).as_secs();
     let (held, waiting) = summary.left();
     let captured: u64 = summary.captured.values().map(|captured| captured.rows).sum();
     let pushed: u64 = summary.pushed.values().map(|pushed| pushed.created + pushed.updated + pushed.removed).sum();
@@ -218,11 +219,12 @@ fn tell(bridge: &str, lane: Lane, summary: &Summary) {
     }
 }
 
-/// Ends when Marketo's day, and with it its quota, is a new one.
-async fn next_day(bridge: &Bridge, lost: &CancellationToken) {
-    let today = marketo_day(bridge.clock.now());
-    while !lost.is_cancelled() && marketo_day(bridge.clock.now()) == today {
-        wait(QUOTA_LOOK, lost).await;
+/// Ends when calls may be made again: as the gate says, else at Marketo's next midnight. The clock is looked at now and then, because a
+/// machine may have slept.
+async fn quota_is_back(bridge: &Bridge, until: Option<Timestamp>, lost: &CancellationToken) {
+    let until = until.or_else(|| bridge.marketo.pace().closed_until()).unwrap_or_else(|| next_reset(bridge.clock.now()));
+    while !lost.is_cancelled() && bridge.clock.now() < until {
+        wait(QUOTA_LOOK.min(since(bridge.clock.now(), until)), lost).await;
     }
 }
 

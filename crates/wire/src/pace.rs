@@ -55,13 +55,7 @@ pub struct PaceOptions {
 
 impl Default for PaceOptions {
     fn default() -> Self {
-        Self {
-            calls_max: None,
-            window: Duration::from_secs(20),
-            in_flight_max: 8,
-            throttle_wait: Duration::from_secs(20),
-            hint: None,
-        }
+        Self { calls_max: None, window: Duration::from_secs(20), in_flight_max: 8, throttle_wait: Duration::from_secs(20), hint: None }
     }
 }
 
@@ -192,7 +186,14 @@ impl State {
                     self.closed = Some((now + wait, until));
                 }
             }
-            Class::Auth | Class::Transient | Class::Doubtful | Class::Split | Class::Missing | Class::Record | Class::Config | Class::Bug => {
+            Class::Auth
+            | Class::Transient
+            | Class::Doubtful
+            | Class::Split
+            | Class::Missing
+            | Class::Record
+            | Class::Config
+            | Class::Bug => {
                 // A gateway that names a time means everybody.
                 if let Some(wait) = refusal.wait.filter(|_| refusal.status == 503) {
                     self.pause(now + wait);
@@ -291,14 +292,6 @@ impl Pace {
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<String, u64> {
         self.with(|state| state.refused.clone())
-    }
-
-    /// Counts from zero again.
-    pub fn reset_counts(&self) {
-        self.with(|state| {
-            state.counts.clear();
-            state.refused.clear();
-        });
     }
 
     /// Calls that may be in flight at once, at most.

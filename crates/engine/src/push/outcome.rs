@@ -84,7 +84,8 @@ pub(super) fn judge(error: CallError, replayable: bool, breaker: &Breaker) -> Wh
         Some(Class::Doubtful) if answered && replayable => (Whole::Halve(failure(false)), refusals_max),
         Some(Class::Doubtful) if answered => (Whole::LookAgain(Some(failure(false))), refusals_max),
         Some(Class::Doubtful) | None if !replayable && error.may_have_acted() => (Whole::LookAgain(None), SILENCES_MAX),
-        Some(Class::Auth | Class::Transient | Class::Doubtful | Class::Throttled | Class::Crowded | Class::Quota | Class::Config) | None => {
+        Some(Class::Auth | Class::Transient | Class::Doubtful | Class::Throttled | Class::Crowded | Class::Quota | Class::Config)
+        | None => {
             return Whole::Stop(SyncError::of_call(Side::Marketo, error));
         }
     };

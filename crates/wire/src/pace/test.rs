@@ -1,6 +1,9 @@
 //! The gate in virtual time, alone and beside another client of the same service.
 
-use std::{collections::VecDeque, sync::atomic::{AtomicBool, Ordering}};
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::*;
 
