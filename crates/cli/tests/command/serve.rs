@@ -16,7 +16,7 @@ fn terminate(child: &Child) {
 #[test]
 fn a_stop_in_the_middle_of_a_pass_ends_cleanly_and_loses_nothing() {
     let world = World::new(60);
-    for faults in [world.sandbox.marketo.faults(), world.sandbox.dataverse.faults()] {
+    for mut faults in [world.sandbox.marketo.faults(), world.sandbox.dataverse.faults()] {
         faults.set_latency(Some(Latency::fixed(120.0)));
     }
     let child = world.start(&["serve"]);
@@ -26,7 +26,7 @@ fn a_stop_in_the_middle_of_a_pass_ends_cleanly_and_loses_nothing() {
     let ran = world.end(child).expect(0).tells(&["stopping after the calls in flight", "code=\"stopped\""]);
     assert!(asked.elapsed() < Duration::from_secs(5) && ran.stdout.is_empty() && !ran.stderr.contains('@'), "{ran:?}");
     assert_eq!(world.tap.unanswered(), 0, "calls in flight were thrown away");
-    for faults in [world.sandbox.marketo.faults(), world.sandbox.dataverse.faults()] {
+    for mut faults in [world.sandbox.marketo.faults(), world.sandbox.dataverse.faults()] {
         faults.set_latency(None);
     }
     let ran = world.run(&["sync"]);
