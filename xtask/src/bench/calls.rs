@@ -14,7 +14,7 @@ use super::{
 /// # Errors
 /// When the sandbox or the bridge fails.
 pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
-    let people = bench.people(100_000, 20_000);
+    let people = bench.people(100_000, 10_000);
     let world = bench.world("calls", people, &[], None)?;
     let run = world.sync(Pace::UNLIMITED)?;
     let (made, fewest) = (calls(&run), fewest_calls(&run));

@@ -20,7 +20,7 @@ const SANDBOX_CORE: u32 = 1;
 /// # Errors
 /// When the sandbox or the bridge fails.
 pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
-    let people = bench.people(100_000, 20_000);
+    let people = bench.people(100_000, 10_000);
     Ok(vec![bytes(bench, people)?, pinned(bench, people)?])
 }
 
