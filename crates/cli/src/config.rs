@@ -71,8 +71,8 @@ pub(crate) struct Marketo {
     #[serde(default = "daily_calls")]
     pub(crate) daily_calls: u64,
     /// What the subscription has a day, for all integrations together.
-    #[serde(default = "daily_quota")]
-    pub(crate) daily_quota: u64,
+    #[serde(default)]
+    daily_quota: Option<u64>,
     /// What of that is kept for the others.
     #[serde(default = "reserve")]
     pub(crate) reserve: u64,
@@ -178,10 +178,6 @@ fn daily_calls() -> u64 {
     Quota::default().daily_calls
 }
 
-fn daily_quota() -> u64 {
-    Quota::default().daily_quota
-}
-
 fn reserve() -> u64 {
     Quota::default().reserve
 }
@@ -275,7 +271,7 @@ impl Config {
         if too_fast && !is_loopback(&self.marketo.base_url) {
             return wrong("marketo.calls_per_20s may be 100 at most and marketo.max_in_flight 10: Marketo refuses more".into());
         }
-        if self.marketo.reserve >= self.marketo.daily_quota {
+        if self.marketo.daily_quota.is_some_and(|quota| self.marketo.reserve >= quota) {
             return wrong("marketo.reserve must be less than marketo.daily_quota: it is the part of it that is kept for others".into());
         }
         if self.marketo.max_in_flight == 0 {
@@ -326,7 +322,9 @@ impl Config {
     /// How many Marketo calls a day may be made.
     pub(crate) fn quota(&self) -> Quota {
         let Marketo { daily_calls, daily_quota, reserve, .. } = self.marketo;
-        Quota { daily_calls, daily_quota, reserve }
+        // Whoever has set a higher cap has a larger subscription.
+        let usual = Quota::default().daily_quota.max(daily_calls.saturating_add(reserve));
+        Quota { daily_calls, daily_quota: daily_quota.unwrap_or(usual), reserve }
     }
 
     /// How failed calls are tried again.

@@ -16,6 +16,7 @@ use crate::{
     dynamics::Dynamics,
     error::{Side, SyncError},
     marketo::Marketo,
+    metadata::Metadata,
     options::{Options, RunOptions},
     progress::Progress,
     summary::Summary,
@@ -45,6 +46,8 @@ pub struct Bridge {
     /// Held by the pass that writes links. Passes read a link, change their part of it and save the whole, so that two at once could
     /// overwrite each other: the second waits here, and nowhere else.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    /// What Dynamics last said of its tables.
+    pub(crate) metadata: Arc<Metadata>,
     summary: Mutex<Summary>,
     numbers: Arc<AtomicU64>,
     before: CallsBefore,
@@ -99,6 +102,7 @@ impl Bridge {
             progress,
             ledger: Arc::new(ledger),
             turn: Arc::default(),
+            metadata: Arc::default(),
             numbers: Arc::default(),
             before: CallsBefore::default(),
         })
@@ -128,6 +132,7 @@ impl Bridge {
             progress,
             ledger: self.ledger.clone(),
             turn: self.turn.clone(),
+            metadata: self.metadata.clone(),
             summary: Mutex::new(Summary::new(self.clock.now())),
             numbers: self.numbers.clone(),
             before: CallsBefore { dynamics: self.dynamics.pace().counts(), marketo: self.marketo.pace().counts() },

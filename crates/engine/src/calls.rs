@@ -174,11 +174,14 @@ impl CallLedger {
     /// # Errors
     /// When the state can't be written.
     pub async fn learn(&self, marketo: &Marketo) -> Result<(), StoreError> {
+        // Where Marketo's day has turned, everything is counted from zero first.
+        self.commit(Batch::new()).await?;
         let now = self.book.clock.now();
         if !self.book.counted().is_stale(&self.pace, now) {
             return Ok(());
         }
-        let total = match marketo.usage_of_day().await {
+        let asked = self.book.counted().ours(&self.pace);
+        let told = match marketo.usage_of_day().await {
             Ok(told) => told.filter(|(date, _)| date.to_string() == marketo_day(now)).map(|(_, total)| total),
             Err(error) => {
                 tracing::info!(%error, "how many calls others have made isn't known");
@@ -189,19 +192,16 @@ impl CallLedger {
         {
             let mut counted = self.book.counted();
             let ours = counted.ours(&self.pace);
-            let usage = Usage { at: now, total, ours };
+            // What it said before still holds, with what we have called since.
+            let before = counted.usage.as_ref().and_then(|before| Some(before.total? + ours.saturating_sub(before.ours)));
+            // Its numbers may be late; ours at least were made.
+            let told = told.map(|total| total.max(asked) + ours.saturating_sub(asked));
+            let usage = Usage { at: now, total: told.or(before), ours };
             batch.put(&Fact { name: USAGE_FACT.into(), value: serde_json::to_value(&usage).unwrap_or_default() });
             counted.usage = Some(usage);
             self.pace.set_budget(Some(counted.budget(self.book.quota, ours, now)));
         }
         self.commit(batch).await
-    }
-
-    /// What is known of today: our own calls, and what Marketo last said of everybody's.
-    #[must_use]
-    pub fn today(&self) -> (u64, Option<Usage>) {
-        let counted = self.book.counted();
-        (counted.ours(&self.pace), counted.usage.clone())
     }
 
     /// Commits a batch together with today's counts and the last window.
@@ -234,7 +234,18 @@ impl Book {
     async fn commit(&self, pace: &Pace, ahead: usize, mut batch: Batch) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         self.write(pace, ahead, &mut batch);
-        self.store.commit(self.fence, batch).await
+        // Pages on which nothing had to be saved are many.
+        if batch.is_empty() && batch.expects.is_empty() {
+            return Ok(());
+        }
+        let saved = self.store.commit(self.fence, batch).await;
+        if saved.is_err() {
+            // Nothing of what was to be saved is: all of it is to be saved again, before any other call begins.
+            let counted = &mut *self.counted();
+            counted.unsaved.extend(counted.saved.keys().cloned());
+            counted.ahead = usize::MAX;
+        }
+        saved
     }
 
     fn counted(&self) -> MutexGuard<'_, Counted> {

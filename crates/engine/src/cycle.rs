@@ -10,7 +10,7 @@ use crate::{
     bridge::Bridge,
     capture::{again, capture},
     error::SyncError,
-    noticed::notice,
+    noticed::{notice, notice_activities},
     prepare::{forget_describes, prepare},
     progress::Step,
     push::{push, tell},
@@ -26,6 +26,10 @@ pub async fn run(bridge: &Bridge) -> (Summary, Option<SyncError>) {
     let error = cycle(bridge).await.err();
     let summary = summed_up(bridge, error.as_ref());
     save_run(bridge, &summary, error.as_ref()).await;
+    if error.is_some() || !summary.written_back.refused.is_empty() {
+        // It may be because of what has changed there.
+        bridge.metadata.forget().await;
+    }
     if let Err(error) = bridge.store.tidy().await {
         tracing::warn!(%error, "the state's file could not be made smaller");
     }
@@ -42,9 +46,10 @@ pub async fn moments(bridge: &Bridge) -> (Summary, Option<SyncError>) {
 }
 
 async fn noticed_and_written_back(bridge: &Bridge) -> Result<(), SyncError> {
-    let prepared = prepare(bridge).await?;
     let _turn = bridge.turn.lock().await;
-    notice(bridge).await?;
+    bridge.commit(Batch::new()).await?;
+    let prepared = prepare(bridge).await?;
+    notice_activities(bridge).await?;
     write_back(bridge, &prepared).await
 }
 
@@ -67,10 +72,18 @@ fn summed_up(bridge: &Bridge, error: Option<&SyncError>) -> Summary {
 }
 
 async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
-    let prepared = prepare(bridge).await?;
-    bridge.ledger.learn(&bridge.marketo).await?;
     let _turn = bridge.turn.lock().await;
-    capture(bridge, &prepared).await?;
+    // The day may have turned since the last pass.
+    bridge.commit(Batch::new()).await?;
+    let mut prepared = prepare(bridge).await?;
+    bridge.ledger.learn(&bridge.marketo).await?;
+    match capture(bridge, &prepared).await {
+        Err(SyncError::Stale) => {
+            prepared = prepare(bridge).await?;
+            capture(bridge, &prepared).await?;
+        }
+        captured => captured?,
+    }
     // Where only that is refused, everything else goes on.
     let noticed = match notice(bridge).await {
         Err(error @ SyncError::Side { .. }) if error.is_refusal() => Err(error),
@@ -98,7 +111,7 @@ pub fn exit_code(error: Option<&SyncError>, clean: bool) -> u8 {
         Some(SyncError::Configuration(_)) => 2,
         Some(SyncError::Quota { .. }) => 4,
         Some(SyncError::Side { .. }) => 5,
-        Some(SyncError::Store(_) | SyncError::Stopped) => 1,
+        Some(SyncError::Store(_) | SyncError::Stale | SyncError::Stopped) => 1,
     }
 }
 

@@ -33,7 +33,7 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 pub type RowMap = Map<String, Value>;
 
 /// A table as Dynamics describes it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DynamicsTable {
     /// Which.
     pub table: Table,

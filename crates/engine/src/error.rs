@@ -62,6 +62,9 @@ pub enum SyncError {
     /// The state can't be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Dynamics' metadata are others than those that the pass began with. It begins anew by itself.
+    #[error("the tables or columns of Dynamics have just changed; the next run goes by what they are now")]
+    Stale,
     /// It was asked to stop.
     #[error("stopped as asked; what was confirmed is saved, the rest goes on at the next run")]
     Stopped,
@@ -99,7 +102,7 @@ impl SyncError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Side { error, .. } => matches!(error.class(), Some(Class::Config | Class::Record | Class::Bug | Class::Missing)),
-            Self::Configuration(_) | Self::Quota { .. } | Self::Store(_) | Self::Stopped => false,
+            Self::Configuration(_) | Self::Quota { .. } | Self::Store(_) | Self::Stale | Self::Stopped => false,
         }
     }
 
@@ -114,6 +117,7 @@ impl SyncError {
             Self::Side { side: Side::Marketo, error } => side_code(error, ["marketo-login", "marketo-refused", "marketo-unreachable"]),
             Self::Store(StoreError::Busy { .. }) => "busy",
             Self::Store(_) => "state",
+            Self::Stale => "dynamics-changed",
             Self::Stopped => "stopped",
         }
     }

@@ -16,6 +16,7 @@ pub mod erase;
 pub mod error;
 pub mod marketo;
 pub mod mend;
+mod metadata;
 mod noticed;
 pub mod options;
 pub mod prepare;

@@ -90,12 +90,22 @@ impl Tokens<'_> {
 pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
     let is_first = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?.is_none();
     let mut tokens = Tokens { bridge, taken: None };
-    activities(bridge, &mut tokens).await?;
+    if is_first || !bridge.run.served {
+        activities(bridge, &mut tokens).await?;
+    }
     if is_first {
         return Ok(());
     }
     deletions(bridge, &mut tokens).await?;
     lost::give_up(bridge).await
+}
+
+/// Reads only what says whose MSI fields have changed.
+///
+/// # Errors
+/// As [`notice`].
+pub(crate) async fn notice_activities(bridge: &Bridge) -> Result<(), SyncError> {
+    activities(bridge, &mut Tokens { bridge, taken: None }).await
 }
 
 async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>) -> Result<(), SyncError> {

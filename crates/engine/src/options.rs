@@ -377,4 +377,7 @@ pub struct RunOptions {
     pub retry_held: bool,
     /// Harmful changes that the brake would stop, let through.
     pub allow: BTreeSet<String>,
+    /// Whether it is one pass of many in a process that looks all day: then Dynamics' metadata are believed for a while as long as nothing
+    /// changes, and the whole cycle leaves activities to the passes that are there for them.
+    pub served: bool,
 }

@@ -20,12 +20,14 @@ use planner::{
 };
 use serde::{Deserialize, Serialize};
 use store::{Batch, StoreError, StoreExt, record::Fact};
+use tokio::sync::OnceCell;
 
 use crate::{
     bridge::Bridge,
     dynamics::{DynamicsTable, Presence},
     error::{Problem, Side, SyncError},
     marketo::ObjectSchema,
+    metadata::Tables,
     options::{Filter, Options, TeamOwner},
     progress::Step,
 };
@@ -57,6 +59,8 @@ pub struct Prepared {
     pub person_key: String,
     /// Where persons keep the GUID besides the look-up field.
     pub second_person_key: Option<String>,
+    /// Whether Dynamics' metadata were read in this pass.
+    fresh: OnceCell<()>,
 }
 
 /// How one table is read and mapped.
@@ -113,6 +117,15 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// Makes sure, before the first change is taken in, that Dynamics' metadata are those of now.
+    ///
+    /// # Errors
+    /// [`SyncError::Stale`] when they are not: everything made of them is to be made anew.
+    pub(crate) async fn is_of_now(&self, bridge: &Bridge) -> Result<(), SyncError> {
+        let renewed = async || if bridge.metadata.are_still(bridge).await? { Ok(()) } else { Err(SyncError::Stale) };
+        self.fresh.get_or_try_init(renewed).await.map(drop)
+    }
+
     /// Keeps which decisions held records were last tried under. Only after a push, so that a cycle that stops before tries again.
     ///
     /// # Errors
@@ -130,20 +143,9 @@ impl Prepared {
 /// When a side can't be read, or the configuration doesn't fit what they say.
 pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     bridge.progress.tell(Step::Preparing);
-    let dynamics = |error| SyncError::of_call(Side::Dynamics, error);
-    bridge.dynamics.greet().await.map_err(dynamics)?;
+    let (tables, fresh) = bridge.metadata.tables(bridge).await?;
+    let tables: Tables = (*tables).clone();
     let (objects, mut batch) = describes(bridge).await?;
-    let mut tables = BTreeMap::new();
-    let described = futures::future::join_all(Table::ALL.map(|table| bridge.dynamics.table(table))).await;
-    for (table, described) in Table::ALL.into_iter().zip(described) {
-        match described {
-            Ok(described) => {
-                tables.insert(table, described);
-            }
-            Err(error) if error.class() == Some(wire::Class::Missing) => bridge.missing_table(table),
-            Err(error) => return Err(dynamics(error)),
-        }
-    }
     team_user_is_there(bridge, tables.get(&Table::SystemUser)).await?;
     let key = fingerprint_key(bridge, &mut batch).await?;
     let mut slots: BTreeMap<Object, Slots> = match bridge.store.read_one::<Fact>(SLOTS_FACT.into()).await? {
@@ -168,6 +170,7 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
         policy_changed: changed,
         person_key,
         second_person_key,
+        fresh: OnceCell::new_with(fresh.then_some(())),
     })
 }
 
@@ -183,12 +186,6 @@ async fn team_user_is_there(bridge: &Bridge, users: Option<&DynamicsTable>) -> R
                 "names user {user}, which Dynamics doesn't show; write the id (systemuserid) of a user that the application user may read"
             ),
         }])),
-    }
-}
-
-impl Bridge {
-    fn missing_table(&self, table: Table) {
-        self.count(|summary| summary.warn(format!("Dynamics has no table {table} that the application user can see; it is left out")));
     }
 }
 

@@ -30,7 +30,7 @@ const STOP_MAX: Duration = Duration::from_secs(25);
 /// The first pause after a failure; each further one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(60);
 
-/// The longest pause after a failure, unless the lane's own interval is longer.
+/// The longest pause before a bridge that could not be opened is tried again; passes that fail wait up to their own interval.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// How often the clock is looked at while a quota is used up.
@@ -104,7 +104,13 @@ pub async fn run(bridges: Vec<Served>, stop: CancellationToken, ended: Ended) {
     for served in bridges {
         running.spawn(keep(served, stop.clone(), ended.clone()));
     }
-    let all = async { while running.join_next().await.is_some() {} };
+    let all = async {
+        while let Some(ended) = running.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a bridge is no longer kept in step, by a mistake of the program; start it anew");
+            }
+        }
+    };
     tokio::pin!(all);
     tokio::select! {
         () = &mut all => return,
@@ -164,7 +170,7 @@ async fn lane(served: &Served, bridge: &Arc<Bridge>, lane: Lane, lost: &Cancella
         wait(interval, lost).await;
     }
     while !lost.is_cancelled() {
-        let pass = bridge.pass(RunOptions::default(), Progress::silent());
+        let pass = bridge.pass(RunOptions { served: true, ..RunOptions::default() }, Progress::silent());
         let task = AbortOnDropHandle::new(tokio::spawn(async move {
             match lane {
                 Lane::Changes => cycle::run(&pass).await,
@@ -190,9 +196,9 @@ async fn lane(served: &Served, bridge: &Arc<Bridge>, lane: Lane, lost: &Cancella
                 wait(interval, lost).await;
             }
             Some(SyncError::Quota { until, .. }) => quota_is_back(bridge, until, lost).await,
-            // Another process has the lease, or the state has moved on: only a bridge that is opened anew can go on.
+            // Another process has the lease: only a bridge that is opened anew can go on.
             Some(SyncError::Store(StoreError::Fenced)) => lost.cancel(),
-            Some(SyncError::Configuration(_) | SyncError::Side { .. } | SyncError::Store(_) | SyncError::Stopped) => {
+            Some(SyncError::Configuration(_) | SyncError::Side { .. } | SyncError::Store(_) | SyncError::Stale | SyncError::Stopped) => {
                 failures += 1;
                 wait(pause(failures, interval), lost).await;
             }
@@ -226,6 +232,8 @@ async fn quota_is_back(bridge: &Bridge, until: Option<Timestamp>, lost: &Cancell
     while !lost.is_cancelled() && bridge.clock.now() < until {
         wait(QUOTA_LOOK.min(since(bridge.clock.now(), until)), lost).await;
     }
+    // Clocks differ, and one that stood still while the machine slept is behind.
+    wait(pause(1, PAUSE_FIRST), lost).await;
 }
 
 /// One minute, doubled with each failure up to `most`, and up to a tenth more so that bridges don't come at once.

@@ -134,7 +134,7 @@ impl World {
     pub fn bridge(&self) -> BoxFuture<'_, Bridge> {
         async move {
             let allow = self.allow.iter().map(|what| (*what).to_owned()).collect();
-            self.bridge_for(RunOptions { retry_held: self.retry_held, allow }).await
+            self.bridge_for(RunOptions { retry_held: self.retry_held, allow, served: false }).await
         }
         .boxed()
     }

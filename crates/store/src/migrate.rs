@@ -53,7 +53,12 @@ pub(crate) fn migrate(connection: &mut Connection, place: &str) -> Result<(), St
         Found::Foreign => return Err(failed("it is a database of another program; name a file of its own".into())),
         Found::Version(_) | Found::Nothing => {}
     }
-    bring_up(connection).map_err(|e| failed(e.to_string()))
+    bring_up(connection).map_err(|e| failed(e.to_string()))?;
+    // What the old layout took is free now. Where there is no room for a new file, it stays as it is.
+    if let Err(error) = connection.execute_batch("VACUUM") {
+        tracing::warn!(%error, "the state's file could not be made smaller");
+    }
+    Ok(())
 }
 
 fn bring_up(connection: &mut Connection) -> rusqlite::Result<()> {

@@ -35,7 +35,7 @@ pub enum Family {
     Role,
     /// [`RoleSource`]
     RoleSource,
-    /// Index of role sources by connection role and by contact.
+    /// Index of role sources by opportunity and by contact.
     RoleSourceIndex,
     /// [`RoleName`]
     RoleName,

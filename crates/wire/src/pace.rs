@@ -45,7 +45,7 @@ pub struct PaceOptions {
     pub calls_max: Option<usize>,
     /// The rolling window.
     pub window: Duration,
-    /// Calls in flight at any moment; at least 1.
+    /// Calls in flight at any moment, at least 1; until the service's hint says otherwise.
     pub in_flight_max: usize,
     /// How long everybody waits after "too fast" when the service doesn't say.
     pub throttle_wait: Duration,
@@ -177,10 +177,12 @@ impl State {
     fn refused(&mut self, refusal: &Refusal, begun: Instant, now: Instant, options: &PaceOptions) {
         match refusal.class {
             Class::Throttled => {
-                self.rate.as_mut().unwrap_or(&mut self.places).refused(begun, now);
-                self.pause(now + refusal.wait.unwrap_or(options.throttle_wait));
+                let resumed = now + refusal.wait.unwrap_or(options.throttle_wait);
+                // While nobody starts, nothing is learnt: the limit rests until they do.
+                self.rate.as_mut().unwrap_or(&mut self.places).refused(begun, now, resumed);
+                self.pause(resumed);
             }
-            Class::Crowded => self.places.refused(begun, now),
+            Class::Crowded => self.places.refused(begun, now, now),
             Class::Quota => {
                 if let Some((wait, until)) = self.journal.as_ref().and_then(|journal| journal.closed_until(refusal)) {
                     self.closed = Some((now + wait, until));
@@ -223,12 +225,20 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Starts are about to be noted; nobody starts meanwhile.
-struct Noting<'a>(&'a Pace);
+/// Starts are about to be noted; nobody starts meanwhile. Where that isn't brought to an end, none are noted.
+struct Noting<'a> {
+    pace: &'a Pace,
+    done: bool,
+}
 
 impl Drop for Noting<'_> {
     fn drop(&mut self) {
-        self.0.change(|state| state.noting = false);
+        self.pace.change(|state| {
+            state.noting = false;
+            if !self.done {
+                state.noted = 0;
+            }
+        });
     }
 }
 
@@ -334,11 +344,6 @@ impl Pace {
         self.change(|state| state.budget = budget);
     }
 
-    /// No call starts for `wait`, which ends at `until`; after that one goes first.
-    pub fn close_for(&self, wait: Duration, until: Timestamp) {
-        self.change(|state| state.closed = Some((Instant::now() + wait, until)));
-    }
-
     /// Until when no call starts because the service says that its quota is used up.
     #[must_use]
     pub fn closed_until(&self) -> Option<Timestamp> {
@@ -378,14 +383,13 @@ impl Pace {
     }
 
     async fn note(&self, journal: &dyn Journal) -> Result<(), CallError> {
-        let _noting = Noting(self);
+        let mut noting = Noting { pace: self, done: false };
         let starts = self.options.calls_max.map_or(AHEAD_MAX, |max| (max / 10).clamp(1, AHEAD_MAX));
         // Counted as noted from now on, so that whatever else is saved meanwhile says so too. Nobody else starts calls.
         self.with(|state| state.noted = starts);
-        journal.ahead(self, starts).await.map_err(|why| {
-            self.with(|state| state.noted = 0);
-            CallError::Unwritable(format!("the call could not be noted first: {why}"))
-        })
+        let noted = journal.ahead(self, starts).await;
+        noting.done = noted.is_ok();
+        noted.map_err(|why| CallError::Unwritable(format!("the call could not be noted first: {why}")))
     }
 
     /// Takes in how a call ended.
@@ -395,7 +399,8 @@ impl Pace {
             Ok(answer) => {
                 let hint = self.options.hint.and_then(|(header, most)| Some((answer.header(header)?.trim().parse::<usize>().ok()?, most)));
                 self.with(|state| {
-                    state.closed = None;
+                    // One that began before the closing says nothing of it.
+                    state.closed = state.closed.filter(|(at, _)| flight.begun < *at);
                     if let Some((hint, most)) = hint {
                         state.places.set_most(hint.clamp(1, most), now);
                     }

@@ -15,7 +15,7 @@ use crate::{
 /// Runs it.
 pub(crate) async fn run(config: &Path, args: Sync) -> Result<u8, Failure> {
     let config = Config::load(config)?;
-    let run = RunOptions { retry_held: args.retry_held, allow: args.allow.into_iter().collect() };
+    let run = RunOptions { retry_held: args.retry_held, allow: args.allow.into_iter().collect(), served: false };
     let bridge = connect::bridge(&config, run, watch::progress()).await?;
     let (summary, error) = until_asked_to_stop(&bridge).await;
     bridge.close().await?;

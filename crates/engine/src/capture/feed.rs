@@ -237,6 +237,9 @@ impl Walk<'_> {
                     None => Ok(None),
                 }
             };
+            if !page.rows.is_empty() || !page.deleted.is_empty() {
+                context.prepared.is_of_now(bridge).await?;
+            }
             let (applied, following) = futures::join!(context.apply_page(self.table, self.plan, &page), ahead);
             applied?;
             rows += page.rows.len() as u64;

@@ -27,6 +27,7 @@ pub(super) async fn drain(context: &mut Context<'_>) -> Result<(), SyncError> {
         if work.is_empty() {
             return Ok(());
         }
+        context.prepared.is_of_now(context.bridge).await?;
         let mut by_table: BTreeMap<Table, Vec<Guid>> = BTreeMap::new();
         for record in &work {
             by_table.entry(record.table).or_default().push(record.id);

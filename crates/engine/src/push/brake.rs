@@ -51,7 +51,7 @@ impl Brake {
             return Ok(measured);
         }
         // Neither can the first of all loads, in which nothing is linked yet.
-        if bridge.store.count(PersonIndex::FAMILY, &[]).await? == 0 {
+        if bridge.store.list::<PersonIndex>(&[], None, 1).await?.is_empty() {
             return Ok(measured);
         }
         let mut harms = Harms::default();

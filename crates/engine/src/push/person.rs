@@ -255,6 +255,7 @@ impl Pusher<'_> {
 
     /// Sorts a page of the outbox.
     async fn read_page(&mut self) -> Result<(), SyncError> {
+        self.bridge.ledger.learn(&self.bridge.marketo).await?;
         let page = next_page(self.bridge, Object::Lead, self.after.as_deref(), RECORDS_MAX).await?;
         let Some(last) = page.last() else {
             self.exhausted = true;

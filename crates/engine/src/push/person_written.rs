@@ -104,33 +104,38 @@ impl Pusher<'_> {
             self.creating.remove(&email.to_lowercase());
         }
         let now = self.bridge.clock.now();
-        let fate = match fate {
-            Fate::Confirmed { id, created } => {
-                self.confirm(write, Some((id, created)), batch);
-                return Ok(());
-            }
-            Fate::Unknown(_) | Fate::Refused(_) => fate,
-        };
-        let mut candidate = write.candidate;
         match fate {
-            Fate::Confirmed { .. } => {}
-            Fate::Unknown(doubt) => self.unknown(candidate, doubt, now, batch),
-            Fate::Refused(failure) => match (kind, failure.code.as_str()) {
-                (Kind::Create, "1005" | "1007" | "1017") => {
-                    candidate.email_exists = true;
-                    self.email.push(candidate);
-                    self.fill_email();
-                }
-                // Who has its key can't be seen.
-                (Kind::CreateExternal, "1005" | "1017") if candidate.tries + 1 >= TRIES_MAX => self.put_off(candidate, batch),
-                (Kind::CreateExternal, "1005" | "1017") => self.again(candidate),
-                (Kind::Update, "1004") => self.lost(candidate, batch).await?,
-                (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read, _) => {
-                    let lost = parents(&candidate.desired).filter(|parent| absent.contains(parent)).collect();
-                    refuse(self.bridge, &candidate.entry, &failure, lost, now, batch).await?;
-                    self.done += 1;
-                }
-            },
+            Fate::Confirmed { id, created } => self.confirm(write, Some((id, created)), batch),
+            Fate::Unknown(doubt) => self.unknown(write.candidate, doubt, now, batch),
+            Fate::Refused(failure) => self.refused(kind, write.candidate, failure, absent, batch).await?,
+        }
+        Ok(())
+    }
+
+    async fn refused(
+        &mut self,
+        kind: Kind,
+        mut candidate: Candidate,
+        failure: Failure,
+        absent: &BTreeSet<RecordId>,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        let now = self.bridge.clock.now();
+        match (kind, failure.code.as_str()) {
+            (Kind::Create, "1005" | "1007" | "1017") => {
+                candidate.email_exists = true;
+                self.email.push(candidate);
+                self.fill_email();
+            }
+            // Who has its key can't be seen.
+            (Kind::CreateExternal, "1005" | "1017") if candidate.tries + 1 >= TRIES_MAX => self.put_off(candidate, batch),
+            (Kind::CreateExternal, "1005" | "1017") => self.again(candidate),
+            (Kind::Update, "1004") => self.lost(candidate, batch).await?,
+            (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read, _) => {
+                let lost = parents(&candidate.desired).filter(|parent| absent.contains(parent)).collect();
+                refuse(self.bridge, &candidate.entry, &failure, lost, now, batch).await?;
+                self.done += 1;
+            }
         }
         Ok(())
     }

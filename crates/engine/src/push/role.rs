@@ -151,6 +151,7 @@ impl<'a> Pusher<'a> {
     }
 
     async fn next_batches(&mut self, after: &mut Option<Vec<u8>>) -> Result<(Vec<Vec<Sendable>>, bool), SyncError> {
+        self.bridge.ledger.learn(&self.bridge.marketo).await?;
         let page = next_page(self.bridge, Object::Role, after.as_deref(), RECORDS_MAX).await?;
         let Some(last) = page.last() else {
             let rest = self.keep.take().into_iter().chain(self.remove.take()).collect();

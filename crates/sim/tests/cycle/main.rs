@@ -25,3 +25,4 @@ mod joins;
 mod joins_killed;
 mod partings;
 mod on_request;
+mod served;

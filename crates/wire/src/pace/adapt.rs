@@ -25,14 +25,17 @@ pub(super) struct Adaptive {
     patience: Duration,
     /// How long a step is tried before the next.
     step_time: Duration,
+    /// Since when it is what it is.
     changed: Option<Instant>,
+    /// When it was last refused.
+    refused: Option<Instant>,
 }
 
 impl Adaptive {
     /// All is allowed, of `most`, at least 1; steps are at least `step_time` apart.
     pub(super) fn new(most: usize, step_time: Duration) -> Self {
         let most = most.max(1);
-        Self { most, now: most, ceiling: None, patience: PATIENCE, step_time, changed: None }
+        Self { most, now: most, ceiling: None, patience: PATIENCE, step_time, changed: None, refused: None }
     }
 
     /// What is allowed at most.
@@ -42,9 +45,11 @@ impl Adaptive {
 
     /// Another limit. It is reached in steps; a lower one holds at once.
     pub(super) fn set_most(&mut self, most: usize, now: Instant) {
+        if self.now >= self.most {
+            self.changed = Some(now);
+        }
         self.most = most.max(1);
         self.now = self.now.min(self.most);
-        self.changed.get_or_insert(now);
     }
 
     fn step(&self) -> usize {
@@ -54,37 +59,42 @@ impl Adaptive {
     /// What is allowed at `now`.
     pub(super) fn allowed(&mut self, now: Instant) -> usize {
         while self.now < self.most {
-            let next = (self.now + self.step()).min(self.most);
-            let rest = if self.ceiling.is_some_and(|ceiling| next >= ceiling) { self.patience } else { self.step_time };
-            let Some(changed) = self.changed.filter(|changed| now >= *changed + rest) else { break };
+            let Some(grown) = self.grows_at().filter(|grown| now >= *grown) else { break };
             // It has stayed where it was refused, and wasn't.
             if self.ceiling.is_some_and(|ceiling| self.now >= ceiling) {
                 self.ceiling = None;
                 self.patience = PATIENCE;
             }
-            self.now = next;
-            self.changed = Some(changed + rest);
+            self.now = (self.now + self.step()).min(self.most);
+            self.changed = Some(grown);
         }
         self.now
     }
 
     /// When more is allowed; none when all is.
     pub(super) fn grows_at(&self) -> Option<Instant> {
-        let rest = self.step_time.min(self.patience);
+        let meets = self.ceiling.is_some_and(|ceiling| (self.now + self.step()).min(self.most) >= ceiling);
+        let rest = if meets { self.patience } else { self.step_time };
         self.changed.filter(|_| self.now < self.most).map(|changed| changed + rest)
     }
 
-    /// A call that began at `begun` was refused. Those that were on their way at the last refusal say nothing new.
-    pub(super) fn refused(&mut self, begun: Instant, now: Instant) {
-        if self.now < self.most && self.changed.is_some_and(|changed| begun <= changed) {
+    /// A call that began at `begun` was refused; the next ones start at `resumed`. Those that were on their way at the last refusal say
+    /// nothing new.
+    pub(super) fn refused(&mut self, begun: Instant, now: Instant, resumed: Instant) {
+        if self.refused.is_some_and(|refused| begun <= refused) {
             return;
+        }
+        self.refused = Some(now);
+        // All was allowed for a while: whoever was met then has left.
+        if self.now >= self.most && self.changed.is_some_and(|changed| now >= changed + self.patience) {
+            self.ceiling = None;
         }
         let at = self.now;
         let met_again = self.ceiling.is_some_and(|ceiling| at >= ceiling);
         self.patience = if met_again { (self.patience * 2).min(PATIENCE_MAX) } else { PATIENCE };
         self.now = if met_again { at.saturating_sub(self.step()) } else { at / 2 }.max(1);
         self.ceiling = Some(at);
-        self.changed = Some(now);
+        self.changed = Some(resumed);
     }
 }
 
@@ -102,7 +112,7 @@ mod tests {
     fn it_halves_once_for_all_calls_on_their_way_and_grows_back_in_steps() {
         let (begin, mut limit) = (Instant::now(), Adaptive::new(100, STEP));
         for _ in 0..10 {
-            limit.refused(begin, after(begin, 1));
+            limit.refused(begin, after(begin, 1), after(begin, 1));
         }
         assert_eq!(limit.allowed(after(begin, 20)), 50);
         assert_eq!(limit.allowed(after(begin, 21)), 60);
@@ -114,14 +124,14 @@ mod tests {
     #[test]
     fn it_stays_below_what_was_refused_twice_and_asks_less_and_less_often() {
         let (begin, mut limit) = (Instant::now(), Adaptive::new(100, STEP));
-        limit.refused(begin, begin);
+        limit.refused(begin, begin, begin);
         assert_eq!(limit.allowed(after(begin, 20)), 60);
-        limit.refused(after(begin, 25), after(begin, 26));
+        limit.refused(after(begin, 25), after(begin, 26), after(begin, 26));
         assert_eq!(limit.allowed(after(begin, 27)), 30);
         assert_eq!(limit.allowed(after(begin, 66)), 50);
         assert_eq!(limit.allowed(after(begin, 125)), 50);
         assert_eq!(limit.allowed(after(begin, 126)), 60);
-        limit.refused(after(begin, 130), after(begin, 131));
+        limit.refused(after(begin, 130), after(begin, 131), after(begin, 131));
         assert_eq!(limit.allowed(after(begin, 132)), 50);
         assert_eq!(limit.allowed(after(begin, 250)), 50);
         assert_eq!(limit.allowed(after(begin, 251)), 60, "after twice as long");
@@ -134,7 +144,7 @@ mod tests {
         let (mut now, mut limit) = (Instant::now(), Adaptive::new(3, STEP));
         for _ in 0..9 {
             now += Duration::from_secs(1);
-            limit.refused(now, now);
+            limit.refused(now, now, now);
             assert!(limit.allowed(now) >= 1);
         }
     }

@@ -25,7 +25,7 @@ impl Window {
         }
     }
 
-    /// Puts earlier starts, in their order, before any of its own.
+    /// Puts the starts of an earlier process, in their order, into a window that has none yet.
     pub(super) fn remember(&mut self, starts: Vec<Instant>) {
         self.0.extend(starts);
     }

@@ -1,0 +1,77 @@
+//! Dynamics' metadata, and how long they are believed.
+//!
+//! A column that can't be read any more comes as null, and must never blank a field in Marketo. So they are read anew in each cycle; under a
+//! process that looks for changes all day they are read anew only when there are changes, before the first of them is taken in.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use base::{Table, Timestamp, time::since};
+use tokio::sync::Mutex;
+
+use crate::{
+    bridge::Bridge,
+    dynamics::DynamicsTable,
+    error::{Side, SyncError},
+};
+
+/// How long they are believed while nothing changes.
+const MAX_AGE: Duration = Duration::from_secs(3_600);
+
+/// The tables as Dynamics describes them; one that the application user can't see isn't among them.
+pub(crate) type Tables = BTreeMap<Table, DynamicsTable>;
+
+/// What was read last, for all passes of a process.
+#[derive(Debug, Default)]
+pub(crate) struct Metadata(Mutex<Option<(Timestamp, Arc<Tables>)>>);
+
+impl Metadata {
+    /// The tables, and whether they were read just now. Who reads them anew makes sure first that Dynamics lets us in.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub(crate) async fn tables(&self, bridge: &Bridge) -> Result<(Arc<Tables>, bool), SyncError> {
+        let mut known = self.0.lock().await;
+        let now = bridge.clock.now();
+        if let Some((at, tables)) = known.as_ref().filter(|(at, _)| bridge.run.served && since(*at, now) < MAX_AGE) {
+            tracing::trace!(%at, "Dynamics' metadata are believed");
+            return Ok((tables.clone(), false));
+        }
+        let tables = Arc::new(read(bridge).await?);
+        *known = Some((now, tables.clone()));
+        Ok((tables, true))
+    }
+
+    /// Forgets them: the next pass reads them.
+    pub(crate) async fn forget(&self) {
+        *self.0.lock().await = None;
+    }
+
+    /// Reads them again; whether they are still the same. Otherwise all that was made of them is to be made anew.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub(crate) async fn are_still(&self, bridge: &Bridge) -> Result<bool, SyncError> {
+        let mut known = self.0.lock().await;
+        let tables = read(bridge).await?;
+        let same = known.as_ref().is_some_and(|(_, before)| **before == tables);
+        *known = same.then(|| (bridge.clock.now(), Arc::new(tables)));
+        Ok(same)
+    }
+}
+
+async fn read(bridge: &Bridge) -> Result<Tables, SyncError> {
+    let dynamics = |error| SyncError::of_call(Side::Dynamics, error);
+    bridge.dynamics.greet().await.map_err(dynamics)?;
+    let mut tables = Tables::new();
+    let described = futures::future::join_all(Table::ALL.map(|table| bridge.dynamics.table(table))).await;
+    for (table, described) in Table::ALL.into_iter().zip(described) {
+        match described {
+            Ok(described) => drop(tables.insert(table, described)),
+            Err(error) if error.class() == Some(wire::Class::Missing) => bridge.count(|summary| {
+                summary.warn(format!("Dynamics has no table {table} that the application user can see; it is left out"));
+            }),
+            Err(error) => return Err(dynamics(error)),
+        }
+    }
+    Ok(tables)
+}

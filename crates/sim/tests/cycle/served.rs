@@ -1,0 +1,122 @@
+//! Passes of a process that looks all day: cheap while nothing changes, as careful as any when something does, and each bridge on its own.
+
+use std::{sync::Arc, time::Duration};
+
+use base::Timestamp;
+use emulator::Effect;
+use engine::{
+    Bridge, Progress, SyncError, cycle,
+    options::RunOptions,
+    supervisor::{self, Open, Schedule, Served},
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::World;
+
+const BO: u64 = 0x31;
+
+fn world() -> World {
+    let world = World::small();
+    world.contact(BO, "Bo", json!({"jobtitle": "Chief"}));
+    world
+}
+
+/// One pass of the process that has `bridge`.
+fn pass(bridge: &Bridge) -> Bridge {
+    bridge.pass(RunOptions { served: true, ..RunOptions::default() }, Progress::silent())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_finds_nothing_makes_one_call_for_each_table_and_one_to_marketo() {
+    let world = world();
+    let bridge = world.bridge().await;
+    for _ in 0..2 {
+        let (_, error) = cycle::run(&pass(&bridge)).await;
+        assert!(error.is_none(), "{error:?}");
+    }
+    world.pass(Duration::from_secs(300)).await;
+    let (summary, _) = cycle::run(&pass(&bridge)).await;
+    assert_eq!(summary.dynamics_calls.values().sum::<u64>(), 8, "{:?}", summary.dynamics_calls);
+    assert_eq!(summary.marketo_calls.keys().collect::<Vec<_>>(), ["activities.deleted"], "{:?}", summary.marketo_calls);
+    let (summary, _) = cycle::moments(&pass(&bridge)).await;
+    assert_eq!(summary.dynamics_calls.values().sum::<u64>(), 0, "{:?}", summary.dynamics_calls);
+    assert_eq!(summary.marketo_calls.values().sum::<u64>(), 1, "{:?}", summary.marketo_calls);
+    bridge.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moment_reaches_dynamics_by_the_short_pass() {
+    let world = world();
+    let bridge = world.bridge().await;
+    cycle::run(&pass(&bridge)).await;
+    let (person, now) = (world.persons_of(BO)[0], world.now());
+    assert!(world.sandbox.marketo.state().interesting_moment(person, "Web", "Read the price list", "Website", now));
+    let (summary, error) = cycle::moments(&pass(&bridge)).await;
+    assert!(error.is_none() && summary.written_back.written == 1, "{error:?}");
+    assert_eq!(world.dynamics("contact", BO)["mkt_lastinterestingmomenttype"], json!("Web"));
+    bridge.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_column_that_is_secured_between_passes_blanks_nothing() {
+    let world = world();
+    let bridge = world.bridge().await;
+    cycle::run(&pass(&bridge)).await;
+    world.sandbox.dataverse.state().secure_column("contact", "jobtitle", true).unwrap();
+    world.update("contact", BO, json!({"telephone1": "2"}));
+    let (summary, error) = cycle::run(&pass(&bridge)).await;
+    assert!(matches!(error, Some(SyncError::Configuration(_))), "{error:?}");
+    assert_eq!((summary.exit_code, &world.person(BO)["title"]), (2, &json!("Chief")));
+    world.sandbox.dataverse.state().secure_column("contact", "jobtitle", false).unwrap();
+    let (_, error) = cycle::run(&pass(&bridge)).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(world.person(BO)["phone"], json!("2"));
+    bridge.close().await.unwrap();
+}
+
+fn served(name: &str, world: &Arc<World>) -> Served {
+    let world = world.clone();
+    let open: Open = Arc::new(move || {
+        let world = world.clone();
+        Box::pin(async move { Ok(world.bridge().await) })
+    });
+    Served { name: name.into(), open, schedule: Schedule::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_of_three_bridges_with_a_used_up_quota_and_a_dead_tenant() {
+    let (living, mut capped, dead) = (Arc::new(world()), world(), Arc::new(world()));
+    capped.quota.daily_calls = 600;
+    let capped = Arc::new(capped);
+    for path in ["leads", "companies", "salespersons", "activities", "opportunities"] {
+        dead.marketo_fault(path, Effect::DropBefore, None);
+    }
+    let stop = CancellationToken::new();
+    let bridges = [("living", &living), ("capped", &capped), ("dead", &dead)].map(|(name, world)| served(name, world));
+    let running = tokio::spawn(supervisor::run(bridges.into(), stop.clone(), Arc::new(|_, _, _| {})));
+    let usage = |world: &World, at: Timestamp| world.sandbox.marketo.state().usage_today(at);
+    let begun = living.now();
+    for hour in 0..24 {
+        living.update("contact", BO, json!({"telephone1": hour.to_string()}));
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(living.person(BO)["phone"], json!(hour.to_string()), "hour {hour}");
+        assert!(usage(&capped, capped.now()) <= 600);
+        if hour == 22 {
+            capped.update("contact", BO, json!({"jobtitle": "Chair"}));
+        }
+    }
+    let took = base::time::since(begun, living.now());
+    assert!(took >= Duration::from_secs(24 * 3_600));
+    // Marketo's midnight was between: the one that had used its calls up went on by itself.
+    assert_eq!(capped.person(BO)["title"], json!("Chair"));
+    // Nobody is lost with the dead one: when it lives again, all is as it should be.
+    dead.heal();
+    tokio::time::sleep(Duration::from_secs(1_800)).await;
+    stop.cancel();
+    running.await.unwrap();
+    for world in [&living, &capped, &dead] {
+        world.clean_cycle().await;
+        world.assert_agreed();
+    }
+}
