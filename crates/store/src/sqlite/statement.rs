@@ -115,8 +115,8 @@ fn change(transaction: &Transaction<'_>, family: Family, changes: &BTreeMap<Vec<
     Ok(())
 }
 
-/// Free pages that are worth writing the whole file anew: 16 MiB.
-const FREE_MIN: i64 = 4_096;
+/// Free pages that are worth writing the whole file anew: 2 MiB.
+const FREE_MIN: i64 = 512;
 
 /// Writes the file anew where more than half of it is free, as after a first load, whose outbox was in it. The file is then as small as it
 /// can be, which is why nothing is given back page by page instead: pages filled in the order of random keys are a third empty.
