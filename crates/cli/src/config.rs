@@ -75,7 +75,7 @@ pub(crate) struct Marketo {
     daily_quota: Option<u64>,
     /// What of that is kept for the others.
     #[serde(default = "reserve")]
-    pub(crate) reserve: u64,
+    reserve: u64,
 }
 
 /// `[dynamics]`

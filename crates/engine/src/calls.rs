@@ -68,13 +68,13 @@ impl Quota {
 
 /// What Marketo said of everybody's calls of one day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
+struct Usage {
     /// When it was asked.
-    pub at: Timestamp,
+    at: Timestamp,
     /// Calls of all integrations of that day; none when it didn't say.
-    pub total: Option<u64>,
+    total: Option<u64>,
     /// How many of them were ours.
-    pub ours: u64,
+    ours: u64,
 }
 
 /// The last window as it is saved.
@@ -181,7 +181,7 @@ impl CallLedger {
             return Ok(());
         }
         let asked = self.book.counted().ours(&self.pace);
-        let told = match marketo.usage_of_day().await {
+        let told = match marketo.usage().await {
             Ok(told) => told.filter(|(date, _)| date.to_string() == marketo_day(now)).map(|(_, total)| total),
             Err(error) => {
                 tracing::info!(%error, "how many calls others have made isn't known");

@@ -164,18 +164,9 @@ impl Marketo {
     ///
     /// # Errors
     /// What became of the call.
-    pub async fn usage_of_day(&self) -> Result<Option<(jiff::civil::Date, u64)>, CallError> {
+    pub async fn usage(&self) -> Result<Option<(jiff::civil::Date, u64)>, CallError> {
         let days = self.client.call(&Usage { days: ::marketo::usage::Days::Today }).await?;
         Ok(days.last().map(|day| (day.date, day.total)))
-    }
-
-    /// Calls of all integrations today, as Marketo counts them.
-    ///
-    /// # Errors
-    /// What became of the call.
-    pub async fn usage(&self) -> Result<u64, CallError> {
-        let days = self.client.call(&Usage { days: ::marketo::usage::Days::Today }).await?;
-        Ok(days.last().map_or(0, |day| day.total))
     }
 
     /// People whose `field` is one of `values`, with `fields`. A value that too many people have is told apart.

@@ -130,7 +130,7 @@ impl CallError {
     /// |---|---|---|
     /// | unsent, transient refusal | retry | retry |
     /// | unanswered, garbled, doubtful refusal | retry | read back |
-    /// | throttled | slow down | slow down |
+    /// | throttled, crowded | slow down | slow down |
     #[must_use]
     pub fn advice(&self, replay: Replay) -> Advice {
         let unknown = |wait| match replay {

@@ -34,9 +34,6 @@ type Run = fn(&Bench) -> Result<Vec<Figure>>;
 const ALL: [(&str, Run); 5] =
     [("calls", calls::run), ("cpu", cpu::run), ("idle", memory::idle), ("memory", memory::run), ("quota", quota::run)];
 
-/// Benchmarks that have a name but nothing to measure yet, and what they wait for.
-const LATER: [(&str, &str); 1] = [("moment", "needs `serve`: from an interesting moment to its row in Dynamics")];
-
 /// What was asked for.
 pub struct Bench {
     names: Vec<String>,
@@ -76,9 +73,6 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
     }
     let bench = asked(arguments.into_iter())?;
     let chosen = |name: &str| bench.names.is_empty() || bench.names.iter().any(|wanted| wanted == name);
-    for (name, why) in LATER.iter().filter(|(name, _)| chosen(name)) {
-        eprintln!("{name}: skipped; {why}");
-    }
     let mut figures = Vec::new();
     for (_, run) in ALL.iter().filter(|(name, _)| chosen(name)) {
         let measured = run(&bench)?;
@@ -118,9 +112,7 @@ fn asked(mut arguments: impl Iterator<Item = String>) -> Result<Bench> {
             "--json" => bench.json = true,
             "--people" => bench.people = Some(arguments.next().and_then(|count| count.parse().ok()).context("--people takes a number")?),
             "--bin" => bench.bin = arguments.next().context("--bin takes a path")?.into(),
-            name if ALL.iter().any(|(known, _)| *known == name) || LATER.iter().any(|(known, _)| *known == name) => {
-                bench.names.push(argument);
-            }
+            name if ALL.iter().any(|(known, _)| *known == name) => bench.names.push(argument),
             other => bail!("no such benchmark or flag: {other}; there are {}", ALL.map(|(name, _)| name).join(", ")),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use emulator::Effect;
-use engine::{Side, SyncError};
+use engine::{Quota, Side, SyncError};
 use serde_json::json;
 
 use crate::world::{World, refuse};
@@ -90,7 +90,9 @@ async fn what_changes_during_an_outage_arrives_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_quota_that_is_used_up_stops_until_the_reset() {
-    let world = World::generated(60, 9);
+    let mut world = World::generated(60, 9);
+    // Nothing is kept for others, so that it is Marketo that says so.
+    world.quota = Quota::NONE;
     let now = world.now();
     world.sandbox.marketo.state().set_usage(49_990, now);
     let ran = world.try_cycle().await;
@@ -100,6 +102,26 @@ async fn a_quota_that_is_used_up_stops_until_the_reset() {
     // The same day, nothing more is possible, and nothing is lost.
     let ran = world.try_cycle().await;
     assert_eq!(ran.summary.exit_code, 4);
+    world.pass(Duration::from_secs(24 * 3600)).await;
+    world.cycle().await;
+    world.assert_agreed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_for_others_is_never_used_even_when_marketo_cannot_be_asked_again() {
+    let world = World::generated(60, 9);
+    let now = world.now();
+    world.sandbox.marketo.state().set_usage(46_000, now);
+    let ran = world.try_cycle().await;
+    assert_eq!(ran.summary.exit_code, 4, "{:?}", ran.error);
+    assert!(ran.error.unwrap().to_string().contains("marketo.reserve"));
+    let used = world.sandbox.marketo.state().usage_today(world.now());
+    // Its word is old by now, and asking again would be a call as well.
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(3_700)).await;
+        assert_eq!(world.try_cycle().await.summary.exit_code, 4);
+    }
+    assert_eq!(world.sandbox.marketo.state().usage_today(world.now()), used);
     world.pass(Duration::from_secs(24 * 3600)).await;
     world.cycle().await;
     world.assert_agreed();

@@ -10,10 +10,6 @@ pub enum Lane {
     /// What has changed today.
     #[default]
     Changes,
-    /// What is looked at in turn, changed or not.
-    Sweep,
-    /// What is loaded for the first time.
-    Backfill,
 }
 
 /// A place in the queue.
