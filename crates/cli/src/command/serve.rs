@@ -20,12 +20,12 @@ use crate::{
 pub(crate) async fn run(config: &Path) -> Result<u8, Failure> {
     let config = Arc::new(Config::load(config)?);
     let served = Served { name: "default".into(), schedule: config.schedule.clone().into(), open: opens(config) };
-    let stop = CancellationToken::new();
+    let (stop, asked) = (CancellationToken::new(), asked_to_stop());
     let serving = supervisor::run(vec![served], stop.clone(), Arc::new(|_, _, _| {}));
     tokio::pin!(serving);
     tokio::select! {
         () = &mut serving => return Ok(IN_STEP),
-        () = asked_to_stop() => {
+        () = asked => {
             tracing::info!("stopping after the calls in flight; a second signal ends it at once, and nothing is lost by that");
             stop.cancel();
         }

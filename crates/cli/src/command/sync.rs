@@ -32,11 +32,12 @@ pub(crate) async fn run(config: &Path, args: Sync) -> Result<u8, Failure> {
 
 /// Runs a cycle; Ctrl-C or SIGTERM lets the calls in flight end and starts no others.
 pub(crate) async fn until_asked_to_stop(bridge: &Bridge) -> (engine::Summary, Option<engine::SyncError>) {
+    let asked = asked_to_stop();
     let cycle = cycle::run(bridge);
     tokio::pin!(cycle);
     tokio::select! {
         outcome = &mut cycle => return outcome,
-        () = asked_to_stop() => {
+        () = asked => {
             printer::say("stopping after the calls in flight … (once more ends it at once; nothing is lost by that)");
             bridge.stop();
         }
@@ -47,28 +48,40 @@ pub(crate) async fn until_asked_to_stop(bridge: &Bridge) -> (engine::Summary, Op
     }
 }
 
-/// Ends when the process is asked to stop.
-pub(crate) async fn asked_to_stop() {
+/// Ends when the process is asked to stop, from now on: whoever has been told that we are there may ask at once.
+pub(crate) fn asked_to_stop() -> impl Future<Output = ()> + Send + 'static {
+    let (interrupted, terminated) = signals();
+    async move {
+        tokio::select! {
+            () = interrupted => {}
+            () = terminated => {}
+        }
+    }
+}
+
+/// Ctrl-C and SIGTERM. What can't be listened to never comes.
+#[cfg(unix)]
+fn signals() -> (impl Future<Output = ()> + Send, impl Future<Output = ()> + Send) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let heard = |kind| {
+        let listening = signal(kind);
+        async move {
+            match listening {
+                Ok(mut signal) => drop(signal.recv().await),
+                Err(_) => std::future::pending().await,
+            }
+        }
+    };
+    (heard(SignalKind::interrupt()), heard(SignalKind::terminate()))
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+fn signals() -> (impl Future<Output = ()> + Send, impl Future<Output = ()> + Send) {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated() => {}
-    }
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
+    (interrupted, std::future::pending())
 }
