@@ -12,7 +12,7 @@ use std::{
 use base::{Secret, Table};
 use engine::{
     Quota,
-    options::{Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack},
+    options::{Brake, DailyWrites, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack},
 };
 use miette::{LabeledSpan, NamedSource, miette};
 use serde::Deserialize;
@@ -99,6 +99,9 @@ pub(crate) struct Dynamics {
     /// Rows on a page.
     #[serde(default = "page_rows")]
     pub(crate) page_rows: u32,
+    /// Rows that may be written a day.
+    #[serde(default)]
+    daily_writes: DailyWrites,
     /// Columns under field security that the application user may read, as `contact.emailaddress1`.
     #[serde(default)]
     readable_secured_columns: BTreeSet<String>,
@@ -183,7 +186,7 @@ fn reserve() -> u64 {
 }
 
 const fn page_rows() -> u32 {
-    1_000
+    5_000
 }
 
 fn authority() -> String {
@@ -310,6 +313,7 @@ impl Config {
             fields,
             msi: self.msi.clone(),
             write_back: self.write_back.clone(),
+            daily_writes: self.dynamics.daily_writes,
             brake: self.brake.clone(),
             owners: self.owners,
             filters: self.filters.clone(),

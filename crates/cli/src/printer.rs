@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use base::Object;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use engine::{Summary, summary::Outcome};
+use engine::{Summary, forecast::Forecast, summary::Outcome};
 use tracing_subscriber::EnvFilter;
 
 /// Starts the log on stderr.
@@ -52,6 +52,26 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     table.to_string()
 }
 
+/// What a cycle is expected to do, in a line.
+pub(crate) fn forecast(forecast: &Forecast) -> String {
+    let records: u64 = forecast.records.values().sum();
+    let part = forecast.of_today * 100.0;
+    format!(
+        "expected: {records} records, {} Marketo calls ({part:.1} % of what is left today), {}, until {}",
+        forecast.calls_total(),
+        duration(forecast.seconds),
+        forecast.ends.strftime("%Y-%m-%d %H:%M:%S UTC")
+    )
+}
+
+fn duration(seconds: u64) -> String {
+    match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
 /// A summary for people.
 pub(crate) fn summary(summary: &Summary) -> String {
     let count = |number: u64| if number == 0 { "·".to_owned() } else { number.to_string() };
@@ -83,6 +103,9 @@ pub(crate) fn summary(summary: &Summary) -> String {
         "\nSales Insight fields back: {} people read, {} rows written, {} already right, {} not writable (closed leads)",
         back.read, back.written, back.unchanged, back.not_writable
     ));
+    if back.put_off > 0 {
+        text.push_str(&format!("\n  {} people's rows wait for tomorrow: dynamics.daily_writes is used up", back.put_off));
+    }
     for (code, number) in &back.refused {
         text.push_str(&format!("\n  Dynamics refused {number} rows: {code}"));
     }
@@ -109,6 +132,15 @@ pub(crate) fn summary(summary: &Summary) -> String {
     let calls: u64 = summary.marketo_calls.values().sum();
     let by_kind: Vec<String> = summary.marketo_calls.iter().map(|(name, count)| format!("{name} {count}")).collect();
     text.push_str(&format!("\nMarketo calls: {calls} ({})", by_kind.join(", ")));
+    let took = base::time::since(summary.begun, summary.ended);
+    if let Some(expected) = &summary.forecast {
+        text.push_str(&format!(
+            "\nexpected were {} calls in {}; it took {}",
+            expected.calls_total(),
+            duration(expected.seconds),
+            duration(took.as_secs())
+        ));
+    }
     for warning in &summary.warnings {
         text.push_str(&format!("\nnote: {warning}"));
     }
@@ -117,7 +149,6 @@ pub(crate) fn summary(summary: &Summary) -> String {
         Outcome::Unfinished => "Done; what is held or waiting is listed above.",
         Outcome::Stopped => "Stopped before the end; what was confirmed is saved.",
     };
-    let took = base::time::since(summary.begun, summary.ended);
     text.push_str(&format!("\n{outcome} ({:.1} s)", took.as_secs_f64()));
     text
 }

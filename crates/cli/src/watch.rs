@@ -5,6 +5,8 @@ use std::{io::IsTerminal, sync::Mutex, time::Duration};
 use engine::{Progress, Step};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::printer;
+
 /// A display of a cycle's steps on stderr.
 pub(crate) fn progress() -> Progress {
     if !std::io::stderr().is_terminal() {
@@ -12,7 +14,7 @@ pub(crate) fn progress() -> Progress {
     }
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let counting = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let sending = ProgressStyle::with_template("{spinner} {msg:28} {bar:30} {pos}/{len} {per_sec} {eta}")
+    let sending = ProgressStyle::with_template("{spinner} {msg:28} {bar:30} {pos}/{len} {per_sec} {eta}  {prefix}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─");
     bar.set_style(counting.clone());
@@ -24,6 +26,7 @@ pub(crate) fn progress() -> Progress {
                 && *last != message
             {
                 bar.reset();
+                bar.set_prefix("");
                 bar.set_style(if total > 0 { sending.clone() } else { counting.clone() });
                 bar.set_message(message.clone());
                 *last = message;
@@ -34,10 +37,17 @@ pub(crate) fn progress() -> Progress {
             }
         };
         match step {
+            Step::Forecast(forecast) => bar.suspend(|| printer::say(&printer::forecast(&forecast))),
             Step::Preparing => show("reading both sides' metadata".into(), 0, 0),
             Step::Captured { table, rows } => {
-                show(format!("reading {table}"), 0, 0);
-                bar.set_message(format!("reading {table}: {rows} rows"));
+                let reading = format!("reading {table}: {rows} rows");
+                // In a first load, tables are read while others are sent.
+                if last.lock().is_ok_and(|last| last.starts_with("sending")) {
+                    bar.set_prefix(reading);
+                } else {
+                    show(format!("reading {table}"), 0, 0);
+                    bar.set_message(reading);
+                }
             }
             Step::Pushed { object, done, total } => show(format!("sending {}", object.plural()), done, total),
             Step::WrittenBack { read, total, .. } => show("Sales Insight fields back".into(), read, total),

@@ -3,7 +3,10 @@
 //! The end of a listing is a page without [`Page::next`], never a short or empty page. A row that can't be read is one [`BadRow`], not a
 //! failed page. Shapes are from Microsoft's "Page results" and "Use change tracking to synchronize data" pages.
 
+use std::collections::VecDeque;
+
 use base::Guid;
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use wire::{CallError, Response};
@@ -13,10 +16,8 @@ use crate::{link::Link, odata::garbled, row::Row};
 /// One page.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// Its rows, in the service's order. In a change listing: created and updated rows, which look alike.
-    pub rows: Vec<Result<Row, BadRow>>,
-    /// Keys of rows deleted since the delta link; may hold keys that were never seen, and repeat.
-    pub deleted: Vec<Guid>,
+    /// Its rows and deletions, in the service's order.
+    pub items: Items,
     /// Where the listing goes on; `None`: this was the last page. A link that repeats the one just followed would never end: stop there.
     pub next: Option<Link>,
     /// Where the changes from now on will be; only on the last page of a tracked listing.
@@ -26,6 +27,39 @@ pub struct Page {
     /// The count, where one was asked for; it stops at 5,000.
     pub count: Option<u64>,
 }
+
+/// What is on a page, read one by one: until then it stays the text that it came as, which takes a fraction of the memory.
+#[derive(Debug, Clone, Default)]
+pub struct Items {
+    texts: VecDeque<Bytes>,
+    id_column: Option<String>,
+}
+
+/// One thing on a page.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// A row. In a change listing: one that was created or updated, which look alike.
+    Row(Row),
+    /// The key of a row deleted since the delta link; may be one that was never seen, and repeat.
+    Deleted(Guid),
+    /// A row that can't be read.
+    Bad(BadRow),
+}
+
+impl Iterator for Items {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        let text = self.texts.pop_front()?;
+        Some(item(&text, self.id_column.as_deref()).unwrap_or_else(Item::Bad))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.texts.len(), Some(self.texts.len()))
+    }
+}
+
+impl ExactSizeIterator for Items {}
 
 /// A row that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +82,6 @@ struct Body<'a> {
     count: Option<u64>,
 }
 
-enum Item {
-    Row(Row),
-    Deleted(Guid),
-}
-
 impl Page {
     /// Reads a page. With `id_column` a row without a readable key there is a [`BadRow`].
     ///
@@ -61,28 +90,20 @@ impl Page {
     pub(crate) fn read(response: &Response, id_column: Option<&str>) -> Result<Self, CallError> {
         let body: Body<'_> = serde_json::from_slice(&response.body).map_err(garbled)?;
         let applied = response.headers.get_all("preference-applied");
-        let mut page = Self {
-            rows: Vec::with_capacity(body.value.len()),
+        let texts = body.value.into_iter().map(|text| response.body.slice_ref(text.get().as_bytes())).collect();
+        Ok(Self {
+            items: Items { texts, id_column: id_column.map(str::to_owned) },
             next: body.next.map(Link::new),
             delta: body.delta.map(Link::new),
             tracked: applied.iter().any(|value| value.to_str().is_ok_and(|value| value.contains("odata.track-changes"))),
             count: body.count,
-            ..Self::default()
-        };
-        for text in body.value {
-            match item(text.get(), id_column) {
-                Ok(Item::Row(row)) => page.rows.push(Ok(row)),
-                Ok(Item::Deleted(id)) => page.deleted.push(id),
-                Err(bad) => page.rows.push(Err(bad)),
-            }
-        }
-        Ok(page)
+        })
     }
 }
 
-fn item(text: &str, id_column: Option<&str>) -> Result<Item, BadRow> {
+fn item(text: &[u8], id_column: Option<&str>) -> Result<Item, BadRow> {
     let bad = |id, why: &str| BadRow { id, why: why.into() };
-    let values = match serde_json::from_str(text) {
+    let values = match serde_json::from_slice(text) {
         Ok(Value::Object(values)) => values,
         Ok(_) => return Err(bad(None, "it is not an object")),
         Err(_) => return Err(bad(id_column.and_then(|column| id_in(text, column)), "a value in it can't be read")),
@@ -104,7 +125,8 @@ fn item(text: &str, id_column: Option<&str>) -> Result<Item, BadRow> {
 }
 
 /// The key in the text of an object that doesn't parse.
-fn id_in(text: &str, column: &str) -> Option<Guid> {
+fn id_in(text: &[u8], column: &str) -> Option<Guid> {
+    let text = std::str::from_utf8(text).ok()?;
     let (_, rest) = text.split_once(&format!("\"{column}\""))?;
     rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()?.parse().ok()
 }
@@ -132,9 +154,10 @@ mod tests {
               {"@odata.context":"https://contoso.crm.dynamics.com/api/data/v9.2/$metadata#contacts/$deletedEntity","id":"94be03d7-28f1-4c6a-8e15-70d2b9c3a648","reason":"deleted"}],
             "@odata.deltaLink":"https://contoso.crm.dynamics.com/api/data/v9.2/contacts?$select=fullname&$deltatoken=1853960%2103%2f02%2f2026%2009%3a24%3a11"}"##,
         );
-        assert_eq!(page.rows.len(), 1);
-        assert_eq!(page.rows[0].as_ref().unwrap().text("fullname"), Some("Nina Roth"));
-        assert_eq!(page.deleted[0].to_string(), "94be03d7-28f1-4c6a-8e15-70d2b9c3a648");
+        let items: Vec<Item> = page.items.collect();
+        let [Item::Row(row), Item::Deleted(deleted)] = items.as_slice() else { panic!("{items:?}") };
+        assert_eq!(row.text("fullname"), Some("Nina Roth"));
+        assert_eq!(deleted.to_string(), "94be03d7-28f1-4c6a-8e15-70d2b9c3a648");
         assert!(page.delta.unwrap().as_str().ends_with("$deltatoken=1853960%2103%2f02%2f2026%2009%3a24%3a11"));
         assert!(page.tracked && page.next.is_none());
     }
@@ -145,8 +168,10 @@ mod tests {
             r#"{"@odata.count":3,"value":[{"contactid":"1f7a2c90-6b3e-4d58-9c02-ab41e5d7f836"},7,{"contactid":"c-1"},{},
             {"contactid":"94be03d7-28f1-4c6a-8e15-70d2b9c3a648","revenue":1e999},{"id":"x","reason":"deleted"}],"@odata.nextLink":"x"}"#,
         );
-        let bad: Vec<&BadRow> = page.rows.iter().filter_map(|row| row.as_ref().err()).collect();
-        assert_eq!((page.rows.len(), bad.len(), page.count), (6, 5, Some(3)));
+        assert_eq!((page.items.len(), page.count), (6, Some(3)));
+        let bad = |item| if let Item::Bad(bad) = item { Some(bad) } else { None };
+        let bad: Vec<BadRow> = page.items.filter_map(bad).collect();
+        assert_eq!(bad.len(), 5);
         assert_eq!(bad[3].id.unwrap().to_string(), "94be03d7-28f1-4c6a-8e15-70d2b9c3a648");
         assert_eq!(page.next, Some(Link::new("x")));
     }
@@ -154,6 +179,6 @@ mod tests {
     #[test]
     fn an_empty_page_may_go_on() {
         let page = page(r#"{"value":[],"@odata.nextLink":"y"}"#);
-        assert!(page.rows.is_empty() && page.next.is_some());
+        assert!(page.items.len() == 0 && page.next.is_some());
     }
 }

@@ -4,7 +4,11 @@ use base::Guid;
 use serde::Deserialize;
 use wire::{CallError, Endpoint, Request, Response};
 
-use crate::{odata, page::Page, query::Query};
+use crate::{
+    odata,
+    page::{Item, Page},
+    query::Query,
+};
 
 /// The test of a connection: token, address and application user are all good when it answers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,7 +71,8 @@ impl Endpoint for Organization {
 
     fn decode(&self, response: &Response) -> Result<OrganizationSettings, CallError> {
         let page = Page::read(response, Some("organizationid"))?;
-        let row = page.rows.into_iter().find_map(Result::ok).ok_or_else(|| CallError::Garbled("no organization".into()))?;
+        let row = page.items.into_iter().find_map(|item| if let Item::Row(row) = item { Some(row) } else { None });
+        let row = row.ok_or_else(|| CallError::Garbled("no organization".into()))?;
         let id = row.guid("organizationid").ok_or_else(|| CallError::Garbled("an organization without key".into()))?;
         let days = row.integer("expirechangetrackingindays").and_then(|days| u32::try_from(days).ok()).filter(|days| *days > 0);
         Ok(OrganizationSettings { id, delta_retention_days: days })

@@ -6,9 +6,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use base::{Clock, Guid, Timestamp};
 use dataverse::{
-    Batch, BulkAvailable, BulkMessage, Client, ColumnKind, Create, CreateMultiple, Credential, Delete, Filter, Get, Key, List, Options,
-    Organization, Page, Part, PartOutcome, Query, Relations, Update, UpdateMultiple, Upsert, UpsertMode, Values, WhoAmI, bind,
-    is_duplicate_key, is_expired_delta, is_not_tracked, is_stale_version,
+    Batch, BulkAvailable, BulkMessage, Client, ColumnKind, Create, CreateMultiple, Credential, Delete, Filter, Get, Item, Key, List,
+    Options, Organization, Page, Part, PartOutcome, Query, Relations, Row, Update, UpdateMultiple, Upsert, UpsertMode, Values, WhoAmI,
+    bind, is_duplicate_key, is_expired_delta, is_not_tracked, is_stale_version,
 };
 use dataverse_emulator::State;
 use emulator::{Effect, Fault, Served, When};
@@ -95,7 +95,19 @@ fn tracked(table: &str, columns: &[&str]) -> List {
 }
 
 fn keys(pages: &[Page], column: &str) -> BTreeSet<Guid> {
-    pages.iter().flat_map(|page| &page.rows).map(|row| row.as_ref().unwrap().guid(column).unwrap()).collect()
+    rows(pages).map(|row| row.guid(column).unwrap()).collect()
+}
+
+fn rows(pages: &[Page]) -> impl Iterator<Item = Row> {
+    pages.iter().flat_map(|page| page.items.clone()).filter_map(|item| match item {
+        Item::Row(row) => Some(row),
+        Item::Deleted(_) => None,
+        Item::Bad(bad) => panic!("{bad:?}"),
+    })
+}
+
+fn deleted(page: &Page) -> Vec<Guid> {
+    page.items.clone().filter_map(|item| if let Item::Deleted(id) = item { Some(id) } else { None }).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,8 +137,8 @@ async fn changes_are_followed_to_their_end() {
     let pages = world.pages(&list).await;
     assert_eq!(pages.len(), 3);
     assert_eq!(keys(&pages, "leadid"), ids.iter().copied().collect());
-    assert!(pages[0].tracked && pages[0].delta.is_none() && pages[0].deleted.is_empty());
-    let owner = pages[0].rows[0].as_ref().unwrap().lookup("ownerid").unwrap();
+    assert!(pages[0].tracked && pages[0].delta.is_none() && deleted(&pages[0]).is_empty());
+    let owner = rows(&pages).next().unwrap().lookup("ownerid").unwrap();
     assert_eq!(owner.table.as_deref(), Some("systemuser"));
 
     let delta = pages[2].delta.clone().unwrap();
@@ -134,7 +146,7 @@ async fn changes_are_followed_to_their_end() {
     world.client.call(&Delete { set: "leads".into(), id: ids[4], if_match: None }).await.unwrap();
     let follow = dataverse::Follow { track_changes: false, ..list.follow(delta.clone()) };
     let page = world.client.call(&follow).await.unwrap();
-    assert_eq!((keys(std::slice::from_ref(&page), "leadid"), page.deleted.clone()), (BTreeSet::from([ids[3]]), vec![ids[4]]));
+    assert_eq!((keys(std::slice::from_ref(&page), "leadid"), deleted(&page)), (BTreeSet::from([ids[3]]), vec![ids[4]]));
     assert!(page.delta.is_some_and(|next| next != delta));
 
     world.served.state().expire_delta_tokens();

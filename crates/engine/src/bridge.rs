@@ -9,7 +9,13 @@ use std::{
 };
 
 use base::Clock;
-use store::{Batch, Fence, Store};
+use futures::{FutureExt, future::BoxFuture};
+use store::{
+    Batch, Fence, Record, Store, StoreError,
+    record::{Family, Outbox},
+};
+use tokio_util::task::AbortOnDropHandle;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     calls::{CallLedger, Quota},
@@ -19,6 +25,7 @@ use crate::{
     metadata::Metadata,
     options::{Options, RunOptions},
     progress::Progress,
+    share::Share,
     summary::Summary,
 };
 
@@ -46,15 +53,23 @@ pub struct Bridge {
     /// Held by the pass that writes links. Passes read a link, change their part of it and save the whole, so that two at once could
     /// overwrite each other: the second waits here, and nowhere else.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    /// Held while links are read, changed and saved by whoever may work beside others.
+    pub(crate) links: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the lists of the write-back are gone through.
+    pub(crate) writing_back: Arc<tokio::sync::Mutex<()>>,
+    /// What of links this one may change, where others work beside it.
+    share: Option<Share>,
+    /// What was sent early in this pass and is still to be sent: by its key, with a fingerprint of what Marketo shall hold.
+    tried: Arc<Mutex<BTreeMap<Vec<u8>, u64>>>,
     /// What Dynamics last said of its tables.
     pub(crate) metadata: Arc<Metadata>,
-    summary: Mutex<Summary>,
+    summary: Arc<Mutex<Summary>>,
     numbers: Arc<AtomicU64>,
     before: CallsBefore,
 }
 
 /// What both sides' counters showed when a pass began.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct CallsBefore {
     dynamics: BTreeMap<&'static str, u64>,
     marketo: BTreeMap<&'static str, u64>,
@@ -86,35 +101,45 @@ impl Bridge {
     ///
     /// # Errors
     /// When another process has the lease, or the state can't be read.
-    pub async fn open(parts: Parts, holder: &str) -> Result<Self, SyncError> {
-        let Parts { dynamics, marketo, store, clock, options, run, progress, quota } = parts;
-        let fence = store.acquire(holder).await?;
-        let ledger = CallLedger::load(store.clone(), fence, &clock, marketo.pace().clone(), quota).await?;
-        Ok(Self {
-            dynamics: Arc::new(Dynamics::new(dynamics)),
-            marketo: Arc::new(Marketo::new(marketo)),
-            store,
-            fence,
-            summary: Mutex::new(Summary::new(clock.now())),
-            clock,
-            options,
-            run,
-            progress,
-            ledger: Arc::new(ledger),
-            turn: Arc::default(),
-            metadata: Arc::default(),
-            numbers: Arc::default(),
-            before: CallsBefore::default(),
-        })
+    pub fn open(parts: Parts, holder: &str) -> BoxFuture<'_, Result<Self, SyncError>> {
+        async move {
+            let Parts { dynamics, marketo, store, clock, options, run, progress, quota } = parts;
+            let fence = store.acquire(holder).await?;
+            let ledger = CallLedger::load(store.clone(), fence, &clock, marketo.pace().clone(), quota).await?;
+            Ok(Self {
+                dynamics: Arc::new(Dynamics::new(dynamics)),
+                marketo: Arc::new(Marketo::new(marketo)),
+                store,
+                fence,
+                summary: Arc::new(Mutex::new(Summary::new(clock.now()))),
+                clock,
+                options,
+                run,
+                progress,
+                ledger: Arc::new(ledger),
+                turn: Arc::default(),
+                links: Arc::default(),
+                writing_back: Arc::default(),
+                share: None,
+                tried: Arc::default(),
+                metadata: Arc::default(),
+                numbers: Arc::default(),
+                before: CallsBefore::default(),
+            })
+        }
+        .boxed()
     }
 
     /// Gives the lease back; no pass goes on after that.
     ///
     /// # Errors
     /// When the state can't be written.
-    pub async fn close(&self) -> Result<(), SyncError> {
-        self.ledger.close().await?;
-        Ok(self.store.release(self.fence).await?)
+    pub fn close(&self) -> BoxFuture<'_, Result<(), SyncError>> {
+        async move {
+            self.ledger.close().await?;
+            Ok(self.store.release(self.fence).await?)
+        }
+        .boxed()
     }
 
     /// The same bridge for one pass: its own summary, options and watcher; clients, state, lease and counts are shared. Several passes may
@@ -132,10 +157,25 @@ impl Bridge {
             progress,
             ledger: self.ledger.clone(),
             turn: self.turn.clone(),
+            links: self.links.clone(),
+            writing_back: self.writing_back.clone(),
+            share: None,
+            tried: Arc::default(),
             metadata: self.metadata.clone(),
-            summary: Mutex::new(Summary::new(self.clock.now())),
+            summary: Arc::new(Mutex::new(Summary::new(self.clock.now()))),
             numbers: self.numbers.clone(),
             before: CallsBefore { dynamics: self.dynamics.pace().counts(), marketo: self.marketo.pace().counts() },
+        }
+    }
+
+    /// The same pass, as one part of it that works beside others and changes of links only its share.
+    pub(crate) fn beside(&self, share: Share) -> Self {
+        Self {
+            summary: self.summary.clone(),
+            before: self.before.clone(),
+            tried: self.tried.clone(),
+            share: Some(share),
+            ..self.pass(self.run.clone(), self.progress.clone())
         }
     }
 
@@ -183,8 +223,34 @@ impl Bridge {
     ///
     /// # Errors
     /// When the state can't be written, or the lease is gone.
-    pub async fn commit(&self, batch: Batch) -> Result<(), SyncError> {
-        Ok(self.ledger.commit(batch).await?)
+    pub async fn commit(&self, mut batch: Batch) -> Result<(), SyncError> {
+        let Some(share) = self.share.filter(|_| batch.changes.iter().any(|(family, ..)| *family == Family::Link)) else {
+            return Ok(self.ledger.commit(batch).await?);
+        };
+        let (links, store, ledger) = (self.links.clone(), self.store.clone(), self.ledger.clone());
+        // In a task of its own: who is given the links' turn must go on, also while whoever waits for it waits for another first.
+        let task = tokio::spawn(async move {
+            let _links = links.lock().await;
+            share.limit(&*store, &mut batch).await?;
+            ledger.commit(batch).await
+        });
+        match AbortOnDropHandle::new(task).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(StoreError::Fenced.into()),
+        }
+    }
+
+    /// Remembers what was tried in this pass, so that no push of it tries the same again.
+    pub(crate) fn note_tried(&self, entries: &[Outbox]) {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.extend(entries.iter().map(|entry| (entry.key(), xxh3_64(entry.body.desired.text().as_bytes()))));
+    }
+
+    /// Whether the same was tried in this pass.
+    pub(crate) fn was_tried(&self, entry: &Outbox) -> bool {
+        let tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        !tried.is_empty() && tried.get(&entry.key()) == Some(&xxh3_64(entry.body.desired.text().as_bytes()))
     }
 
     /// A number that this process has not given out before.

@@ -10,6 +10,7 @@ mod record;
 mod stands_for;
 mod company;
 mod feed;
+mod first_load;
 mod gone;
 mod refetch;
 mod sources;
@@ -20,6 +21,7 @@ use store::{StoreExt, record::Refetch};
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
 
 pub use apply::Context;
+pub use first_load::{first_load, is_first};
 pub(crate) use gone::dirty_by;
 pub(crate) use known::ERASED_FACT;
 pub(crate) use record::EMAIL_FACT;

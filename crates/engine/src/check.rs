@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base::{Clock, Guid, Object, Table};
+use futures::{FutureExt, future::BoxFuture};
 use store::{MemoryStore, Store, StoreError};
 
 use crate::{
@@ -38,30 +39,38 @@ pub struct CountedIn {
 }
 
 /// Looks at both sides as a cycle would before it sends anything. Where another process is at work on the state, it goes ahead without it.
-pub async fn check(dynamics: dataverse::Client, marketo: ::marketo::Client, options: Options, counted: Option<CountedIn>) -> Vec<Finding> {
-    let pace = marketo.pace().clone();
-    let bridge = match open(dynamics, marketo, options).await {
-        Ok(bridge) => bridge,
-        Err(error) => return vec![bad("state", &error)],
-    };
-    let Some(CountedIn { store, quota }) = counted else { return look(&bridge).await };
-    let fence = match store.acquire("check").await {
-        Ok(fence) => fence,
-        Err(StoreError::Busy { .. }) => return look(&bridge).await,
-        Err(error) => return vec![bad("state", &error.into())],
-    };
-    let findings = match CallLedger::load(store.clone(), fence, &bridge.clock, pace, quota).await {
-        Ok(ledger) => {
-            let mut findings = look(&bridge).await;
-            findings.extend(ledger.close().await.err().map(|error| bad("state", &error.into())));
-            findings
+pub fn check(
+    dynamics: dataverse::Client,
+    marketo: ::marketo::Client,
+    options: Options,
+    counted: Option<CountedIn>,
+) -> BoxFuture<'static, Vec<Finding>> {
+    async move {
+        let pace = marketo.pace().clone();
+        let bridge = match open(dynamics, marketo, options).await {
+            Ok(bridge) => bridge,
+            Err(error) => return vec![bad("state", &error)],
+        };
+        let Some(CountedIn { store, quota }) = counted else { return look(&bridge).await };
+        let fence = match store.acquire("check").await {
+            Ok(fence) => fence,
+            Err(StoreError::Busy { .. }) => return look(&bridge).await,
+            Err(error) => return vec![bad("state", &error.into())],
+        };
+        let findings = match CallLedger::load(store.clone(), fence, &bridge.clock, pace, quota).await {
+            Ok(ledger) => {
+                let mut findings = look(&bridge).await;
+                findings.extend(ledger.close().await.err().map(|error| bad("state", &error.into())));
+                findings
+            }
+            Err(error) => vec![bad("state", &error.into())],
+        };
+        match store.release(fence).await {
+            Ok(()) => findings,
+            Err(error) => findings.into_iter().chain([bad("state", &error.into())]).collect(),
         }
-        Err(error) => vec![bad("state", &error.into())],
-    };
-    match store.release(fence).await {
-        Ok(()) => findings,
-        Err(error) => findings.into_iter().chain([bad("state", &error.into())]).collect(),
     }
+    .boxed()
 }
 
 async fn open(dynamics: dataverse::Client, marketo: ::marketo::Client, options: Options) -> Result<Bridge, SyncError> {

@@ -1,5 +1,6 @@
 //! One cycle: prepare, capture, push, write back, and a summary that says what came of it.
 
+use futures::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 use store::{
     Batch, Record,
@@ -8,49 +9,82 @@ use store::{
 
 use crate::{
     bridge::Bridge,
-    capture::{again, capture},
+    capture::{again, capture, first_load, is_first},
     error::SyncError,
-    noticed::{notice, notice_activities},
+    forecast,
+    noticed::{Merges, notice, notice_activities},
     prepare::{forget_describes, prepare},
     progress::Step,
     push::{push, tell},
+    share::Share,
     summary::{ErrorText, Outcome, Summary},
-    write_back::write_back,
+    write_back::{self, write_back, write_urgent},
 };
 
 /// Runs kept in the state.
 const RUNS_KEPT: usize = 500;
 
 /// Runs a cycle to its end. Whatever happens, there is a summary, and what was confirmed is saved.
-pub async fn run(bridge: &Bridge) -> (Summary, Option<SyncError>) {
-    let error = cycle(bridge).await.err();
-    let summary = summed_up(bridge, error.as_ref());
-    save_run(bridge, &summary, error.as_ref()).await;
-    if error.is_some() || !summary.written_back.refused.is_empty() {
-        // It may be because of what has changed there.
-        bridge.metadata.forget().await;
+pub fn run(bridge: &Bridge) -> BoxFuture<'_, (Summary, Option<SyncError>)> {
+    async move {
+        let error = cycle(bridge).await.err();
+        let summary = summed_up(bridge, error.as_ref());
+        save_run(bridge, &summary, error.as_ref()).await;
+        if error.is_some() || !summary.written_back.refused.is_empty() {
+            // It may be because of what has changed there.
+            bridge.metadata.forget().await;
+        }
+        if let Err(error) = forecast::forget(bridge).await {
+            tracing::warn!(%error, "the forecast could not be taken back");
+        }
+        if let Err(error) = bridge.store.tidy().await {
+            tracing::warn!(%error, "the state's file could not be made smaller");
+        }
+        bridge.progress.tell(Step::Done);
+        (summary, error)
     }
-    if let Err(error) = bridge.store.tidy().await {
-        tracing::warn!(%error, "the state's file could not be made smaller");
-    }
-    bridge.progress.tell(Step::Done);
-    (summary, error)
+    .boxed()
 }
 
 /// The short pass: what has happened in Marketo, and those people's MSI fields back. It isn't kept among the runs, of which it would leave
-/// no other within a day.
-pub async fn moments(bridge: &Bridge) -> (Summary, Option<SyncError>) {
-    let error = noticed_and_written_back(bridge).await.err();
-    bridge.progress.tell(Step::Done);
-    (summed_up(bridge, error.as_ref()), error)
+/// no other within a day. It doesn't wait for a whole cycle that is under way.
+pub fn moments(bridge: &Bridge) -> BoxFuture<'_, (Summary, Option<SyncError>)> {
+    async move {
+        let error = noticed_and_written_back(bridge).await.err();
+        bridge.progress.tell(Step::Done);
+        (summed_up(bridge, error.as_ref()), error)
+    }
+    .boxed()
 }
 
 async fn noticed_and_written_back(bridge: &Bridge) -> Result<(), SyncError> {
-    let _turn = bridge.turn.lock().await;
+    let turn = bridge.turn.try_lock();
+    let bridge = &bridge.beside(Share::WriteBack);
     bridge.commit(Batch::new()).await?;
     let prepared = prepare(bridge).await?;
-    notice_activities(bridge).await?;
-    write_back(bridge, &prepared).await
+    match &turn {
+        Ok(_) => notice_activities(&bridge.beside(Share::Push), Merges::TakeIn).await?,
+        // Who is linked to whom is the other pass's while it runs.
+        Err(_) => notice_activities(bridge, Merges::Leave).await?,
+    }
+    write_urgent(bridge, &prepared).await
+}
+
+/// The nightly pass: everybody's MSI fields, begun anew. It doesn't wait for a whole cycle that is under way, nor does one for it but at its end.
+pub fn sweep(bridge: &Bridge) -> BoxFuture<'_, (Summary, Option<SyncError>)> {
+    async move {
+        let swept = async {
+            let bridge = &bridge.beside(Share::WriteBack);
+            bridge.commit(Batch::new()).await?;
+            let prepared = prepare(bridge).await?;
+            bridge.ledger.learn(&bridge.marketo).await?;
+            write_back::sweep(bridge, &prepared).await
+        };
+        let error = swept.await.err();
+        bridge.progress.tell(Step::Done);
+        (summed_up(bridge, error.as_ref()), error)
+    }
+    .boxed()
 }
 
 fn summed_up(bridge: &Bridge, error: Option<&SyncError>) -> Summary {
@@ -73,33 +107,54 @@ fn summed_up(bridge: &Bridge, error: Option<&SyncError>) -> Summary {
 
 async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     let _turn = bridge.turn.lock().await;
+    // Under a process that does nothing else all day, moments go on meanwhile.
+    let beside = bridge.run.served.then(|| bridge.beside(Share::Push));
+    let writer = beside.as_ref().unwrap_or(bridge);
     // The day may have turned since the last pass.
     bridge.commit(Batch::new()).await?;
     let mut prepared = prepare(bridge).await?;
     bridge.ledger.learn(&bridge.marketo).await?;
-    match capture(bridge, &prepared).await {
-        Err(SyncError::Stale) => {
-            prepared = prepare(bridge).await?;
-            capture(bridge, &prepared).await?;
+    let noticed = match is_first(bridge).await? {
+        true => {
+            let noticed = noticed(writer).await?;
+            forecast::of_first_load(bridge).await?;
+            first_load(bridge, &prepared).await?;
+            noticed
         }
-        captured => captured?,
-    }
-    // Where only that is refused, everything else goes on.
-    let noticed = match notice(bridge).await {
-        Err(error @ SyncError::Side { .. }) if error.is_refusal() => Err(error),
-        noticed => Ok(noticed?),
+        false => {
+            match capture(bridge, &prepared).await {
+                Err(SyncError::Stale) => {
+                    prepared = prepare(bridge).await?;
+                    capture(bridge, &prepared).await?;
+                }
+                captured => captured?,
+            }
+            let noticed = noticed(writer).await?;
+            again(bridge, &prepared).await?;
+            forecast::of_outbox(bridge).await?;
+            noticed
+        }
     };
     again(bridge, &prepared).await?;
-    push(bridge, &prepared).await?;
+    push(writer, &prepared).await?;
     // What has turned out to be otherwise than it was thought is read and sent again at once, and after that in the next cycle.
     if again(bridge, &prepared).await? {
-        push(bridge, &prepared).await?;
+        push(writer, &prepared).await?;
     }
-    tell(bridge, &prepared).await?;
+    tell(writer, &prepared).await?;
     prepared.keep_policy(bridge).await?;
     noticed?;
     bridge.ledger.learn(&bridge.marketo).await?;
-    write_back(bridge, &prepared).await
+    let beside = bridge.run.served.then(|| bridge.beside(Share::WriteBack));
+    write_back(beside.as_ref().unwrap_or(bridge), &prepared).await
+}
+
+/// What has happened in Marketo. Where only that is refused, everything else goes on; the refusal is given back.
+async fn noticed(bridge: &Bridge) -> Result<Result<(), SyncError>, SyncError> {
+    match notice(bridge).await {
+        Err(error @ SyncError::Side { .. }) if error.is_refusal() => Ok(Err(error)),
+        noticed => noticed.map(Ok),
+    }
 }
 
 /// The exit code, the same for every command: 0 in step, 2 configuration, 3 something is left, 4 quota, 5 a side, 1 anything else.

@@ -8,7 +8,8 @@ use std::{
 
 use base::{Guid, Table};
 use dataverse::{
-    BadRow, Batch, Client, Filter, Follow, Get, Link, List, Page, Part, PartOutcome, Query, Update, UpdateMultiple, WhoAmI, WhoAmIReply,
+    BadRow, Batch, Client, Filter, Follow, Get, Item, Items, Link, List, Page, Part, PartOutcome, Query, RowCounts, Update, UpdateMultiple,
+    WhoAmI, WhoAmIReply,
 };
 use planner::{Column, ColumnKind, schema::Columns};
 use serde_json::{Map, Value};
@@ -47,15 +48,10 @@ pub struct DynamicsTable {
     pub columns: Columns,
 }
 
-/// A page of rows or of changes.
+/// A page of rows or of changes. Its rows stay text until they are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct FeedPage {
-    /// Rows, with annotations.
-    pub rows: Vec<RowMap>,
-    /// Rows that could not be read, by id where that can be told.
-    pub unreadable: Vec<Option<Guid>>,
-    /// Ids of deleted rows.
-    pub deleted: Vec<Guid>,
+    items: Items,
     /// Where the next page is.
     pub next: Option<String>,
     /// Where the next changes will be.
@@ -64,6 +60,17 @@ pub struct FeedPage {
     pub tracked: bool,
     /// Rows asked for on a page; all pages of a listing are asked for alike.
     pub page_rows: u32,
+}
+
+/// Some of a page's rows and deletions.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    /// Rows, with annotations.
+    pub rows: Vec<RowMap>,
+    /// Rows that could not be read, by id where that can be told.
+    pub unreadable: Vec<Option<Guid>>,
+    /// Ids of deleted rows.
+    pub deleted: Vec<Guid>,
 }
 
 /// What of a table is read.
@@ -233,7 +240,7 @@ impl Dynamics {
                 self.follow(table, link, track, annotated, asked).await?
             }
         };
-        Ok(FeedPage { page_rows, ..feed_page(page, table) })
+        Ok(FeedPage { page_rows, ..feed_page(page) })
     }
 
     async fn follow(
@@ -248,12 +255,21 @@ impl Dynamics {
         self.client.call(&follow).await
     }
 
+    /// How many rows these tables have, as the service last counted them: up to a day ago.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn row_counts(&self, tables: &[Table]) -> Result<Vec<(Table, u64)>, CallError> {
+        let counts = self.client.call(&RowCounts { tables: tables.iter().map(|table| table.name().to_owned()).collect() }).await?;
+        Ok(tables.iter().filter_map(|table| Some((*table, *counts.get(table.name())?))).collect())
+    }
+
     /// Rows by their ids; those that aren't there are missing from the answer.
     ///
     /// # Errors
     /// What became of the calls.
-    pub async fn by_ids(&self, table: &DynamicsTable, select: &[String], ids: &[Guid]) -> Result<FeedPage, CallError> {
-        let mut found = FeedPage::default();
+    pub async fn by_ids(&self, table: &DynamicsTable, select: &[String], ids: &[Guid]) -> Result<Rows, CallError> {
+        let mut found = Rows::default();
         for chunk in ids.chunks(IDS_PER_CALL) {
             let list = List {
                 set: table.set.clone(),
@@ -263,12 +279,14 @@ impl Dynamics {
                 track_changes: false,
                 id_column: Some(table.primary_id.clone()),
             };
-            let mut page = feed_page(self.client.call(&list).await?, table);
+            let mut page = feed_page(self.client.call(&list).await?);
             loop {
-                found.rows.append(&mut page.rows);
-                found.unreadable.append(&mut page.unreadable);
+                while let Some(mut some) = page.next_rows(usize::MAX, table.table) {
+                    found.rows.append(&mut some.rows);
+                    found.unreadable.append(&mut some.unreadable);
+                }
                 let Some(next) = page.next.take() else { break };
-                let following = feed_page(self.client.call(&list.follow(Link::new(next.clone()))).await?, table);
+                let following = feed_page(self.client.call(&list.follow(Link::new(next.clone()))).await?);
                 following.comes_after(&next, table)?;
                 page = following;
             }
@@ -360,6 +378,32 @@ impl Dynamics {
 }
 
 impl FeedPage {
+    /// Whether there is nothing on it, or nothing left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.len() == 0
+    }
+
+    /// The next rows and deletions, up to `limit` of both; none when all were given.
+    pub fn next_rows(&mut self, limit: usize, table: Table) -> Option<Rows> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut some = Rows::default();
+        for item in self.items.by_ref().take(limit) {
+            match item {
+                Item::Row(row) => some.rows.push(row.values),
+                Item::Deleted(id) => some.deleted.push(id),
+                Item::Bad(BadRow { id, why }) => {
+                    let (table, told) = (table.name(), id.map(|id| id.to_string()));
+                    tracing::warn!(table, id = told, why, "a row could not be read; it is asked for again in every cycle");
+                    some.unreadable.push(id);
+                }
+            }
+        }
+        Some(some)
+    }
+
     /// That this page, found behind `link`, doesn't lead back to it: such a listing would never end.
     ///
     /// # Errors
@@ -402,33 +446,9 @@ fn fate(outcome: PartOutcome) -> Result<RowFate, Option<CallError>> {
     }
 }
 
-fn feed_page(page: Page, table: &DynamicsTable) -> FeedPage {
-    let mut rows = Vec::with_capacity(page.rows.len());
-    let mut unreadable = Vec::new();
-    for row in page.rows {
-        match row {
-            Ok(row) => rows.push(row.values),
-            Err(BadRow { id, why }) => {
-                tracing::warn!(
-                    table = table.table.name(),
-                    id = id.map(|id| id.to_string()),
-                    why,
-                    "a row could not be read; it is asked for again in every cycle"
-                );
-                unreadable.push(id);
-            }
-        }
-    }
+fn feed_page(page: Page) -> FeedPage {
     let text = |link: Link| link.as_str().to_owned();
-    FeedPage {
-        rows,
-        unreadable,
-        deleted: page.deleted,
-        next: page.next.map(text),
-        delta: page.delta.map(text),
-        tracked: page.tracked,
-        page_rows: 0,
-    }
+    FeedPage { items: page.items, next: page.next.map(text), delta: page.delta.map(text), tracked: page.tracked, page_rows: 0 }
 }
 
 fn column(column: dataverse::Column) -> Column {

@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 
 use base::{Guid, Object, RecordId, Table};
+use futures::{FutureExt, future::BoxFuture};
 use serde::Serialize;
 use store::{
     Batch, Record, StoreExt,
     record::{
-        Alias, DirtyRoles, Fact, Link, MsiDue, Outbox, PersonIndex, Refetch, Role, RoleSource,
+        Alias, DirtyRoles, Fact, Link, MsiDue, MsiUrgent, Outbox, PersonIndex, Refetch, Role, RoleSource,
         alias::AliasOf,
         link::links_of,
         record_key,
@@ -49,45 +50,48 @@ pub struct Erasure {
 ///
 /// # Errors
 /// When a side or the state can't be read.
-pub async fn find(bridge: &Bridge, id: &str, marketo: Option<PersonParting>) -> Result<Option<Erasure>, SyncError> {
-    let marketo = marketo.unwrap_or(bridge.options.on_delete.person);
-    let guid = match (id.parse::<Guid>(), id.parse::<i64>()) {
-        (Ok(guid), _) => guid,
-        (Err(_), Ok(person)) => match bridge.store.read_one::<PersonIndex>(PersonIndex::key_of(person)).await? {
-            Some(entry) => entry.record.id,
-            None => match key_of(bridge, person).await? {
-                Some(None) if let Some(record) = known_as(bridge, person).await? => record.id,
-                Some(Some(guid)) => guid,
-                // Somebody whom Marketo has and who is no record of ours, such as one that was unlinked.
-                Some(None) => return Ok(Some(Erasure { records: Vec::new(), persons: vec![person], marketo })),
-                None => return Ok(None),
+pub fn find<'a>(bridge: &'a Bridge, id: &'a str, marketo: Option<PersonParting>) -> BoxFuture<'a, Result<Option<Erasure>, SyncError>> {
+    async move {
+        let marketo = marketo.unwrap_or(bridge.options.on_delete.person);
+        let guid = match (id.parse::<Guid>(), id.parse::<i64>()) {
+            (Ok(guid), _) => guid,
+            (Err(_), Ok(person)) => match bridge.store.read_one::<PersonIndex>(PersonIndex::key_of(person)).await? {
+                Some(entry) => entry.record.id,
+                None => match key_of(bridge, person).await? {
+                    Some(None) if let Some(record) = known_as(bridge, person).await? => record.id,
+                    Some(Some(guid)) => guid,
+                    // Somebody whom Marketo has and who is no record of ours, such as one that was unlinked.
+                    Some(None) => return Ok(Some(Erasure { records: Vec::new(), persons: vec![person], marketo })),
+                    None => return Ok(None),
+                },
             },
-        },
-        (Err(_), Err(_)) => return Ok(None),
-    };
-    // Whoever it stands for is the same person, and whoever stands for that.
-    let records: BTreeSet<RecordId> = both_tables(guid).into();
-    let ends = chain::ends(bridge, records.clone(), Follow::All).await?;
-    let records: BTreeSet<RecordId> = records.into_iter().chain(ends.into_values()).collect();
-    let mut ids: BTreeSet<Guid> = records.iter().map(|record| record.id).collect();
-    for aliases in aliases_of(bridge, &records.iter().copied().collect::<Vec<_>>()).await?.into_values() {
-        ids.extend(aliases);
-    }
-    let links = load_links(bridge, &ids.iter().flat_map(|id| both_tables(*id)).collect()).await?;
-    let mut persons: BTreeSet<i64> = links.values().filter_map(|link| link.marketo_id).collect();
-    let prepared = prepare(bridge).await?;
-    let spellings: Vec<String> = ids.iter().flat_map(|id| id.spellings()).collect();
-    for key in std::iter::once(&prepared.person_key).chain(&prepared.second_person_key) {
-        for chunk in spellings.chunks(VALUES_MAX) {
-            let found = bridge.marketo.people(key, chunk.to_vec(), &["id".to_owned()]).await;
-            persons.extend(found.map_err(|error| SyncError::of_call(Side::Marketo, error))?.people.into_iter().map(|person| person.id));
+            (Err(_), Err(_)) => return Ok(None),
+        };
+        // Whoever it stands for is the same person, and whoever stands for that.
+        let records: BTreeSet<RecordId> = both_tables(guid).into();
+        let ends = chain::ends(bridge, records.clone(), Follow::All).await?;
+        let records: BTreeSet<RecordId> = records.into_iter().chain(ends.into_values()).collect();
+        let mut ids: BTreeSet<Guid> = records.iter().map(|record| record.id).collect();
+        for aliases in aliases_of(bridge, &records.iter().copied().collect::<Vec<_>>()).await?.into_values() {
+            ids.extend(aliases);
         }
+        let links = load_links(bridge, &ids.iter().flat_map(|id| both_tables(*id)).collect()).await?;
+        let mut persons: BTreeSet<i64> = links.values().filter_map(|link| link.marketo_id).collect();
+        let prepared = prepare(bridge).await?;
+        let spellings: Vec<String> = ids.iter().flat_map(|id| id.spellings()).collect();
+        for key in std::iter::once(&prepared.person_key).chain(&prepared.second_person_key) {
+            for chunk in spellings.chunks(VALUES_MAX) {
+                let found = bridge.marketo.people(key, chunk.to_vec(), &["id".to_owned()]).await;
+                persons.extend(found.map_err(|error| SyncError::of_call(Side::Marketo, error))?.people.into_iter().map(|person| person.id));
+            }
+        }
+        // Who was ours once may be another's by now.
+        let holders = holders(bridge, &persons.iter().copied().collect::<Vec<_>>()).await?;
+        persons.retain(|person| holders.get(person).is_none_or(|holder| ids.contains(&holder.id)));
+        let known = !links.is_empty() || !persons.is_empty() || erased_before(bridge, guid).await?;
+        Ok(known.then(|| Erasure { records: ids.into_iter().collect(), persons: persons.into_iter().collect(), marketo }))
     }
-    // Who was ours once may be another's by now.
-    let holders = holders(bridge, &persons.iter().copied().collect::<Vec<_>>()).await?;
-    persons.retain(|person| holders.get(person).is_none_or(|holder| ids.contains(&holder.id)));
-    let known = !links.is_empty() || !persons.is_empty() || erased_before(bridge, guid).await?;
-    Ok(known.then(|| Erasure { records: ids.into_iter().collect(), persons: persons.into_iter().collect(), marketo }))
+    .boxed()
 }
 
 /// The record that is, or was, linked with a Marketo person.
@@ -121,30 +125,34 @@ async fn key_of(bridge: &Bridge, person: i64) -> Result<Option<Option<Guid>>, Sy
 ///
 /// # Errors
 /// When Marketo refuses or can't be reached, or the state can't be written. Erasing once more goes on.
-pub async fn erase(bridge: &Bridge, erasure: &Erasure) -> Result<(), SyncError> {
-    let mut batch = Batch::new();
-    for id in &erasure.records {
-        batch.put(&Fact { name: format!("{ERASED_FACT}{id}"), value: true.into() });
-        // Cut off from here on, nothing of it is sent any more.
-        batch.remove::<Outbox>(Outbox::key_of(Object::Lead, *id, ""));
+pub fn erase<'a>(bridge: &'a Bridge, erasure: &'a Erasure) -> BoxFuture<'a, Result<(), SyncError>> {
+    async move {
+        let mut batch = Batch::new();
+        for id in &erasure.records {
+            batch.put(&Fact { name: format!("{ERASED_FACT}{id}"), value: true.into() });
+            // Cut off from here on, nothing of it is sent any more.
+            batch.remove::<Outbox>(Outbox::key_of(Object::Lead, *id, ""));
+        }
+        bridge.commit(batch).await?;
+        let prepared = prepare(bridge).await?;
+        take_out(bridge, &prepared, &erasure.persons, erasure.marketo).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+        let mut batch = Batch::new();
+        for person in &erasure.persons {
+            batch.remove::<PersonIndex>(PersonIndex::key_of(*person));
+        }
+        for id in &erasure.records {
+            forget(bridge, *id, erasure, &mut batch).await?;
+        }
+        bridge.commit(batch).await
     }
-    bridge.commit(batch).await?;
-    let prepared = prepare(bridge).await?;
-    take_out(bridge, &prepared, &erasure.persons, erasure.marketo).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
-    let mut batch = Batch::new();
-    for person in &erasure.persons {
-        batch.remove::<PersonIndex>(PersonIndex::key_of(*person));
-    }
-    for id in &erasure.records {
-        forget(bridge, *id, erasure, &mut batch).await?;
-    }
-    bridge.commit(batch).await
+    .boxed()
 }
 
 async fn forget(bridge: &Bridge, id: Guid, erasure: &Erasure, batch: &mut Batch) -> Result<(), SyncError> {
     for record in both_tables(id) {
         batch.remove::<Link>(record_key(record));
         batch.remove::<MsiDue>(MsiDue { record }.key());
+        batch.remove::<MsiUrgent>(MsiUrgent { record }.key());
         batch.remove::<Refetch>(Refetch { record }.key());
         if let Some(alias) = bridge.store.read_one::<Alias>(Alias::key_of(record)).await? {
             batch.remove::<AliasOf>(AliasOf { survivor: alias.survivor, alias: record }.key());

@@ -2,6 +2,8 @@
 //!
 //! Read in this order: [`cycle`] is one pass from beginning to end; [`capture`], [`push`] and [`write_back`] are its three parts;
 //! [`prepare`] is what they all start from; [`dynamics`] and [`marketo`] are the only places that know the two clients.
+//!
+//! What others await is boxed here, so that it is compiled once and not again in every crate that awaits it.
 
 pub mod bridge;
 pub mod calls;
@@ -14,6 +16,7 @@ mod task;
 pub mod dynamics;
 pub mod erase;
 pub mod error;
+pub mod forecast;
 pub mod marketo;
 pub mod mend;
 mod metadata;
@@ -23,6 +26,7 @@ pub mod prepare;
 pub mod progress;
 pub mod push;
 mod refers;
+mod share;
 pub mod status;
 pub mod check;
 pub mod summary;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object, RecordId, Table};
+use futures::{FutureExt, future::BoxFuture};
 use planner::{
     Desired, Fingerprints, Row,
     diff::{Known, change},
@@ -73,56 +74,62 @@ struct Noted {
 ///
 /// # Errors
 /// When the user is no sales person in Marketo, its e-mail there is right, there is nobody to own its records meanwhile, or the state can't be read.
-pub async fn plan(bridge: &Bridge, user: Guid, via: Option<Guid>) -> Result<Mending, SyncError> {
-    let prepared = prepare(bridge).await?;
-    let noted = noted(bridge, user).await?;
-    if noted.is_none() && !is_sales_person(bridge, user).await? {
-        return Err(problem("user", format!("user {user} is no sales person in Marketo as far as our state knows")));
-    }
-    if noted.is_none() && bridge.store.read_one::<Fact>(format!("{FROZEN_FACT}{user}").into()).await?.is_none() {
-        return Err(problem(
-            "user",
-            format!("nothing needs to be mended: Marketo has taken the e-mail of user {user}, as it was read back"),
-        ));
-    }
-    let via = match (noted, via) {
-        (Some(noted), _) => noted.via,
-        (None, Some(via)) if via == user || !is_sales_person(bridge, via).await? => {
-            return Err(problem("via", format!("user {via} is no other sales person in Marketo as far as our state knows")));
+pub fn plan(bridge: &Bridge, user: Guid, via: Option<Guid>) -> BoxFuture<'_, Result<Mending, SyncError>> {
+    async move {
+        let prepared = prepare(bridge).await?;
+        let noted = noted(bridge, user).await?;
+        if noted.is_none() && !is_sales_person(bridge, user).await? {
+            return Err(problem("user", format!("user {user} is no sales person in Marketo as far as our state knows")));
         }
-        (None, Some(via)) => via,
-        (None, None) => another(bridge, user).await?,
-    };
-    let owned: BTreeMap<Object, u64> =
-        owned(bridge, &prepared, &[user]).await?.into_iter().map(|(object, links)| (object, links.len() as u64)).collect();
-    let calls: u64 = owned.values().map(|count| 2 * count.div_ceil(RECORDS_MAX as u64)).sum();
-    Ok(Mending { user, via, owned, calls: calls + 4, begun: noted.is_some() })
+        if noted.is_none() && bridge.store.read_one::<Fact>(format!("{FROZEN_FACT}{user}").into()).await?.is_none() {
+            return Err(problem(
+                "user",
+                format!("nothing needs to be mended: Marketo has taken the e-mail of user {user}, as it was read back"),
+            ));
+        }
+        let via = match (noted, via) {
+            (Some(noted), _) => noted.via,
+            (None, Some(via)) if via == user || !is_sales_person(bridge, via).await? => {
+                return Err(problem("via", format!("user {via} is no other sales person in Marketo as far as our state knows")));
+            }
+            (None, Some(via)) => via,
+            (None, None) => another(bridge, user).await?,
+        };
+        let owned: BTreeMap<Object, u64> =
+            owned(bridge, &prepared, &[user]).await?.into_iter().map(|(object, links)| (object, links.len() as u64)).collect();
+        let calls: u64 = owned.values().map(|count| 2 * count.div_ceil(RECORDS_MAX as u64)).sum();
+        Ok(Mending { user, via, owned, calls: calls + 4, begun: noted.is_some() })
+    }
+    .boxed()
 }
 
 /// Does it, or goes on with it.
 ///
 /// # Errors
 /// When Marketo refuses, can't be reached, or the state can't be written. Doing it once more goes on where it stopped.
-pub async fn mend(bridge: &Bridge, mending: &Mending) -> Result<(), SyncError> {
-    let prepared = prepare(bridge).await?;
-    let (user, via) = (mending.user, mending.via);
-    let mut stage = noted(bridge, user).await?.map_or(Stage::Away, |noted| noted.stage);
-    note(bridge, user, Noted { via, stage }).await?;
-    if stage == Stage::Away {
-        give(bridge, &prepared, user, via).await?;
-        delete(bridge, user).await?;
-        stage = Stage::Anew;
+pub fn mend<'a>(bridge: &'a Bridge, mending: &'a Mending) -> BoxFuture<'a, Result<(), SyncError>> {
+    async move {
+        let prepared = prepare(bridge).await?;
+        let (user, via) = (mending.user, mending.via);
+        let mut stage = noted(bridge, user).await?.map_or(Stage::Away, |noted| noted.stage);
         note(bridge, user, Noted { via, stage }).await?;
+        if stage == Stage::Away {
+            give(bridge, &prepared, user, via).await?;
+            delete(bridge, user).await?;
+            stage = Stage::Anew;
+            note(bridge, user, Noted { via, stage }).await?;
+        }
+        if stage == Stage::Anew {
+            create(bridge, &prepared, user).await?;
+            note(bridge, user, Noted { via, stage: Stage::Back }).await?;
+        }
+        give(bridge, &prepared, user, user).await?;
+        let mut batch = Batch::new();
+        batch.remove::<Fact>(format!("{MEND_FACT}{user}").into());
+        batch.remove::<Fact>(format!("{FROZEN_FACT}{user}").into());
+        bridge.commit(batch).await
     }
-    if stage == Stage::Anew {
-        create(bridge, &prepared, user).await?;
-        note(bridge, user, Noted { via, stage: Stage::Back }).await?;
-    }
-    give(bridge, &prepared, user, user).await?;
-    let mut batch = Batch::new();
-    batch.remove::<Fact>(format!("{MEND_FACT}{user}").into());
-    batch.remove::<Fact>(format!("{FROZEN_FACT}{user}").into());
-    bridge.commit(batch).await
+    .boxed()
 }
 
 /// How many records these users own in Marketo, as far as our state knows.

@@ -11,7 +11,7 @@ use base::{
 use serde::{Deserialize, Serialize};
 use store::{
     Batch, Record, StoreExt,
-    record::{Cursor, MsiDue, PersonIndex},
+    record::{Cursor, MsiUrgent, PersonIndex},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -91,7 +91,7 @@ pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
     let is_first = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?.is_none();
     let mut tokens = Tokens { bridge, taken: None };
     if is_first || !bridge.run.served {
-        activities(bridge, &mut tokens).await?;
+        activities(bridge, &mut tokens, Merges::TakeIn).await?;
     }
     if is_first {
         return Ok(());
@@ -100,15 +100,24 @@ pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
     lost::give_up(bridge).await
 }
 
+/// What is done with merges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Merges {
+    /// Whose person is gone is looked for again.
+    TakeIn,
+    /// The reading ends before the page that tells of one.
+    Leave,
+}
+
 /// Reads only what says whose MSI fields have changed.
 ///
 /// # Errors
 /// As [`notice`].
-pub(crate) async fn notice_activities(bridge: &Bridge) -> Result<(), SyncError> {
-    activities(bridge, &mut Tokens { bridge, taken: None }).await
+pub(crate) async fn notice_activities(bridge: &Bridge, merges: Merges) -> Result<(), SyncError> {
+    activities(bridge, &mut Tokens { bridge, taken: None }, merges).await
 }
 
-async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>) -> Result<(), SyncError> {
+async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>, merges: Merges) -> Result<(), SyncError> {
     let marketo = |error| SyncError::of_call(Side::Marketo, error);
     let now = bridge.clock.now();
     let before = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?;
@@ -130,6 +139,9 @@ async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>) -> Result<(), Sync
         };
         let print = |happened: &Happened| xxh3_64(happened.guid.as_bytes());
         let fresh: Vec<&Happened> = page.activities.iter().filter(|happened| !known.contains(&print(happened))).collect();
+        if merges == Merges::Leave && fresh.iter().any(|happened| !happened.merged.is_empty()) {
+            return Ok(());
+        }
         met.extend(page.activities.iter().map(print));
         let mut batch = Batch::new();
         let merged = fresh.iter().flat_map(|happened| happened.merged.iter().map(|loser| (*loser, Some(happened.person))));
@@ -137,7 +149,7 @@ async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>) -> Result<(), Sync
         let people: BTreeSet<i64> = fresh.iter().map(|happened| happened.person).collect();
         let keys: Vec<_> = people.into_iter().map(PersonIndex::key_of).collect();
         for person in bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten() {
-            batch.put(&MsiDue { record: person.record });
+            batch.put(&MsiUrgent { record: person.record });
         }
         bridge.count(|summary| summary.written_back.activities += fresh.len() as u64);
         if !page.more || page.next == token {

@@ -24,6 +24,8 @@ pub struct Options {
     pub msi: Msi,
     /// The way back.
     pub write_back: WriteBack,
+    /// How many rows a day it may write.
+    pub daily_writes: DailyWrites,
     /// When to stop and ask.
     pub brake: Brake,
     /// Who owns what a team owns.
@@ -167,6 +169,17 @@ pub struct WriteBack {
 impl Default for WriteBack {
     fn default() -> Self {
         Self { enabled: true, closed_leads: ClosedLeads::Skip, rows_per_message: 200, sweep_hours: 24, sweep_calls: 1_000 }
+    }
+}
+
+/// How many rows of Dynamics are written a day (UTC), because what a customer's environment takes is shared with everybody who works in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DailyWrites(pub u64);
+
+impl Default for DailyWrites {
+    fn default() -> Self {
+        Self(200_000)
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use base::{Object, Table, Timestamp, time::since};
+use futures::future::try_join_all;
 use planner::{
     FieldMap, FieldSpec, FingerprintKey, Scope, ScopeSpec,
     fingerprint::Slots,
@@ -199,11 +200,9 @@ async fn describes(bridge: &Bridge) -> Result<(BTreeMap<Object, ObjectSchema>, B
         check_keys(&bridge.options, &saved.objects)?;
         return Ok((saved.objects, batch));
     }
-    let mut objects = BTreeMap::new();
-    for object in Object::ALL {
-        let schema = bridge.marketo.describe(object).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
-        objects.insert(object, schema);
-    }
+    let described = try_join_all(Object::ALL.map(|object| bridge.marketo.describe(object))).await;
+    let schemas = described.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+    let objects = Object::ALL.into_iter().zip(schemas).collect();
     check_keys(&bridge.options, &objects)?;
     let saved = SavedDescribes { at: now, objects };
     batch.put(&Fact { name: DESCRIBE_FACT.into(), value: serde_json::to_value(&saved).unwrap_or_default() });

@@ -4,11 +4,15 @@ use std::{fmt, sync::Arc};
 
 use base::{Object, Table};
 
+use crate::forecast::Forecast;
+
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Both sides' metadata are read.
     Preparing,
+    /// What is expected.
+    Forecast(Forecast),
     /// A table's changes are read; so many rows until now.
     Captured {
         /// The table.

@@ -26,6 +26,7 @@ mod spelling;
 mod tally;
 
 use base::Object;
+use store::{StoreExt, record::Outbox};
 
 pub(crate) use alias::aliases_of;
 pub(crate) use email::FROZEN_FACT;
@@ -36,8 +37,12 @@ pub(crate) use role_wish::all_role_names;
 pub use tally::{Left, left};
 
 use brake::Brake;
+use part::people::Tried;
 
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
+
+/// Records of the outbox that are read at a time.
+const LEFT: usize = 1_000;
 
 /// Sends what the outbox holds, then parts with what is to be parted with.
 ///
@@ -60,21 +65,48 @@ pub async fn tell(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
     email::warn(bridge, prepared).await
 }
 
-async fn push_all(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+/// Sends what the outbox holds of these objects, before everything is known that is to be sent.
+///
+/// # Errors
+/// As [`push`].
+pub(crate) async fn push_early(bridge: &Bridge, prepared: &Prepared, objects: &[Object]) -> Result<(), SyncError> {
     let mut brake = Brake::measure(bridge, prepared).await?;
-    let mut tried = part::people::Tried::new();
-    for object in Object::ALL {
-        bridge.ledger.learn(&bridge.marketo).await?;
-        match object {
-            Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, &brake, object).await?,
-            Object::Lead => {
-                join::wake(bridge, &brake).await?;
-                tried = part::people::unlink_deleted(bridge, prepared, &brake).await?;
-                person::push(bridge, prepared, &brake).await?;
-                join::push(bridge, prepared, &mut brake).await?;
+    for object in objects {
+        push_object(bridge, prepared, &mut brake, *object).await?;
+        let mut left = bridge.store.pages::<Outbox>(vec![object.code()], LEFT);
+        loop {
+            let page = left.next_page().await?;
+            if page.is_empty() {
+                break;
             }
-            Object::Role => role::push(bridge, prepared, &mut brake).await?,
+            bridge.note_tried(&page);
         }
     }
+    Ok(())
+}
+
+async fn push_all(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    let mut brake = Brake::measure(bridge, prepared).await?;
+    let mut tried = Tried::new();
+    for object in Object::ALL {
+        tried.append(&mut push_object(bridge, prepared, &mut brake, object).await?);
+    }
     part::push(bridge, prepared, &brake, &tried).await
+}
+
+/// Sends one object; gives the records that were to be parted with before and were tried in vain.
+async fn push_object(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake, object: Object) -> Result<Tried, SyncError> {
+    bridge.ledger.learn(&bridge.marketo).await?;
+    let mut tried = Tried::new();
+    match object {
+        Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, brake, object).await?,
+        Object::Lead => {
+            join::wake(bridge, brake).await?;
+            tried = part::people::unlink_deleted(bridge, prepared, brake).await?;
+            person::push(bridge, prepared, brake).await?;
+            join::push(bridge, prepared, brake).await?;
+        }
+        Object::Role => role::push(bridge, prepared, brake).await?,
+    }
+    Ok(tried)
 }

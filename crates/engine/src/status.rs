@@ -12,6 +12,7 @@ use store::{
 
 use crate::{
     calls::marketo_day,
+    forecast::{self, Forecast},
     push::{Left, left},
 };
 
@@ -24,6 +25,9 @@ pub struct Status {
     pub known: BTreeMap<String, u64>,
     /// What is left of each object.
     pub left: BTreeMap<Object, LeftView>,
+    /// What the cycle under way is expected to do; of one that was killed, until the next one ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// People whose MSI fields are yet to be read or written.
     pub msi_due: u64,
     /// Marketo calls of today, by kind.
@@ -82,8 +86,9 @@ pub async fn status(store: &dyn Store, now: Timestamp) -> Result<Status, StoreEr
             summary: run.body.summary.clone(),
         }),
         known,
+        forecast: forecast::current(store).await?,
         left: by_object,
-        msi_due: store.count(Family::MsiDue, &[]).await?,
+        msi_due: store.count(Family::MsiDue, &[]).await? + store.count(Family::MsiUrgent, &[]).await?,
         calls_today: calls.into_iter().map(|count| (count.call, count.count)).collect(),
         cursors: store.list::<Cursor>(&[], None, 100).await?.into_iter().map(|cursor| cursor.name).collect(),
     })

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use base::{Object, Table, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::forecast::Forecast;
+
 /// What one cycle did and what is left.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -25,6 +27,9 @@ pub struct Summary {
     pub pushed: BTreeMap<Object, Pushed>,
     /// The way back.
     pub written_back: WrittenBack,
+    /// What was expected before it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// Calls to Marketo in this run, by kind; requests for tokens aren't counted by Marketo, nor here.
     pub marketo_calls: BTreeMap<String, u64>,
     /// Requests to Dynamics in this run, by kind.
@@ -153,6 +158,9 @@ pub struct WrittenBack {
     pub unchanged: u64,
     /// Rows that Dynamics doesn't let us write: closed leads.
     pub not_writable: u64,
+    /// People whose rows are left for tomorrow, because today's rows are written.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub put_off: u64,
     /// Rows that Dynamics refused, with its code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, u64>,
@@ -171,6 +179,7 @@ impl Summary {
             captured: BTreeMap::new(),
             pushed: Object::ALL.into_iter().map(|object| (object, Pushed::default())).collect(),
             written_back: WrittenBack::default(),
+            forecast: None,
             marketo_calls: BTreeMap::new(),
             dynamics_calls: BTreeMap::new(),
             stopped_by_brake: BTreeMap::new(),

@@ -1,44 +1,59 @@
 //! MSI fields from Marketo to Dynamics (rule R10).
 //!
-//! Who to look at comes from [`due`]; what to write comes from a fresh read, compared with what Dynamics was seen to hold. A person leaves
-//! the list only when its row is right.
+//! Who to look at comes from [`due`]; what to write comes from a fresh read, compared with what Dynamics was seen to hold ([`rows`]). A person
+//! leaves the list only when its row is right. Those with whom something has just happened have a list of their own and go first.
 
+mod allowance;
 mod due;
+mod rows;
 
 pub(crate) use due::everybody;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{RecordId, Table};
-use planner::Fingerprints;
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use serde_json::{Map, Value};
 use store::{
-    Batch, Record, StoreExt,
-    record::{Link, LinkFlags, MsiDue},
+    Record, StoreExt,
+    record::{Link, MsiDue, MsiUrgent},
 };
+use wire::CallError;
+
+use allowance::Allowance;
+use rows::{Write, compare, save, writable};
 
 use crate::{
     bridge::Bridge,
     dynamics::RowFate,
     error::{Side, SyncError},
-    options::ClosedLeads,
+    marketo::People,
     prepare::Prepared,
     progress::Step,
-    push::load_links,
 };
 
 /// People read in one call (Adobe, "Leads": filter values).
 const PEOPLE_PER_CALL: usize = 300;
 
-/// One person's row to be written.
-#[derive(Debug, Clone)]
-struct Write {
-    link: Link,
-    changes: Map<String, Value>,
-    after: Fingerprints,
+/// Messages that are written at a time. Dynamics' own limits are kept by the client; more than these would only hold rows in memory.
+const WRITES_AT_ONCE: usize = 8;
+
+/// Messages in a row that must go well before they grow again.
+const GOOD_MESSAGES: u32 = 10;
+
+/// Messages in a row that may go unanswered before it isn't their size that is to blame.
+const SHRINK_MAX: u32 = 3;
+
+/// Which of the lists is gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum List {
+    /// People with whom something has just happened.
+    Urgent,
+    /// Everybody else.
+    Due,
 }
 
-/// Brings the MSI columns up to date.
+/// Brings the MSI columns up to date: first of those with whom something has just happened, then of everybody whose turn it is.
 ///
 /// # Errors
 /// When a side can't be reached or the state can't be written. What was written is saved.
@@ -46,155 +61,263 @@ pub async fn write_back(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sync
     if !bridge.options.write_back.enabled {
         return Ok(());
     }
+    let _turn = bridge.writing_back.lock().await;
     due::from_the_map(bridge, prepared).await?;
     due::from_the_sweep(bridge).await?;
+    go_through(bridge, prepared, List::Urgent).await?;
+    go_through(bridge, prepared, List::Due).await
+}
+
+/// Begins a round in which everybody is looked at once, and goes through as much of it as one pass may; later passes go on with it.
+///
+/// # Errors
+/// As [`write_back`].
+pub async fn sweep(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    if !bridge.options.write_back.enabled || bridge.options.write_back.sweep_hours == 0 {
+        return Ok(());
+    }
+    let _turn = bridge.writing_back.lock().await;
+    due::begin_round(bridge).await?;
+    go_through(bridge, prepared, List::Urgent).await?;
+    go_through(bridge, prepared, List::Due).await
+}
+
+/// Brings up to date the MSI columns of those with whom something has just happened.
+///
+/// # Errors
+/// As [`write_back`].
+pub async fn write_urgent(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    if !bridge.options.write_back.enabled {
+        return Ok(());
+    }
+    let _turn = bridge.writing_back.lock().await;
+    go_through(bridge, prepared, List::Urgent).await
+}
+
+async fn go_through(bridge: &Bridge, prepared: &Prepared, list: List) -> Result<(), SyncError> {
     if prepared.tables.values().all(|plan| plan.msi.targets.is_empty()) {
         // Who is on the list stays there until there is a column to write to.
         return Ok(());
     }
-    let total = bridge.store.count(MsiDue::FAMILY, &[]).await?;
+    let total = list.count(bridge).await?;
+    if total == 0 {
+        return Ok(());
+    }
+    let targets = prepared.tables.values().flat_map(|plan| plan.msi.targets.iter().map(|(_, name, _)| name.clone()));
+    let fields: BTreeSet<String> = targets.chain(["id".to_owned()]).collect();
     let rows = usize::try_from(bridge.options.write_back.rows_per_message).unwrap_or(1).max(1);
-    let mut after: Option<Vec<u8>> = None;
-    let mut people: BTreeMap<i64, Link> = BTreeMap::new();
-    let mut waiting: BTreeMap<Table, Vec<Write>> = BTreeMap::new();
-    let (mut looked, mut written, mut exhausted) = (0, 0, false);
-    while !exhausted || !people.is_empty() {
-        // Reads are full: who can't be written to costs no part of a call.
-        while !exhausted && people.len() < PEOPLE_PER_CALL {
-            let due = bridge.store.list::<MsiDue>(&[], after.as_deref(), PEOPLE_PER_CALL - people.len()).await?;
-            exhausted = due.is_empty();
-            after = due.last().map(Record::key).or(after);
-            looked += due.len() as u64;
-            people.extend(writable(bridge, &due).await?);
-        }
-        for write in compare(bridge, prepared, std::mem::take(&mut people)).await? {
-            waiting.entry(write.link.record.table).or_default().push(write);
-        }
-        for (table, writes) in &mut waiting {
-            while writes.len() >= rows {
-                let batch: Vec<Write> = writes.drain(..rows).collect();
-                written += save_rows(bridge, prepared, *table, batch).await?;
-            }
-        }
-        bridge.progress.tell(Step::WrittenBack { read: looked, written, total });
+    let mut round = Round {
+        bridge,
+        prepared,
+        list,
+        fields: fields.into_iter().collect(),
+        rows,
+        rows_max: rows,
+        good: 0,
+        shrunk: 0,
+        allowance: Allowance::load(bridge, list).await?,
+        after: None,
+        exhausted: false,
+        waiting: BTreeMap::new(),
+        reads: 0,
+        writes: 0,
+        looked: 0,
+        written: 0,
+        total,
+    };
+    let outcome = round.run().await;
+    if round.allowance.is_used_up() {
+        let left = list.count(bridge).await?;
+        bridge.count(|summary| summary.written_back.put_off += left);
     }
-    for (table, writes) in waiting {
-        for batch in writes.chunks(rows) {
-            written += save_rows(bridge, prepared, table, batch.to_vec()).await?;
-        }
-    }
-    bridge.progress.tell(Step::WrittenBack { read: looked, written, total });
-    Ok(())
+    outcome
 }
 
-/// Those of the list whose rows can be written, by Marketo's id; the others leave the list.
-async fn writable(bridge: &Bridge, due: &[MsiDue]) -> Result<BTreeMap<i64, Link>, SyncError> {
-    let ids: BTreeSet<RecordId> = due.iter().map(|due| due.record).collect();
-    let links = load_links(bridge, &ids).await?;
-    let mut batch = Batch::new();
-    let mut people = BTreeMap::new();
-    for due in due {
-        let link = links.get(&due.record);
-        match link.filter(|link| link.is_confirmed()).and_then(|link| link.marketo_id.map(|id| (id, link))) {
-            Some((id, link)) if may_write(bridge, link) => {
-                if let Some(other) = people.insert(id, link.clone()) {
-                    batch.remove::<MsiDue>(MsiDue { record: other.record }.key());
+impl List {
+    async fn count(self, bridge: &Bridge) -> Result<u64, SyncError> {
+        let family = match self {
+            Self::Urgent => MsiUrgent::FAMILY,
+            Self::Due => MsiDue::FAMILY,
+        };
+        Ok(bridge.store.count(family, &[]).await?)
+    }
+
+    /// The next records on it.
+    async fn next(self, bridge: &Bridge, after: Option<&[u8]>, limit: usize) -> Result<Vec<RecordId>, SyncError> {
+        Ok(match self {
+            Self::Urgent => bridge.store.list::<MsiUrgent>(&[], after, limit).await?.into_iter().map(|due| due.record).collect(),
+            Self::Due => bridge.store.list::<MsiDue>(&[], after, limit).await?.into_iter().map(|due| due.record).collect(),
+        })
+    }
+}
+
+/// A call that was answered.
+enum Answered {
+    /// These people were read.
+    Read(BTreeMap<i64, Link>, Result<People, CallError>),
+    /// These rows were written.
+    Written(Vec<Write>, Vec<RowFate>, Option<CallError>),
+}
+
+/// A list, gone through once: people are read, and rows written, as many at a time as each side allows.
+struct Round<'a> {
+    bridge: &'a Bridge,
+    prepared: &'a Prepared,
+    list: List,
+    /// Fields that are read.
+    fields: Vec<String>,
+    /// Rows of a message: fewer after one that took Dynamics too long.
+    rows: usize,
+    rows_max: usize,
+    /// Messages that went well since their size was changed.
+    good: u32,
+    /// Messages in a row that were not answered.
+    shrunk: u32,
+    /// Rows that may be written today.
+    allowance: Allowance,
+    /// How far the list has been gone through.
+    after: Option<Vec<u8>>,
+    exhausted: bool,
+    /// Rows to be written.
+    waiting: BTreeMap<Table, Vec<Write>>,
+    reads: usize,
+    writes: usize,
+    looked: u64,
+    written: u64,
+    total: u64,
+}
+
+impl<'a> Round<'a> {
+    async fn run(&mut self) -> Result<(), SyncError> {
+        let mut under_way = FuturesUnordered::new();
+        let mut stop = None;
+        loop {
+            if stop.is_none() {
+                stop = self.start(&mut under_way).await.err();
+            }
+            let Some(answered) = under_way.next().await else {
+                return stop.map_or(Ok(()), Err);
+            };
+            // What is under way is waited for whatever happens to the others, because its outcome must be saved.
+            if let Err(error) = self.absorb(answered).await {
+                stop.get_or_insert(error);
+            }
+            self.bridge.progress.tell(Step::WrittenBack { read: self.looked, written: self.written, total: self.total });
+        }
+    }
+
+    /// Starts what can be started: full messages first, what is left of them after the last read.
+    async fn start(&mut self, under_way: &mut FuturesUnordered<BoxFuture<'a, Answered>>) -> Result<(), SyncError> {
+        loop {
+            let last = self.exhausted && self.reads == 0;
+            while self.writes < WRITES_AT_ONCE
+                && let Some((table, writes)) = self.message(if last { 1 } else { self.rows })
+            {
+                self.writes += 1;
+                under_way.push(self.write(table, writes)?);
+            }
+            let backlog: usize = self.waiting.values().map(Vec::len).sum();
+            let is_full = self.reads >= self.bridge.marketo.in_flight_max() || backlog >= self.rows * WRITES_AT_ONCE;
+            // Who can't be written to today isn't read either.
+            if self.exhausted || is_full || self.allowance.is_used_up() {
+                return Ok(());
+            }
+            let people = self.next_people().await?;
+            if !people.is_empty() {
+                self.reads += 1;
+                under_way.push(self.read(people));
+            }
+        }
+    }
+
+    /// The next people whose rows can be written, as many as fill a call: who can't be written to costs no part of one.
+    async fn next_people(&mut self) -> Result<BTreeMap<i64, Link>, SyncError> {
+        let mut people = BTreeMap::new();
+        while !self.exhausted && people.len() < PEOPLE_PER_CALL {
+            let due = self.list.next(self.bridge, self.after.as_deref(), PEOPLE_PER_CALL - people.len()).await?;
+            self.exhausted = due.is_empty();
+            self.after = due.last().map(|record| store::record::record_key(*record)).or(self.after.take());
+            self.looked += due.len() as u64;
+            people.extend(writable(self.bridge, &due).await?);
+        }
+        Ok(people)
+    }
+
+    /// A message of `at_least` rows, up to as many as one holds and as may be written today.
+    fn message(&mut self, at_least: usize) -> Option<(Table, Vec<Write>)> {
+        let (table, writes) = self.waiting.iter_mut().find(|(_, writes)| !writes.is_empty() && writes.len() >= at_least)?;
+        let rows = self.allowance.take(writes.len().min(self.rows));
+        (rows > 0).then(|| (*table, writes.drain(..rows).collect()))
+    }
+
+    fn read(&self, people: BTreeMap<i64, Link>) -> BoxFuture<'a, Answered> {
+        let (bridge, fields) = (self.bridge, self.fields.clone());
+        let ids = people.keys().map(ToString::to_string).collect();
+        async move {
+            let found = bridge.marketo.people("id", ids, &fields).await;
+            Answered::Read(people, found)
+        }
+        .boxed()
+    }
+
+    fn write(&self, table: Table, writes: Vec<Write>) -> Result<BoxFuture<'a, Answered>, SyncError> {
+        let (bridge, plan) = (self.bridge, self.prepared.table(table)?);
+        let rows: Vec<(_, Map<String, Value>)> = writes.iter().map(|write| (write.link.record.id, write.changes.clone())).collect();
+        let written = async move {
+            let (fates, stop) = bridge.dynamics.write_rows(&plan.table, rows).await;
+            Answered::Written(writes, fates, stop)
+        };
+        Ok(written.boxed())
+    }
+
+    async fn absorb(&mut self, answered: Answered) -> Result<(), SyncError> {
+        match answered {
+            Answered::Read(people, found) => {
+                self.reads -= 1;
+                let found = found.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+                for write in compare(self.bridge, self.prepared, people, found).await? {
+                    self.waiting.entry(write.link.record.table).or_default().push(write);
                 }
+                Ok(())
             }
-            Some((_, link)) => {
-                let closed = !link.flags.has(LinkFlags::GONE);
-                bridge.count(|summary| summary.written_back.not_writable += u64::from(closed));
-                batch.remove::<MsiDue>(due.key());
-            }
-            None => batch.remove::<MsiDue>(due.key()),
-        }
-    }
-    bridge.commit(batch).await?;
-    Ok(people)
-}
-
-fn may_write(bridge: &Bridge, link: &Link) -> bool {
-    let closed = link.flags.has(LinkFlags::CLOSED);
-    let try_closed = bridge.options.write_back.closed_leads == ClosedLeads::Try && !link.flags.has(LinkFlags::NOT_WRITABLE);
-    !link.flags.has(LinkFlags::GONE) && (!closed || try_closed)
-}
-
-/// Reads people's MSI fields and compares; those whose rows are right leave the list.
-async fn compare(bridge: &Bridge, prepared: &Prepared, by_person: BTreeMap<i64, Link>) -> Result<Vec<Write>, SyncError> {
-    if by_person.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut batch = Batch::new();
-    let mut fields = BTreeSet::from(["id".to_owned()]);
-    for plan in prepared.tables.values() {
-        fields.extend(plan.msi.targets.iter().map(|(_, name, _)| name.clone()));
-    }
-    let fields: Vec<String> = fields.into_iter().collect();
-    let ids = by_person.keys().map(ToString::to_string).collect();
-    let found = bridge.marketo.people("id", ids, &fields).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
-    let people: BTreeMap<i64, Map<String, Value>> = found.people.into_iter().map(|person| (person.id, person.record)).collect();
-    let (mut writes, mut unchanged) = (Vec::new(), 0);
-    let absent: BTreeSet<RecordId> = by_person.iter().filter(|(id, _)| !people.contains_key(id)).map(|(_, link)| link.record).collect();
-    let present: BTreeSet<RecordId> = by_person.values().map(|link| link.record).filter(|record| !absent.contains(record)).collect();
-    let absent_again = due::note_absent(bridge, &absent, &present, &mut batch).await?;
-    bridge.count(|summary| summary.written_back.read += by_person.len() as u64);
-    for (id, link) in by_person {
-        let plan = prepared.table(link.record.table)?;
-        let difference = people.get(&id).map(|person| plan.msi.difference(person, &Fingerprints::read(&link.msi), prepared.key));
-        match difference {
-            Some((changes, after)) if !changes.is_empty() => writes.push(Write { link, changes, after }),
-            // Marketo's index may lag behind; a person that isn't there the next time either is left to the sweep.
-            None if !absent_again.contains(&link.record) => {}
-            Some(_) | None => {
-                unchanged += 1;
-                batch.remove::<MsiDue>(MsiDue { record: link.record }.key());
-            }
-        }
-    }
-    bridge.count(|summary| summary.written_back.unchanged += unchanged);
-    bridge.commit(batch).await?;
-    Ok(writes)
-}
-
-/// Writes rows to one table and saves what became of each; gives how many were written.
-async fn save_rows(bridge: &Bridge, prepared: &Prepared, table: Table, writes: Vec<Write>) -> Result<u64, SyncError> {
-    let plan = prepared.table(table)?;
-    let rows = writes.iter().map(|write| (write.link.record.id, write.changes.clone())).collect();
-    let (fates, stop) = bridge.dynamics.write_rows(&plan.table, rows).await;
-    let mut batch = Batch::new();
-    let mut written = 0;
-    for (mut write, fate) in writes.into_iter().zip(fates) {
-        let due = MsiDue { record: write.link.record };
-        match fate {
-            RowFate::Written => {
-                written += 1;
-                write.link.msi = write.after.write();
-                batch.put(&write.link);
-                batch.remove::<MsiDue>(due.key());
-            }
-            RowFate::Gone => batch.remove::<MsiDue>(due.key()),
-            RowFate::Refused { code, message } => {
-                let closed = write.link.flags.has(LinkFlags::CLOSED);
-                // The message may quote the value.
-                tracing::info!(record = %write.link.record, code, "Dynamics refused MSI fields");
-                tracing::debug!(record = %write.link.record, message);
-                bridge.count(|summary| match closed {
-                    true => summary.written_back.not_writable += 1,
-                    false => *summary.written_back.refused.entry(code).or_default() += 1,
-                });
-                write.link.flags = write.link.flags.with(LinkFlags::NOT_WRITABLE, closed);
-                batch.put(&write.link);
-                if closed {
-                    batch.remove::<MsiDue>(due.key());
+            Answered::Written(writes, fates, stop) => {
+                self.writes -= 1;
+                let tried = fates.iter().filter(|fate| **fate != RowFate::NotTried).count();
+                self.allowance.give_back(writes.len() - tried);
+                let again = self.learn(writes.len(), stop.as_ref());
+                let untried: Vec<Write> = writes
+                    .iter()
+                    .zip(&fates)
+                    .filter(|(_, fate)| again && **fate == RowFate::NotTried)
+                    .map(|(write, _)| write.clone())
+                    .collect();
+                self.written += save(self.bridge, writes, fates, &self.allowance).await?;
+                for write in untried {
+                    self.waiting.entry(write.link.record.table).or_default().push(write);
                 }
+                stop.filter(|_| !again).map_or(Ok(()), |error| Err(SyncError::of_call(Side::Dynamics, error)))
             }
-            RowFate::NotTried => {}
         }
     }
-    bridge.count(|summary| summary.written_back.written += written);
-    bridge.commit(batch).await?;
-    match stop {
-        Some(error) => Err(SyncError::of_call(Side::Dynamics, error)),
-        None => Ok(written),
+
+    /// Takes a lesson from a message of so many rows; whether its rows are to go again in smaller ones. Dynamics gives up on a message after
+    /// two minutes, and how many rows it gets done in them depends on the customer's plug-ins.
+    fn learn(&mut self, rows: usize, stop: Option<&CallError>) -> bool {
+        match stop {
+            None => {
+                (self.good, self.shrunk) = (self.good + 1, 0);
+                if self.good >= GOOD_MESSAGES && self.rows < self.rows_max {
+                    (self.rows, self.good) = ((self.rows * 2).min(self.rows_max), 0);
+                }
+                false
+            }
+            Some(error) if rows > 1 && self.shrunk < SHRINK_MAX && error.may_have_acted() => {
+                (self.rows, self.good) = ((rows / 2).max(1).min(self.rows), 0);
+                self.shrunk += 1;
+                tracing::info!(%error, rows = self.rows, "Dynamics could not take so many rows at once; messages are smaller from now on");
+                true
+            }
+            Some(_) => false,
+        }
     }
 }

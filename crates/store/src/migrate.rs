@@ -11,9 +11,10 @@ use crate::StoreError;
 const DONE: &str = "insight_bridge_schema";
 
 /// The migrations, the first one first; a layout's version is how many were done.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("families", include_str!("../migrations/sqlite/0001_families.sql")),
     ("compact", include_str!("../migrations/sqlite/0002_compact.sql")),
+    ("urgent", include_str!("../migrations/sqlite/0003_urgent.sql")),
 ];
 
 /// The newest layout that this program knows.
@@ -30,28 +31,45 @@ const MAKE_DONE: &str = "CREATE TABLE IF NOT EXISTS insight_bridge_schema (
 )";
 
 /// What a database is before we touch it.
-#[derive(Debug, PartialEq, Eq)]
-enum Found {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
     /// A new one.
     Nothing,
-    /// Ours, of this version.
+    /// Ours, of this version, which is not newer than we know.
     Version(i64),
     /// Somebody else's.
     Foreign,
+}
+
+impl Found {
+    /// Whether it has a layout that is older than ours, which a process may be working with.
+    pub(crate) fn is_old(self) -> bool {
+        matches!(self, Self::Version(version) if version < NEWEST)
+    }
+}
+
+/// Looks at a database without changing anything of it.
+///
+/// # Errors
+/// [`StoreError::TooNew`] for a newer layout, [`StoreError::Database`] for another program's database or one that can't be read.
+pub(crate) fn look(connection: &Connection, place: &str) -> Result<Found, StoreError> {
+    let failed = |why: String| StoreError::Database { place: place.to_owned(), why };
+    match found(connection).map_err(|e| failed(e.to_string()))? {
+        Found::Version(found) if found > NEWEST => Err(StoreError::TooNew { found, known: NEWEST }),
+        Found::Foreign => Err(failed("it is a database of another program; name a file of its own".into())),
+        ours => Ok(ours),
+    }
 }
 
 /// Brings the database behind `connection` to the present layout, all of it or nothing. One that has it already is only read, so that a
 /// command that merely looks never waits for the process at work.
 ///
 /// # Errors
-/// [`StoreError::TooNew`] for a newer layout, [`StoreError::Database`] for another program's database or one that can't be written.
+/// As [`look`], and when it can't be written.
 pub(crate) fn migrate(connection: &mut Connection, place: &str) -> Result<(), StoreError> {
     let failed = |why: String| StoreError::Database { place: place.to_owned(), why };
-    match found(connection).map_err(|e| failed(e.to_string()))? {
-        Found::Version(NEWEST) => return Ok(()),
-        Found::Version(found) if found > NEWEST => return Err(StoreError::TooNew { found, known: NEWEST }),
-        Found::Foreign => return Err(failed("it is a database of another program; name a file of its own".into())),
-        Found::Version(_) | Found::Nothing => {}
+    if look(connection, place)? == Found::Version(NEWEST) {
+        return Ok(());
     }
     bring_up(connection).map_err(|e| failed(e.to_string()))?;
     // What the old layout took is free now. Where there is no room for a new file, it stays as it is.

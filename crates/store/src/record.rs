@@ -14,7 +14,7 @@ pub mod setting;
 pub use alias::{Alias, AliasKind};
 pub use link::{Link, LinkFlags, PersonIndex};
 pub use outbox::{Json, Outbox, OutboxState};
-pub use queue::{Dependent, DirtyRoles, MsiDue, Refetch, Seen};
+pub use queue::{Dependent, DirtyRoles, MsiDue, MsiUrgent, Refetch, Seen};
 pub use role::{Role, RoleName, RoleSource, SourceKind};
 pub use setting::{CallCount, Cursor, Fact, Run};
 
@@ -51,6 +51,8 @@ pub enum Family {
     DirtyRoles,
     /// [`MsiDue`]
     MsiDue,
+    /// [`MsiUrgent`]
+    MsiUrgent,
     /// [`Seen`]
     Seen,
     /// [`Cursor`]
@@ -65,7 +67,7 @@ pub enum Family {
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Link,
         Self::PersonIndex,
         Self::Outbox,
@@ -79,6 +81,7 @@ impl Family {
         Self::Refetch,
         Self::DirtyRoles,
         Self::MsiDue,
+        Self::MsiUrgent,
         Self::Seen,
         Self::Cursor,
         Self::Fact,
@@ -103,6 +106,7 @@ impl Family {
             Self::Refetch => "refetch",
             Self::DirtyRoles => "dirty_roles",
             Self::MsiDue => "msi_due",
+            Self::MsiUrgent => "msi_urgent",
             Self::Seen => "seen",
             Self::Cursor => "cursor",
             Self::Fact => "fact",

@@ -16,7 +16,11 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{Batch, Entry, Family, Fence, Store, StoreError, migrate::migrate, range::KeyRange};
+use crate::{
+    Batch, Entry, Family, Fence, Store, StoreError,
+    migrate::{look, migrate},
+    range::KeyRange,
+};
 
 use connection::{Failed, Readers, Writer};
 use lock::Lock;
@@ -73,8 +77,17 @@ impl SqliteStore {
         }
         lock::private().truncate(false).open(path).map_err(|e| failed(e.to_string()))?;
         let path = path.canonicalize().map_err(|e| failed(e.to_string()))?;
+        // Before anything of the file is changed: it may be another program's.
+        let found = look(&rusqlite::Connection::open(&path).map_err(refused)?, &place)?;
         let mut writer = connection::writer(&path).map_err(refused)?;
+        // Nobody may be working with the old layout meanwhile.
+        let lock = found.is_old().then(|| Lock::take(&path)).transpose().map_err(|e| failed(format!("it could not be locked: {e}")))?;
+        if matches!(lock, Some(None)) {
+            let holder = "one of an older version, which the present layout of the state would confuse".to_owned();
+            return Err(StoreError::Busy { holder });
+        }
         migrate(&mut writer, &place)?;
+        drop(lock);
         let readers = (0..READERS).map(|_| connection::reader(&path)).collect::<Result<_, _>>().map_err(refused)?;
         let writer = Writer::new(writer).map_err(|e| failed(e.to_string()))?;
         Ok(Self { writer, readers: Readers::new(readers), place, path, lease: Mutex::new(None) })
@@ -163,3 +176,6 @@ impl Store for SqliteStore {
         self.place.clone()
     }
 }
+
+#[cfg(test)]
+mod test;

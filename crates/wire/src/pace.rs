@@ -110,6 +110,8 @@ struct State {
     budget: Option<Budget>,
     counts: BTreeMap<&'static str, u64>,
     refused: BTreeMap<String, u64>,
+    /// How long answers have taken lately, the newest counting most.
+    latency: Option<Duration>,
     journal: Option<Arc<dyn Journal>>,
     /// Starts that are noted ahead and have not happened.
     noted: usize,
@@ -270,6 +272,7 @@ impl Pace {
             budget: None,
             counts: BTreeMap::new(),
             refused: BTreeMap::new(),
+            latency: None,
             journal: None,
             noted: 0,
             noting: false,
@@ -344,6 +347,21 @@ impl Pace {
         self.change(|state| state.budget = budget);
     }
 
+    /// How long each of many calls takes of the whole, at the limits as they are set: what the window leaves, or the places and how long
+    /// answers have taken lately.
+    #[must_use]
+    pub fn time_per_call(&self) -> Duration {
+        let window = self.options.window + WINDOW_MARGIN;
+        let by_window = self.options.calls_max.map_or(Duration::ZERO, |max| window.div_f64(max.max(1) as f64));
+        self.with(|state| by_window.max(state.latency.unwrap_or_default().div_f64(state.places.most().max(1) as f64)))
+    }
+
+    /// Calls that may still start today; `None`: no limit is known.
+    #[must_use]
+    pub fn calls_left(&self) -> Option<u64> {
+        self.with(|state| state.budget.as_ref().map(|budget| budget.left))
+    }
+
     /// Until when no call starts because the service says that its quota is used up.
     #[must_use]
     pub fn closed_until(&self) -> Option<Timestamp> {
@@ -399,6 +417,8 @@ impl Pace {
             Ok(answer) => {
                 let hint = self.options.hint.and_then(|(header, most)| Some((answer.header(header)?.trim().parse::<usize>().ok()?, most)));
                 self.with(|state| {
+                    let took = now.duration_since(flight.begun);
+                    state.latency = Some(state.latency.map_or(took, |before| before.mul_f64(0.9) + took.mul_f64(0.1)));
                     // One that began before the closing says nothing of it.
                     state.closed = state.closed.filter(|(at, _)| flight.begun < *at);
                     if let Some((hint, most)) = hint {

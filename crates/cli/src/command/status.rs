@@ -29,6 +29,9 @@ pub(crate) async fn run(config: &Path, args: Status) -> Result<u8, Failure> {
         )),
         None => printer::data("no run yet"),
     }
+    if let Some(forecast) = &status.forecast {
+        printer::data(&printer::forecast(forecast));
+    }
     let known: Vec<String> = status.known.iter().map(|(name, count)| format!("{count} {name}")).collect();
     printer::data(&format!("known: {}", known.join(", ")));
     let rows = Object::ALL.into_iter().filter_map(|object| {

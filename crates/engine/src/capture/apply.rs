@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use base::{Guid, RecordId, Table};
@@ -20,7 +20,7 @@ use crate::{
     bridge::Bridge,
     capture::gone::dirty_by,
     defect::{Defect, has},
-    dynamics::FeedPage,
+    dynamics::Rows,
     error::SyncError,
     intent::{self, MaybeSent, maybe_sent},
     options::TeamOwner,
@@ -30,13 +30,23 @@ use crate::{
 /// Facts that hold the administrator of a team.
 pub(super) const TEAM_FACT: &str = "team/";
 
-/// What applying pages needs besides the state.
-#[derive(Debug)]
+/// What applying rows needs besides the state. A clone is for a table that is read at the same time; what is learned is shared.
+#[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// The bridge.
     pub bridge: &'a Bridge,
     /// Metadata and maps.
     pub prepared: &'a Prepared,
+    shared: Arc<Mutex<Shared>>,
+    /// Whether rows are being read again because of what they were mapped with.
+    pub(super) rereading: bool,
+    /// While they are: the account of each parent contact.
+    pub(super) climbed: BTreeMap<Guid, Option<Guid>>,
+}
+
+/// What all tables' rows are applied with.
+#[derive(Debug)]
+struct Shared {
     /// Each team's administrator.
     teams: BTreeMap<Guid, Option<Guid>>,
     /// Tables that are read for the first time.
@@ -44,11 +54,7 @@ pub struct Context<'a> {
     /// What may have been sent without anybody having heard of it.
     maybe_sent: MaybeSent,
     /// Those of them that are to become something else by now: what they may have been sent as is in their links.
-    doubted: Mutex<MaybeSent>,
-    /// Whether rows are being read again because of what they were mapped with.
-    pub(super) rereading: bool,
-    /// While they are: the account of each parent contact.
-    pub(super) climbed: BTreeMap<Guid, Option<Guid>>,
+    doubted: MaybeSent,
 }
 
 impl<'a> Context<'a> {
@@ -70,21 +76,30 @@ impl<'a> Context<'a> {
         let cursors = bridge.store.read::<Cursor>(&Table::ALL.map(|table| table.name().into())).await?;
         let first_loads = Table::ALL.into_iter().zip(cursors).filter(|(_, cursor)| cursor.is_none()).map(|(table, _)| table).collect();
         let maybe_sent = still_in_outbox(bridge, maybe_sent(bridge).await?).await?;
-        Ok(Self { bridge, prepared, teams, first_loads, maybe_sent, doubted: Mutex::default(), rereading: false, climbed: BTreeMap::new() })
+        let shared = Shared { teams, first_loads, maybe_sent, doubted: MaybeSent::new() };
+        Ok(Self { bridge, prepared, shared: Arc::new(Mutex::new(shared)), rereading: false, climbed: BTreeMap::new() })
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets the intents of records that have left the outbox, or that are to become something else by now and remember what they may have
-    /// been sent as.
-    pub(super) async fn keep_intents(&mut self) -> Result<(), SyncError> {
-        let doubted = std::mem::take(&mut *self.doubted.lock().unwrap_or_else(PoisonError::into_inner));
-        self.maybe_sent.retain(|key| !doubted.contains(key));
-        let open = still_in_outbox(self.bridge, std::mem::take(&mut self.maybe_sent)).await?;
-        intent::keep(self.bridge, &open).await
+    /// been sent as. Not while anything is being sent.
+    pub(super) async fn keep_intents(&self) -> Result<(), SyncError> {
+        let mut open = maybe_sent(self.bridge).await?;
+        let doubted = std::mem::take(&mut self.shared().doubted);
+        open.retain(|key| !doubted.contains(key));
+        let open = still_in_outbox(self.bridge, open).await?;
+        intent::keep(self.bridge, &open).await?;
+        self.shared().maybe_sent = open;
+        Ok(())
     }
 
     /// Whether what an entry asks for may have been done already, and that isn't remembered yet.
     pub(super) fn may_be_sent(&self, entry: &Outbox) -> bool {
-        self.maybe_sent.contains(&entry.key()) && !self.doubted.lock().unwrap_or_else(PoisonError::into_inner).contains(&entry.key())
+        let (shared, key) = (self.shared(), entry.key());
+        shared.maybe_sent.contains(&key) && !shared.doubted.contains(&key)
     }
 
     /// Whether a record may have been sent as something else than it is to be now, and that isn't remembered yet.
@@ -94,21 +109,22 @@ impl<'a> Context<'a> {
 
     /// What an entry may have been sent as is remembered from now on.
     pub(super) fn remember_doubt(&self, entry: &Outbox) {
-        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.key());
+        self.shared().doubted.insert(entry.key());
     }
 
     /// Whether a table's rows are read for the first time: what they say was so before.
     pub(super) fn is_first_load(&self, table: Table) -> bool {
-        self.first_loads.contains(&table)
+        self.shared().first_loads.contains(&table)
     }
 
     /// Teams that have an administrator, as far as is known.
     pub(super) fn administered_teams(&self) -> Vec<Guid> {
-        self.teams.iter().filter(|(_, administrator)| administrator.is_some()).map(|(team, _)| *team).collect()
+        self.shared().teams.iter().filter(|(_, administrator)| administrator.is_some()).map(|(team, _)| *team).collect()
     }
 
-    /// Applies a page: rows first, then deletions. A row that could not be read is asked for again by its id, until it can be or is gone.
-    pub(super) async fn apply_page(&mut self, table: Table, plan: &TablePlan, page: &FeedPage) -> Result<(), SyncError> {
+    /// Applies rows first, then deletions. A row that could not be read is asked for again by its id, until it can be or is gone.
+    pub(super) async fn apply_rows(&mut self, table: Table, plan: &TablePlan, page: &Rows) -> Result<(), SyncError> {
+        let _links = self.bridge.links.lock().await;
         let mut batch = Batch::new();
         for id in page.unreadable.iter().flatten() {
             batch.put(&Refetch { record: RecordId::new(table, *id) });
@@ -139,11 +155,11 @@ impl<'a> Context<'a> {
 
     /// Keeps a team's administrator; when it changes, what the team owns is mapped again (rule R6).
     pub(super) async fn set_team(&mut self, team: Guid, administrator: Option<Guid>, batch: &mut Batch) -> Result<(), SyncError> {
-        if self.teams.get(&team) == Some(&administrator) {
+        if self.shared().teams.get(&team) == Some(&administrator) {
             return Ok(());
         }
         self.refetch_dependents(RecordId::new(Table::Team, team)).await?;
-        self.teams.insert(team, administrator);
+        self.shared().teams.insert(team, administrator);
         let value = administrator.map_or(Value::Null, |id| id.to_string().into());
         batch.put(&Fact { name: format!("{TEAM_FACT}{team}"), value });
         Ok(())
@@ -235,7 +251,7 @@ impl<'a> Context<'a> {
         match (owner(row), self.bridge.options.owners.team) {
             (OwnerRef::Team(_), _) if has(Defect::TeamsIgnored) => (None, None),
             (OwnerRef::User(user), _) => (Some(user), None),
-            (OwnerRef::Team(team), TeamOwner::Administrator) => (self.teams.get(&team).copied().flatten(), Some(team)),
+            (OwnerRef::Team(team), TeamOwner::Administrator) => (self.shared().teams.get(&team).copied().flatten(), Some(team)),
             (OwnerRef::Team(team), TeamOwner::User(user)) => (Some(user), Some(team)),
             (OwnerRef::Team(team), TeamOwner::Hold) => (None, Some(team)),
             (OwnerRef::Nobody, _) => (None, None),

@@ -16,7 +16,7 @@ use wire::{CallError, Class};
 use crate::{
     capture::{Context, gone},
     defect::{Defect, has},
-    dynamics::{Feed, FeedPage},
+    dynamics::{Feed, FeedPage, Rows},
     error::{Side, SyncError},
     prepare::TablePlan,
     progress::Step,
@@ -25,6 +25,9 @@ use crate::{
 
 /// Modification dates have whole seconds and clocks differ: what is re-read around a boundary.
 const OVERLAP: Duration = Duration::from_secs(300);
+
+/// Rows of a page that are read from their text and applied at once.
+const ROWS: usize = 1_000;
 
 /// Where a table's feed goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,31 +43,16 @@ struct Position {
     /// The latest modification date, for a table without change tracking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     watermark: Option<String>,
+    /// Whether what was deleted while the rows were read is still to be found by its absence.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unswept: bool,
 }
 
-/// Reads what changed in one table since the last time.
+/// Reads what changed in one table since the last time, and finds what is gone.
 pub(super) async fn read(context: &mut Context<'_>, table: Table) -> Result<(), SyncError> {
-    let prepared = context.prepared;
-    let plan = prepared.table(table)?;
-    let before = context.bridge.store.read_one::<Cursor>(table.name().into()).await?;
-    let position = before.as_ref().and_then(|cursor| serde_json::from_value::<Position>(cursor.position.clone()).ok());
-    let position = position.filter(|position| position.hash == plan.hash);
-    // Without a cursor an earlier walk may have been cut off: what it saved may be gone by now.
-    let find_gone = before.is_some() || gone::knows_any(context.bridge, table).await?;
-    let mut walk = Walk { table, plan, before: before.clone(), mode: CaptureMode::Full, latest: None, plain: false, pages: 0 };
-    match position {
-        Some(Position { delta: Some(link), plain, .. }) if plan.table.tracked => match walk.changes(context, link, plain).await {
-            Err(SyncError::Side { error, .. }) if is_useless_link(&error) => {
-                let text = format!("the delta link of {table} is no longer taken; all of it is read anew, and only differences are sent");
-                tracing::warn!(%error, "{text}");
-                context.bridge.count(|summary| summary.warn(text));
-                walk.everything(context, find_gone).await
-            }
-            outcome => outcome,
-        },
-        Some(Position { watermark: Some(mark), .. }) if plan.table.columns.contains_key("modifiedon") => walk.since(context, &mark).await,
-        Some(_) | None => walk.everything(context, find_gone).await,
-    }
+    let mut walk = Walk::rows(context, table).await?;
+    walk.ids(context).await?;
+    walk.finish(context).await
 }
 
 /// Whether a saved link leads nowhere any more: it has expired (Microsoft documents one code), can't be read (Microsoft documents none),
@@ -74,11 +62,18 @@ fn is_useless_link(error: &CallError) -> bool {
     refused || dataverse::is_expired_delta(error) || dataverse::is_not_tracked(error) || matches!(error, CallError::Unwritable(_))
 }
 
-/// One reading of one table.
-struct Walk<'a> {
+/// One reading of one table, in three steps: its rows; where what is gone is told by absence alone, the ids of all that are there; and what
+/// is gone. Only the first and the last change anything that a push works with.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
     table: Table,
     plan: &'a TablePlan,
+    /// The cursor as it is saved.
     before: Option<Cursor>,
+    /// Where the next reading goes on.
+    position: Option<Position>,
+    /// Whether all rows' ids could be read.
+    whole: bool,
     mode: CaptureMode,
     /// The latest modification date met.
     latest: Option<String>,
@@ -88,7 +83,73 @@ struct Walk<'a> {
     pages: u32,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// Reads the rows.
+    pub(super) async fn rows(context: &mut Context<'a>, table: Table) -> Result<Self, SyncError> {
+        let plan = context.prepared.table(table)?;
+        let before = context.bridge.store.read_one::<Cursor>(table.name().into()).await?;
+        let position = before.as_ref().and_then(|cursor| serde_json::from_value::<Position>(cursor.position.clone()).ok());
+        let position = position.filter(|position| position.hash == plan.hash);
+        // Without a cursor an earlier walk may have been cut off: what it saved may be gone by now.
+        let find_gone = before.is_some() || gone::knows_any(context.bridge, table).await?;
+        let mode = CaptureMode::Full;
+        let mut walk = Self { table, plan, before, position: None, whole: false, mode, latest: None, plain: false, pages: 0 };
+        match position {
+            Some(Position { delta: Some(link), plain, unswept, .. }) if plan.table.tracked => {
+                match walk.changes(context, link, plain, unswept).await {
+                    Err(SyncError::Side { error, .. }) if is_useless_link(&error) => {
+                        let text =
+                            format!("the delta link of {table} is no longer taken; all of it is read anew, and only differences are sent");
+                        tracing::warn!(%error, "{text}");
+                        context.bridge.count(|summary| summary.warn(text));
+                        walk.everything(context, find_gone).await?;
+                    }
+                    outcome => outcome?,
+                }
+            }
+            Some(Position { watermark: Some(mark), .. }) if plan.table.columns.contains_key("modifiedon") => {
+                walk.since(context, &mark).await?
+            }
+            Some(_) | None => walk.everything(context, find_gone).await?,
+        }
+        Ok(walk)
+    }
+
+    /// Reads the ids of all rows, where that is still to be done.
+    pub(super) async fn ids(&mut self, context: &Context<'_>) -> Result<(), SyncError> {
+        if self.position.as_ref().is_none_or(|position| !position.unswept) {
+            return Ok(());
+        }
+        let bridge = context.bridge;
+        let dynamics = |error| SyncError::of_call(Side::Dynamics, error);
+        gone::forget_seen(context, self.table).await?;
+        let mut page = bridge.dynamics.feed(&self.plan.table, Feed::Ids).await.map_err(dynamics)?;
+        self.whole = true;
+        loop {
+            let mut batch = Batch::new();
+            while let Some(some) = page.next_rows(ROWS, self.table) {
+                // Rows without a readable id can't be told from deleted ones.
+                self.whole &= some.unreadable.is_empty();
+                context.mark_seen(self.plan, &some.rows, &mut batch);
+            }
+            bridge.commit(batch).await?;
+            let Some(next) = page.next.take() else { return Ok(()) };
+            let feed = Feed::Next { link: &next, track: false, annotated: false, page_rows: page.page_rows };
+            let following = bridge.dynamics.feed(&self.plan.table, feed).await.map_err(dynamics)?;
+            following.comes_after(&next, &self.plan.table).map_err(dynamics)?;
+            page = following;
+        }
+    }
+
+    /// What is known and was not among the ids has been deleted.
+    pub(super) async fn finish(mut self, context: &mut Context<'_>) -> Result<(), SyncError> {
+        let Some(position) = self.position.take().filter(|position| position.unswept) else { return Ok(()) };
+        if self.whole {
+            gone::handle_unseen(context, self.table).await?;
+        }
+        self.save(context, Position { unswept: false, ..position }).await
+    }
+
     /// Reads all rows. With `find_gone`, what is known and isn't there any more has been deleted.
     async fn everything(&mut self, context: &mut Context<'_>, find_gone: bool) -> Result<(), SyncError> {
         let begun = context.bridge.clock.now();
@@ -115,10 +176,7 @@ impl Walk<'_> {
         let begun = self.latest.as_deref().and_then(|latest| latest.parse().ok()).map_or(begun, |latest: Timestamp| latest.min(begun));
         let (plain, pages) = (std::mem::take(&mut self.plain), self.pages);
         self.modified_since(context, &whole_seconds(earlier(begun, OVERLAP))).await?;
-        if find_gone || pages > 1 {
-            self.sweep(context).await?;
-        }
-        self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain, watermark: None }).await
+        self.save(context, self.after_link(delta, plain, find_gone || pages > 1)).await
     }
 
     /// Some servers leave the delta link out when annotations are asked for: the same again without, through typed columns.
@@ -134,7 +192,7 @@ impl Walk<'_> {
     }
 
     /// Reads what the delta link says has changed.
-    async fn changes(&mut self, context: &mut Context<'_>, link: String, plain: bool) -> Result<(), SyncError> {
+    async fn changes(&mut self, context: &mut Context<'_>, link: String, plain: bool, unswept: bool) -> Result<(), SyncError> {
         self.mode = CaptureMode::Changes;
         self.plain = plain;
         let feed = Feed::Changes { link: &link, annotated: !plain };
@@ -143,13 +201,21 @@ impl Walk<'_> {
         if has(Defect::CursorMovedEarly)
             && let Some(delta) = first.delta.clone()
         {
-            self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain, watermark: None }).await?;
+            self.save(context, self.after_link(delta, plain, unswept)).await?;
             let again = context.bridge.dynamics.feed(&self.plan.table, Feed::Changes { link: &link, annotated: !plain }).await;
             return self.pages(context, again.map_err(|error| SyncError::of_call(Side::Dynamics, error))?).await.map(drop);
         }
         // Without a new link the old one stays good: the same changes come again and are found to be known.
         let delta = self.pages(context, first).await?.unwrap_or(link);
-        self.save(context, Position { hash: self.plan.hash.clone(), delta: Some(delta), plain: self.plain, watermark: None }).await
+        self.save(context, self.after_link(delta, self.plain, unswept)).await
+    }
+
+    fn after_link(&self, delta: String, plain: bool, unswept: bool) -> Position {
+        Position { hash: self.plan.hash.clone(), delta: Some(delta), plain, watermark: None, unswept }
+    }
+
+    fn after_mark(&self, watermark: Option<String>, unswept: bool) -> Position {
+        Position { hash: self.plan.hash.clone(), delta: None, plain: false, watermark, unswept }
     }
 
     /// A table that turns out not to be tracked.
@@ -164,13 +230,10 @@ impl Walk<'_> {
         self.warn_untracked(context);
         let begun = context.bridge.clock.now();
         self.pages(context, first).await?;
-        if find_gone {
-            self.sweep(context).await?;
-        }
         // Never later than the beginning: a row changed after its page was read may have an earlier date than the last page's rows.
         let begun = whole_seconds(begun);
         let watermark = self.latest.take().filter(|latest| *latest < begun).unwrap_or(begun);
-        self.save(context, Position { hash: self.plan.hash.clone(), delta: None, plain: false, watermark: Some(watermark) }).await
+        self.save(context, self.after_mark(Some(watermark), find_gone)).await
     }
 
     /// Reads what was modified since the watermark, and all ids to find what was deleted.
@@ -180,33 +243,7 @@ impl Walk<'_> {
         self.latest = Some(mark.to_owned());
         let from = mark.parse::<Timestamp>().map_or_else(|_| mark.to_owned(), |mark| whole_seconds(earlier(mark, OVERLAP)));
         self.modified_since(context, &from).await?;
-        self.sweep(context).await?;
-        self.save(context, Position { hash: self.plan.hash.clone(), delta: None, plain: false, watermark: self.latest.clone() }).await
-    }
-
-    /// Reads the ids of all rows; what is known and not among them has been deleted.
-    async fn sweep(&self, context: &mut Context<'_>) -> Result<(), SyncError> {
-        let bridge = context.bridge;
-        let dynamics = |error| SyncError::of_call(Side::Dynamics, error);
-        gone::forget_seen(context, self.table).await?;
-        let mut page = bridge.dynamics.feed(&self.plan.table, Feed::Ids).await.map_err(dynamics)?;
-        // Rows without a readable id can't be told from deleted ones.
-        let mut whole = true;
-        loop {
-            whole &= page.unreadable.is_empty();
-            let mut batch = Batch::new();
-            context.mark_seen(self.plan, &page.rows, &mut batch);
-            bridge.commit(batch).await?;
-            let Some(next) = page.next.take() else { break };
-            let feed = Feed::Next { link: &next, track: false, annotated: false, page_rows: page.page_rows };
-            let following = bridge.dynamics.feed(&self.plan.table, feed).await.map_err(dynamics)?;
-            following.comes_after(&next, &self.plan.table).map_err(dynamics)?;
-            page = following;
-        }
-        if whole {
-            gone::handle_unseen(context, self.table).await?;
-        }
-        Ok(())
+        self.save(context, self.after_mark(self.latest.clone(), true)).await
     }
 
     async fn modified_since(&mut self, context: &mut Context<'_>, from: &str) -> Result<(), SyncError> {
@@ -228,23 +265,32 @@ impl Walk<'_> {
         self.pages = 0;
         loop {
             let next = page.next.take();
+            let (track, annotated, page_rows) = (page.tracked, !self.plain, page.page_rows);
             let ahead = async {
                 match &next {
                     Some(link) => {
-                        let feed = Feed::Next { link, track: page.tracked, annotated: !self.plain, page_rows: page.page_rows };
+                        let feed = Feed::Next { link, track, annotated, page_rows };
                         bridge.dynamics.feed(&self.plan.table, feed).await.map(Some)
                     }
                     None => Ok(None),
                 }
             };
-            if !page.rows.is_empty() || !page.deleted.is_empty() {
+            if !page.is_empty() {
                 context.prepared.is_of_now(bridge).await?;
             }
-            let (applied, following) = futures::join!(context.apply_page(self.table, self.plan, &page), ahead);
+            let applied = async {
+                while let Some(some) = page.next_rows(ROWS, self.table) {
+                    context.apply_rows(self.table, self.plan, &some).await?;
+                    rows += some.rows.len() as u64;
+                    self.count(bridge, &some);
+                }
+                self.count(bridge, &Rows::default());
+                bridge.progress.tell(Step::Captured { table: self.table, rows });
+                Ok::<(), SyncError>(())
+            };
+            let (following, applied) = futures::join!(ahead, applied);
             applied?;
-            rows += page.rows.len() as u64;
             self.pages += 1;
-            self.count(bridge, &page, rows);
             match (following.map_err(dynamics)?, next) {
                 (Some(following), Some(next)) => {
                     following.comes_after(&next, &self.plan.table).map_err(dynamics)?;
@@ -257,8 +303,8 @@ impl Walk<'_> {
         }
     }
 
-    fn count(&mut self, bridge: &crate::Bridge, page: &FeedPage, rows: u64) {
-        for row in &page.rows {
+    fn count(&mut self, bridge: &crate::Bridge, some: &Rows) {
+        for row in &some.rows {
             if let Some(modified) = row.get("modifiedon").and_then(|value| value.as_str())
                 && self.latest.as_deref().is_none_or(|latest| latest < modified)
             {
@@ -268,19 +314,20 @@ impl Walk<'_> {
         bridge.count(|summary| {
             let line = summary.captured(self.table);
             line.mode = self.mode;
-            line.rows += page.rows.len() as u64;
-            line.deleted += page.deleted.len() as u64;
-            line.unreadable += page.unreadable.len() as u64;
+            line.rows += some.rows.len() as u64;
+            line.deleted += some.deleted.len() as u64;
+            line.unreadable += some.unreadable.len() as u64;
         });
-        bridge.progress.tell(Step::Captured { table: self.table, rows });
     }
 
-    async fn save(&self, context: &mut Context<'_>, position: Position) -> Result<(), SyncError> {
-        let cursor = Cursor { name: self.table.name().into(), position: serde_json::to_value(position).unwrap_or_default() };
+    async fn save(&mut self, context: &Context<'_>, position: Position) -> Result<(), SyncError> {
+        let cursor = Cursor { name: self.table.name().into(), position: serde_json::to_value(&position).unwrap_or_default() };
         let mut batch = Batch::new();
         batch.expect::<Cursor>(cursor.key(), self.before.as_ref());
         batch.put(&cursor);
-        context.bridge.commit(batch).await
+        context.bridge.commit(batch).await?;
+        (self.before, self.position) = (Some(cursor), Some(position));
+        Ok(())
     }
 
     fn warn_untracked(&self, context: &Context<'_>) {

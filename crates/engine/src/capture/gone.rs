@@ -68,7 +68,9 @@ pub(super) async fn handle_unseen(context: &mut Context<'_>, table: Table) -> Re
     };
     let absent = really_gone(context, table, unseen).await?;
     context.bridge.count(|summary| summary.captured(table).deleted += absent.len() as u64);
+    let bridge = context.bridge;
     for chunk in absent.chunks(PAGE) {
+        let _links = bridge.links.lock().await;
         context.apply_deleted(table, chunk).await?;
     }
     forget_seen(context, table).await

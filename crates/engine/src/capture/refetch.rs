@@ -11,7 +11,7 @@ use store::{Batch, Record, StoreExt, record::Refetch};
 
 use crate::{
     capture::{Context, company::climb},
-    dynamics::FeedPage,
+    dynamics::Rows,
     error::{Side, SyncError},
 };
 
@@ -46,9 +46,9 @@ pub(super) async fn drain(context: &mut Context<'_>) -> Result<(), SyncError> {
 }
 
 /// Reads rows by their ids and applies them; gives them back.
-async fn read(context: &mut Context<'_>, table: Table, ids: &[Guid]) -> Result<FeedPage, SyncError> {
+async fn read(context: &mut Context<'_>, table: Table, ids: &[Guid]) -> Result<Rows, SyncError> {
     let (bridge, prepared) = (context.bridge, context.prepared);
-    let Ok(plan) = prepared.table(table) else { return Ok(FeedPage::default()) };
+    let Ok(plan) = prepared.table(table) else { return Ok(Rows::default()) };
     let page = bridge.dynamics.by_ids(&plan.table, &plan.select, ids).await.map_err(|error| SyncError::of_call(Side::Dynamics, error))?;
     bridge.count(|summary| summary.captured(table).unreadable += page.unreadable.len() as u64);
     let parents: Vec<Guid> = page
@@ -61,7 +61,7 @@ async fn read(context: &mut Context<'_>, table: Table, ids: &[Guid]) -> Result<F
         .collect();
     context.climbed = climb(bridge, prepared, &parents).await?;
     context.rereading = true;
-    let applied = context.apply_page(table, plan, &page).await;
+    let applied = context.apply_rows(table, plan, &page).await;
     context.rereading = false;
     context.climbed.clear();
     applied.map(|()| page)

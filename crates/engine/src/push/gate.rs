@@ -58,8 +58,10 @@ impl<'a> Gate<'a> {
     /// Whether a record that is held may be tried now.
     pub(super) fn may_try(&mut self, entry: &Outbox, now: Timestamp) -> bool {
         match &entry.body.state {
-            OutboxState::Ready | OutboxState::Waiting { .. } => true,
+            OutboxState::Waiting { .. } => true,
             OutboxState::Held { code, .. } if code == PARENT_MISSING => true,
+            OutboxState::Ready | OutboxState::Held { .. } if self.bridge.was_tried(entry) => false,
+            OutboxState::Ready => true,
             OutboxState::Held { retry_at, .. } => {
                 let due = self.retry_held || *retry_at <= now;
                 let may = due && self.retries_left > 0;

@@ -60,15 +60,29 @@ pub(crate) async fn everybody(bridge: &Bridge) -> Result<(), SyncError> {
     }
 }
 
-/// How far the sweep under way is.
+/// How far a round of the sweep is, in which everybody is put on the list once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Sweep {
+    /// When it began; none in the states of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<Timestamp>,
     /// When people were last put on the list by it.
     at: Timestamp,
     /// The last of them.
     after: Option<i64>,
     /// How many people there were when it began.
     people: u64,
+    /// Whether everybody was put on the list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ended: bool,
+}
+
+/// Begins a round now, whatever became of the last one, and puts on the list at once whom the budget of a pass allows.
+pub(super) async fn begin_round(bridge: &Bridge) -> Result<(), SyncError> {
+    let before = bridge.store.read_one::<Cursor>(SWEEP_CURSOR.into()).await?;
+    let round = Sweep::begin(bridge).await?;
+    let all = round.people;
+    take(bridge, before.as_ref(), round, all).await
 }
 
 /// Puts as many people on the list as the time since the last ones asks for, so that everybody is looked at once in `sweep_hours`. It waits
@@ -81,31 +95,58 @@ pub(super) async fn from_the_sweep(bridge: &Bridge) -> Result<(), SyncError> {
     let now = bridge.clock.now();
     let before = bridge.store.read_one::<Cursor>(SWEEP_CURSOR.into()).await?;
     let sweep = before.as_ref().and_then(|cursor| serde_json::from_value::<Sweep>(cursor.position.clone()).ok());
-    let mut batch = Batch::new();
-    let next = match sweep {
-        None => Sweep { at: now, after: None, people: bridge.store.count(PersonIndex::FAMILY, &[]).await? },
-        Some(sweep) => {
+    match sweep {
+        Some(sweep) if !sweep.ended => {
             let share = since(sweep.at, now).as_secs_f64() / round.as_secs_f64();
-            let most = u64::from(bridge.options.write_back.sweep_calls) * PEOPLE_PER_CALL as u64;
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // a share of a count
-            let wanted = ((sweep.people as f64 * share) as u64).min(sweep.people).min(most);
-            if share < 1.0 && wanted < PEOPLE_PER_CALL as u64 {
-                return Ok(());
-            }
-            let limit = usize::try_from(wanted.max(1)).unwrap_or(usize::MAX);
-            let after = sweep.after.map(PersonIndex::key_of);
-            let people = bridge.store.list::<PersonIndex>(&[], after.as_deref(), limit).await?;
-            people.iter().for_each(|person| batch.put(&MsiDue { record: person.record }));
-            match people.last().filter(|_| people.len() == limit) {
-                Some(last) => Sweep { at: now, after: Some(last.marketo_id), people: sweep.people },
-                None => Sweep { at: now, after: None, people: bridge.store.count(PersonIndex::FAMILY, &[]).await? },
+            let wanted = ((sweep.people as f64 * share) as u64).min(sweep.people);
+            match share < 1.0 && wanted < PEOPLE_PER_CALL as u64 {
+                true => Ok(()),
+                false => take(bridge, before.as_ref(), sweep, wanted.max(1)).await,
             }
         }
-    };
-    let cursor = Cursor { name: SWEEP_CURSOR.into(), position: serde_json::to_value(&next).unwrap_or_default() };
-    batch.expect::<Cursor>(cursor.key(), before.as_ref());
+        Some(sweep) if since(sweep.begun.unwrap_or(sweep.at), now) < round => Ok(()),
+        // Who is linked is on the list already: a new round takes its time.
+        Some(_) | None => {
+            let sweep = Sweep::begin(bridge).await?;
+            save(bridge, before.as_ref(), &sweep, Batch::new()).await.map(drop)
+        }
+    }
+}
+
+impl Sweep {
+    async fn begin(bridge: &Bridge) -> Result<Self, SyncError> {
+        let now = bridge.clock.now();
+        let people = bridge.store.count(PersonIndex::FAMILY, &[]).await?;
+        Ok(Self { begun: Some(now), at: now, after: None, people, ended: false })
+    }
+}
+
+/// Puts the next people on the list, no more than a pass may.
+async fn take(bridge: &Bridge, before: Option<&Cursor>, sweep: Sweep, wanted: u64) -> Result<(), SyncError> {
+    let most = u64::from(bridge.options.write_back.sweep_calls) * PEOPLE_PER_CALL as u64;
+    let mut left = usize::try_from(wanted.min(most)).unwrap_or(usize::MAX);
+    let (mut sweep, mut saved) = (Sweep { at: bridge.clock.now(), ..sweep }, before.cloned());
+    while left > 0 && !sweep.ended {
+        let limit = left.min(PAGE);
+        let after = sweep.after.map(PersonIndex::key_of);
+        let people = bridge.store.list::<PersonIndex>(&[], after.as_deref(), limit).await?;
+        let mut batch = Batch::new();
+        people.iter().for_each(|person| batch.put(&MsiDue { record: person.record }));
+        sweep.after = people.last().map(|person| person.marketo_id).or(sweep.after);
+        sweep.ended = people.len() < limit;
+        left -= people.len().min(left);
+        saved = Some(save(bridge, saved.as_ref(), &sweep, batch).await?);
+    }
+    Ok(())
+}
+
+async fn save(bridge: &Bridge, before: Option<&Cursor>, sweep: &Sweep, mut batch: Batch) -> Result<Cursor, SyncError> {
+    let cursor = Cursor { name: SWEEP_CURSOR.into(), position: serde_json::to_value(sweep).unwrap_or_default() };
+    batch.expect::<Cursor>(cursor.key(), before);
     batch.put(&cursor);
-    bridge.commit(batch).await
+    bridge.commit(batch).await?;
+    Ok(cursor)
 }
 
 /// Remembers who was absent from an answer, and gives those who were absent the last time already.

@@ -25,4 +25,5 @@ mod joins;
 mod joins_killed;
 mod partings;
 mod on_request;
+mod moments;
 mod served;

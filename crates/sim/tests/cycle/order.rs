@@ -14,17 +14,13 @@ const HOUR: Duration = Duration::from_secs(3600);
 const BO: u64 = 0x31;
 const DEAL: u64 = 0x51;
 
-/// The writes that arrived at Marketo, by object, in the order in which each object's first came.
+/// Objects in the order in which their first writes arrived at Marketo. A user whom only a person names is sent after the first companies; that
+/// nothing is sent before what it refers to is watched elsewhere, for every call of every simulation.
 fn writes_in_order(world: &World) -> Vec<String> {
     let journal = world.sandbox.marketo.journal();
     let mut order: Vec<String> = Vec::new();
     for exchange in journal.last.iter().filter(|exchange| exchange.operation.ends_with(".sync")) {
-        assert!(
-            order.last() == Some(&exchange.operation) || !order.contains(&exchange.operation),
-            "{} again after {order:?}",
-            exchange.operation
-        );
-        if order.last() != Some(&exchange.operation) {
+        if !order.contains(&exchange.operation) {
             order.push(exchange.operation.clone());
         }
     }

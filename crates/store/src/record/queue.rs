@@ -74,6 +74,11 @@ record_set!(
     MsiDue
 );
 record_set!(
+    /// A person with whom something has just happened: its MSI fields are read before those of all others.
+    MsiUrgent,
+    MsiUrgent
+);
+record_set!(
     /// A record met by the full read or sweep under way; what is linked and not met has been deleted.
     Seen,
     Seen

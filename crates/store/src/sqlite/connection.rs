@@ -4,6 +4,7 @@
 //! takes microseconds, less than a hand-over would.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Mutex, PoisonError, TryLockError, mpsc},
     thread,
@@ -41,7 +42,13 @@ impl Writer {
     /// When no thread can be started.
     pub(super) fn new(mut connection: Connection) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
-        thread::Builder::new().name("state writer".into()).spawn(move || queue.into_iter().for_each(|job| job(&mut connection)))?;
+        let work = move || {
+            for job in queue {
+                // Who waits for it is told that it ended. A transaction that it had begun is rolled back, and the next one goes on.
+                let _ = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+            }
+        };
+        thread::Builder::new().name("state writer".into()).spawn(work)?;
         Ok(Self { jobs })
     }
 

@@ -1,0 +1,76 @@
+//! A first load: what is read is sent while the rest is being read, so that it takes as long as Marketo's quota asks for and not as both
+//! together.
+//!
+//! Nothing is sent before what it refers to has been (rule R1), and no person before leads and contacts are both read, because one may stand for
+//! the other (rule R4). So it goes in stages, of which each reads what the next one sends. Later cycles read a page of changes or two, and have
+//! nothing to gain.
+
+use base::{Object, Table};
+use futures::future::{join, try_join_all};
+use store::{
+    StoreExt,
+    record::{Cursor, PersonIndex},
+};
+
+use crate::{
+    bridge::Bridge,
+    capture::{Context, feed::Walk, refetch},
+    error::SyncError,
+    prepare::Prepared,
+    push::push_early,
+    share::Share,
+};
+
+/// Whether no people were read or linked yet.
+///
+/// # Errors
+/// When the state can't be read.
+pub async fn is_first(bridge: &Bridge) -> Result<bool, SyncError> {
+    let cursors = bridge.store.read::<Cursor>(&[Table::Lead, Table::Contact].map(|table| table.name().into())).await?;
+    Ok(cursors.iter().all(Option::is_none) && bridge.store.list::<PersonIndex>(&[], None, 1).await?.is_empty())
+}
+
+/// Reads all tables and sends sales persons, companies and people meanwhile. What else there is to be sent is in the outbox when it ends.
+///
+/// # Errors
+/// When a side can't be read, a quota is used up, or the state can't be written. What was read and what was answered is saved.
+pub async fn first_load(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    let mut context = Context::load(bridge, prepared).await?;
+    let pusher = bridge.beside(Share::Push);
+    let mut walks = rows(&context, &[Table::SystemUser, Table::Team, Table::ConnectionRole]).await?;
+    walks.append(&mut rows(&context, &[Table::Account]).await?);
+    context.keep_intents().await?;
+
+    let parents = [Object::SalesPerson, Object::Company];
+    let (people, sent) = join(rows(&context, &[Table::Lead, Table::Contact]), push_early(&pusher, prepared, &parents)).await;
+    walks.append(&mut people?);
+    sent?;
+    // Who is wanted only by reference is read by now.
+    refetch::drain(&mut context).await?;
+    context.keep_intents().await?;
+    push_early(&pusher, prepared, &parents).await?;
+
+    let rest = async {
+        let mut rest = rows(&context, &[Table::Opportunity, Table::Connection]).await?;
+        walks.append(&mut rest);
+        try_join_all(walks.iter_mut().map(|walk| walk.ids(&context))).await
+    };
+    let (read, sent) = join(rest, push_early(&pusher, prepared, &[Object::Lead])).await;
+    read?;
+    sent?;
+    for walk in walks {
+        walk.finish(&mut context).await?;
+    }
+    refetch::drain(&mut context).await?;
+    context.keep_intents().await
+}
+
+/// Reads the rows of these tables, all at once.
+async fn rows<'a>(context: &Context<'a>, tables: &[Table]) -> Result<Vec<Walk<'a>>, SyncError> {
+    let there = tables.iter().filter(|table| context.prepared.tables.contains_key(table));
+    try_join_all(there.map(|table| {
+        let mut context = context.clone();
+        async move { Walk::rows(&mut context, *table).await }
+    }))
+    .await
+}
