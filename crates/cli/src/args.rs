@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
+use engine::supervisor::PassKind;
+use serde::{Deserialize, Serialize};
 
 /// Keeps Marketo and a Dynamics 365 in step where Marketo's own sync can't be used, so that Marketo Sales Insight shows the right people.
 #[derive(Debug, Parser)]
@@ -41,6 +43,12 @@ pub(crate) enum Command {
     Erase(Erase),
     /// Make a sales person anew whose e-mail Marketo doesn't change: its records go to another, and come back.
     MendOwnerEmail(MendOwnerEmail),
+    /// Let serve begin no pass until resume, also after a restart.
+    Pause(Pause),
+    /// Let serve begin passes again; those that were missed at once.
+    Resume,
+    /// Let serve begin a pass now, and don't wait for it.
+    Run(Run),
 }
 
 /// Flags of `demo`.
@@ -96,7 +104,8 @@ pub(crate) struct Sandbox {
 }
 
 /// Flags of `sync`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Sync {
     /// Print the summary as JSON.
     #[arg(long)]
@@ -118,7 +127,8 @@ pub(crate) struct Status {
 }
 
 /// Flags of `check`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Check {
     /// Print the findings as JSON.
     #[arg(long)]
@@ -126,7 +136,8 @@ pub(crate) struct Check {
 }
 
 /// Flags of `erase`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Erase {
     /// The GUID of the Dynamics lead or contact, or Marketo's id of the person.
     pub(crate) id: String,
@@ -142,7 +153,8 @@ pub(crate) struct Erase {
 }
 
 /// Flags of `mend-owner-email`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct MendOwnerEmail {
     /// The GUID of the Dynamics user.
     pub(crate) user: String,
@@ -155,4 +167,29 @@ pub(crate) struct MendOwnerEmail {
     /// Print it as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Flags of `pause`.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pause {
+    /// End the pass that is running after the calls in flight; what is left goes on when it is resumed.
+    #[arg(long)]
+    pub(crate) now: bool,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Run {
+    /// Which pass.
+    #[arg(default_value = "changes", value_parser = pass())]
+    pub(crate) pass: PassKind,
+}
+
+/// A pass by its name.
+fn pass() -> impl clap::builder::TypedValueParser<Value = PassKind> {
+    use clap::builder::TypedValueParser;
+    let names = clap::builder::PossibleValuesParser::new(PassKind::ALL.map(PassKind::name));
+    names.map(|name| PassKind::of_name(&name).unwrap_or(PassKind::Changes))
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use base::Clock;
 use engine::{Bridge, Progress, Side, SyncError, bridge::Parts, check::CountedIn, options::RunOptions};
 use store::Store;
-use wire::PaceOptions;
+use wire::{Pace, PaceOptions};
 
 use crate::{
     config::{Config, is_loopback},
@@ -23,8 +23,8 @@ pub(crate) async fn existing_state(config: &Config) -> Result<Option<CountedIn>,
     Ok(Some(CountedIn { store, quota: config.quota() }))
 }
 
-/// The Marketo client.
-pub(crate) fn marketo(config: &Config) -> Result<marketo::Client, Failure> {
+/// The Marketo client, with a share in a gate that is there already, where one is.
+pub(crate) fn marketo(config: &Config, gate: Option<&Pace>) -> Result<marketo::Client, Failure> {
     let mut options = marketo::Options::new(&config.marketo.base_url, &config.marketo.client_id, config.marketo_secret()?);
     options.pace = PaceOptions {
         calls_max: Some(config.marketo.calls_per_20s).filter(|calls| *calls > 0),
@@ -33,7 +33,11 @@ pub(crate) fn marketo(config: &Config) -> Result<marketo::Client, Failure> {
     };
     options.retry = config.retry();
     let transport = wire::transport::network(client(&config.marketo.base_url)?);
-    marketo::Client::new(options, transport).map_err(|error| SyncError::of_call(Side::Marketo, error).into())
+    let client = match gate {
+        Some(gate) => marketo::Client::within(gate.share(), options, transport),
+        None => marketo::Client::new(options, transport),
+    };
+    client.map_err(|error| SyncError::of_call(Side::Marketo, error).into())
 }
 
 /// The Dynamics client.
@@ -56,7 +60,7 @@ pub(crate) fn dynamics(config: &Config) -> Result<dataverse::Client, Failure> {
 pub(crate) async fn bridge(config: &Config, run: RunOptions, progress: Progress) -> Result<Bridge, Failure> {
     let parts = Parts {
         dynamics: dynamics(config)?,
-        marketo: marketo(config)?,
+        marketo: marketo(config, None)?,
         store: store(config).await?,
         clock: Clock::system(),
         options: config.options(),
@@ -64,8 +68,12 @@ pub(crate) async fn bridge(config: &Config, run: RunOptions, progress: Progress)
         progress,
         quota: config.quota(),
     };
-    let holder = format!("process {}", std::process::id());
-    Ok(Bridge::open(parts, &holder).await?)
+    Ok(Bridge::open(parts, &holder()).await?)
+}
+
+/// What this process calls itself to others that would have the lease.
+pub(crate) fn holder() -> String {
+    format!("process {}", std::process::id())
 }
 
 /// An HTTP client: no cookies, because limits are per web server; no redirects, because tokens must not travel; no proxy to this machine.

@@ -5,8 +5,12 @@
 mod args;
 mod config;
 mod connect;
+mod control;
 mod exit;
+mod job;
+mod out;
 mod printer;
+mod signal;
 mod watch;
 mod command {
     //! One file for each command.
@@ -27,6 +31,7 @@ use clap::Parser;
 use crate::{
     args::{Args, Command},
     exit::Failure,
+    job::{Job, Steer, Task},
 };
 
 #[global_allocator]
@@ -48,11 +53,14 @@ fn main() -> ExitCode {
             Command::Demo(demo) => command::demo::run(demo).await,
             Command::Sandbox(sandbox) => command::sandbox::run(sandbox).await,
             Command::Serve => command::serve::run(&args.config).await,
-            Command::Sync(sync) => command::sync::run(&args.config, sync).await,
+            Command::Sync(sync) => job::run(&args.config, Job::Task(Task::Sync(sync))).await,
             Command::Status(status) => command::status::run(&args.config, status).await,
-            Command::Check(check) => command::check::run(&args.config, check).await,
-            Command::Erase(erase) => command::erase::run(&args.config, erase).await,
-            Command::MendOwnerEmail(mend) => command::mend_owner_email::run(&args.config, mend).await,
+            Command::Check(check) => job::run(&args.config, Job::Check(check)).await,
+            Command::Erase(erase) => job::run(&args.config, Job::Task(Task::Erase(erase))).await,
+            Command::MendOwnerEmail(mend) => job::run(&args.config, Job::Task(Task::MendOwnerEmail(mend))).await,
+            Command::Pause(pause) => job::run(&args.config, Job::Steer(Steer::Pause(pause))).await,
+            Command::Resume => job::run(&args.config, Job::Steer(Steer::Resume)).await,
+            Command::Run(run) => job::run(&args.config, Job::Steer(Steer::Run(run))).await,
         }
     });
     match outcome {

@@ -3,9 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use base::{Object, Table};
+use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Both sides' metadata are read.
     Preparing,

@@ -29,6 +29,9 @@ pub(crate) async fn run(config: &Path, args: Status) -> Result<u8, Failure> {
         )),
         None => printer::data("no run yet"),
     }
+    if let Some(since) = status.paused {
+        printer::data(&format!("paused since {}: serve runs no pass until it is resumed", since.strftime("%Y-%m-%d %H:%M:%S UTC")));
+    }
     let known: Vec<String> = status.known.iter().map(|(name, count)| format!("{count} {name}")).collect();
     printer::data(&format!("known: {}", known.join(", ")));
     let rows = Object::ALL.into_iter().filter_map(|object| {
@@ -36,7 +39,7 @@ pub(crate) async fn run(config: &Path, args: Status) -> Result<u8, Failure> {
         let held: Vec<String> = left.held.iter().map(|(code, count)| format!("{code} × {count}")).collect();
         Some(vec![object.plural().to_owned(), left.ready.to_string(), left.waiting.to_string(), held.join(", ")])
     });
-    printer::data(&printer::table(&["left in the outbox", "to send", "waiting", "held"], rows.collect()));
+    printer::data(&printer::table(&["left in the outbox", "to send", "waiting", "held"], rows.collect(), printer::width()));
     printer::data(&format!("people whose Sales Insight fields are to be looked at: {}", status.msi_due));
     let calls: u64 = status.calls_today.values().sum();
     printer::data(&format!("Marketo calls today (midnight to midnight US Central): {calls} of {}", config.marketo.daily_calls));

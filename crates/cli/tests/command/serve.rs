@@ -42,8 +42,8 @@ fn passes_follow_each_other_until_it_is_asked_to_stop() {
     // The first cycle of so small an organisation makes about 150 requests, the others 20.
     assert!(world.tap.wait_for(400), "passes don't follow each other");
     terminate(&child);
-    let ran = world.end(child).expect(0).tells(&["pass ended bridge=\"default\" lane=\"changes\"", "lane=\"moments\""]);
-    assert!(ran.stderr.matches("lane=\"changes\"").count() > 1, "{}", ran.stderr);
+    let ran = world.end(child).expect(0).tells(&["pass ended bridge=\"default\" pass=\"changes\"", "pass=\"moments\""]);
+    assert!(ran.stderr.matches("pass=\"changes\"").count() > 1, "{}", ran.stderr);
     assert_agreed("under serve", &world.sandbox);
 }
 

@@ -26,3 +26,4 @@ mod joins_killed;
 mod partings;
 mod on_request;
 mod served;
+mod steered;
