@@ -13,6 +13,9 @@ pub(crate) struct Args {
     /// The configuration file.
     #[arg(long, global = true, default_value = "insight-bridge.toml", env = "INSIGHT_BRIDGE_CONFIG")]
     pub(crate) config: PathBuf,
+    /// The bridge of this name, where the configuration has several.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) bridge: Option<String>,
     /// Say more on stderr: -v what happens, -vv each call. Never prints secrets; -vv may print e-mail addresses.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,

@@ -87,6 +87,17 @@ impl Failure {
         }
     }
 
+    /// Its stable code, with a page in `docs/errors`.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Configuration(report) => report.code().map_or_else(|| "configuration".into(), |code| code.to_string()),
+            Self::Sync(error) => error.code().into(),
+            Self::Control(_) => "control".into(),
+            Self::NotServed(_) => "not-served".into(),
+            Self::Other(_) => "failed".into(),
+        }
+    }
+
     /// The exit code that goes with it.
     pub(crate) fn code(&self) -> u8 {
         match self {

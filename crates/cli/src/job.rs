@@ -3,7 +3,7 @@
 //! One process at a time works with a state. Where that is a `serve`, every command that calls Marketo or writes state is done there, through
 //! its control socket; else this process takes the lease itself. What is printed and the exit code are the same.
 
-use std::{path::Path, process};
+use std::process;
 
 use base::Timestamp;
 use engine::{Bridge, Progress, SyncError, options::RunOptions, pause::set_paused};
@@ -12,8 +12,9 @@ use store::StoreError;
 
 use crate::{
     args, command,
-    config::Config,
-    connect, control,
+    config::{Config, Source},
+    connect::{self, Gates},
+    control,
     exit::{Failure, IN_STEP, OTHER},
     out::Out,
     printer,
@@ -51,15 +52,15 @@ pub(crate) enum Steer {
 }
 
 /// Does it, in the process that serves this state where there is one.
-pub(crate) async fn run(config: &Path, job: Job) -> Result<u8, Failure> {
-    let config = Config::load(config)?;
-    if let Some(code) = control::ask(&config.state.url, &job).await? {
+pub(crate) async fn run(source: &Source, job: Job) -> Result<u8, Failure> {
+    let config = source.load()?;
+    if let Some(code) = control::ask(&config.state(), &job).await? {
         return Ok(code);
     }
     match here(&config, &job).await {
         // It may have just opened the bridge.
         Err(Failure::Sync(busy @ SyncError::Store(StoreError::Busy { .. }))) => {
-            control::ask(&config.state.url, &job).await?.ok_or(Failure::Sync(busy))
+            control::ask(&config.state(), &job).await?.ok_or(Failure::Sync(busy))
         }
         outcome => outcome,
     }
@@ -85,7 +86,7 @@ async fn here(config: &Config, job: &Job) -> Result<u8, Failure> {
             Err(Failure::NotServed(text.into()))
         }
         Job::Task(task) => {
-            let bridge = connect::bridge(config, RunOptions::default(), Progress::silent()).await?;
+            let bridge = connect::bridge(config, &Gates::default(), RunOptions::default(), Progress::silent()).await?;
             let outcome = until_asked_to_stop(&bridge, perform(&bridge, task, &out)).await;
             bridge.close().await?;
             outcome

@@ -30,6 +30,7 @@ use clap::Parser;
 
 use crate::{
     args::{Args, Command},
+    config::Source,
     exit::Failure,
     job::{Job, Steer, Task},
 };
@@ -48,19 +49,20 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&Failure::Other(anyhow::anyhow!("the runtime can't be started: {error}"))),
     };
+    let source = Source { file: args.config.clone(), bridge: args.bridge.clone() };
     let outcome = runtime.block_on(async {
         match args.command {
             Command::Demo(demo) => command::demo::run(demo).await,
             Command::Sandbox(sandbox) => command::sandbox::run(sandbox).await,
-            Command::Serve => command::serve::run(&args.config).await,
-            Command::Sync(sync) => job::run(&args.config, Job::Task(Task::Sync(sync))).await,
-            Command::Status(status) => command::status::run(&args.config, status).await,
-            Command::Check(check) => job::run(&args.config, Job::Check(check)).await,
-            Command::Erase(erase) => job::run(&args.config, Job::Task(Task::Erase(erase))).await,
-            Command::MendOwnerEmail(mend) => job::run(&args.config, Job::Task(Task::MendOwnerEmail(mend))).await,
-            Command::Pause(pause) => job::run(&args.config, Job::Steer(Steer::Pause(pause))).await,
-            Command::Resume => job::run(&args.config, Job::Steer(Steer::Resume)).await,
-            Command::Run(run) => job::run(&args.config, Job::Steer(Steer::Run(run))).await,
+            Command::Serve => command::serve::run(&args.config, args.bridge.as_deref()).await,
+            Command::Sync(sync) => job::run(&source, Job::Task(Task::Sync(sync))).await,
+            Command::Status(status) => command::status::run(&source, status).await,
+            Command::Check(check) => job::run(&source, Job::Check(check)).await,
+            Command::Erase(erase) => job::run(&source, Job::Task(Task::Erase(erase))).await,
+            Command::MendOwnerEmail(mend) => job::run(&source, Job::Task(Task::MendOwnerEmail(mend))).await,
+            Command::Pause(pause) => job::run(&source, Job::Steer(Steer::Pause(pause))).await,
+            Command::Resume => job::run(&source, Job::Steer(Steer::Resume)).await,
+            Command::Run(run) => job::run(&source, Job::Steer(Steer::Run(run))).await,
         }
     });
     match outcome {

@@ -37,3 +37,31 @@ fn signals() -> (impl Future<Output = ()> + Send, impl Future<Output = ()> + Sen
     };
     (interrupted, std::future::pending())
 }
+
+/// SIGHUP, by which a process is asked to read its configuration anew. It never comes where there is none.
+#[derive(Debug)]
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    heard: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangups {
+    /// From now on none is missed; several that come at once are one.
+    pub(crate) fn new() -> Self {
+        Self {
+            #[cfg(unix)]
+            heard: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
+        }
+    }
+
+    /// Ends with the next.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(heard) = &mut self.heard
+            && heard.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}

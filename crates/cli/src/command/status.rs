@@ -1,20 +1,18 @@
 //! `status`: what the state says, without calling anybody.
 
-use std::path::Path;
-
 use base::{Object, Timestamp};
 
 use crate::{
     args::Status,
-    config::Config,
+    config::Source,
     connect,
     exit::{Failure, IN_STEP},
     printer,
 };
 
 /// Runs it.
-pub(crate) async fn run(config: &Path, args: Status) -> Result<u8, Failure> {
-    let config = Config::load(config)?;
+pub(crate) async fn run(source: &Source, args: Status) -> Result<u8, Failure> {
+    let config = source.load()?;
     let store = connect::store(&config).await?;
     let status = engine::status::status(&*store, Timestamp::now()).await?;
     if args.json {

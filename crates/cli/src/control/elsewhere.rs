@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use engine::supervisor::Handle;
 
-use crate::{exit::Failure, job::Job};
+use crate::{config::Source, exit::Failure, job::Job};
 
 /// Nobody can be asked.
 pub(crate) async fn ask(_: &str, _: &Job) -> Result<Option<u8>, Failure> {
@@ -12,4 +12,4 @@ pub(crate) async fn ask(_: &str, _: &Job) -> Result<Option<u8>, Failure> {
 }
 
 /// Nobody asks.
-pub(crate) async fn listen(_: Handle, _: PathBuf, _: PathBuf) {}
+pub(crate) async fn listen(_: Handle, _: Source, _: impl Fn() -> Option<PathBuf>) {}

@@ -1,12 +1,6 @@
 //! Listens on a bridge's control socket for as long as the bridge is open, and has done what is asked for.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io, os::unix::fs::MetadataExt, path::PathBuf, sync::Arc, time::Duration};
 
 use engine::{
     Bridge,
@@ -27,7 +21,7 @@ use tokio::{
 use super::{LINE_MAX, Reply, Request, Spoken, VERSION, place::Place};
 use crate::{
     command,
-    config::Config,
+    config::Source,
     exit::{Failure, IN_STEP, OTHER},
     job::{Job, Steer, perform},
     out::{Out, Said},
@@ -45,14 +39,19 @@ const LINES_MAX: usize = 1_024;
 /// How soon it is looked again whether a process that has just ended has let go of the socket.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Listens until the bridge is no longer kept in step. `config` is the file that a check reads anew.
-pub(crate) async fn listen(handle: Handle, state: PathBuf, config: PathBuf) {
-    let place = Place::beside(&state);
+/// Listens until the bridge is no longer kept in step. `state` is the file of its state, as it is configured when the bridge is opened;
+/// `source` is what a check reads anew.
+pub(crate) async fn listen(handle: Handle, source: Source, state: impl Fn() -> Option<PathBuf>) {
     while handle.until(|view| view.bridge().is_some()).await {
+        let Some(place) = state().map(|state| Place::beside(&state)) else {
+            // State in memory has no place for a socket.
+            handle.until(|view| view.bridge().is_none()).await;
+            continue;
+        };
         let mut talking = JoinSet::new();
         let closed = handle.until(|view| view.bridge().is_none());
         tokio::select! {
-            () = accept(&place, &handle, &config, &mut talking) => {}
+            () = accept(&place, &handle, &source, &mut talking) => {}
             _ = closed => {}
         }
         let _ = place.remove();
@@ -62,7 +61,7 @@ pub(crate) async fn listen(handle: Handle, state: PathBuf, config: PathBuf) {
 }
 
 /// Never ends.
-async fn accept(place: &Place, handle: &Handle, config: &Path, talking: &mut JoinSet<()>) {
+async fn accept(place: &Place, handle: &Handle, source: &Source, talking: &mut JoinSet<()>) {
     let (listener, owner) = match bind(place).await {
         Ok(bound) => {
             tracing::info!(bridge = handle.name(), "commands are taken at {}", place.path().display());
@@ -78,7 +77,7 @@ async fn accept(place: &Place, handle: &Handle, config: &Path, talking: &mut Joi
             Some(_) = talking.join_next(), if !talking.is_empty() => {}
             accepted = listener.accept(), if talking.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) if is_ours(&stream, owner) => {
-                    talking.spawn(talk(stream, handle.clone(), config.to_owned()));
+                    talking.spawn(talk(stream, handle.clone(), source.clone()));
                 }
                 Ok(_) => tracing::warn!(bridge = handle.name(), "another user was turned away from the control socket"),
                 Err(error) => {
@@ -106,7 +105,7 @@ fn is_ours(stream: &UnixStream, owner: u32) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0)
 }
 
-async fn talk(stream: UnixStream, handle: Handle, config: PathBuf) {
+async fn talk(stream: UnixStream, handle: Handle, source: Source) {
     let (asks, answers) = stream.into_split();
     let (lines, waiting) = mpsc::channel(LINES_MAX);
     let writing = write(answers, waiting);
@@ -119,7 +118,7 @@ async fn talk(stream: UnixStream, handle: Handle, config: PathBuf) {
                         let _ = said.try_send(Reply::Said(words));
                     }
                 });
-                obey(&handle, config, job, out).await
+                obey(&handle, source, job, out).await
             }
             Ok(Err(failure)) => told(&failure, |text| drop(lines.try_send(Reply::Said(Said::Talk(text))))),
             Err(_) => OTHER,
@@ -159,7 +158,7 @@ async fn write(mut answers: OwnedWriteHalf, mut waiting: mpsc::Receiver<Reply>) 
 }
 
 /// Has it done, and gives the exit code.
-async fn obey(handle: &Handle, config: PathBuf, job: Job, out: Out) -> u8 {
+async fn obey(handle: &Handle, source: Source, job: Job, out: Out) -> u8 {
     let outcome = match job {
         Job::Steer(steer) => self::steer(handle, &steer, &out).await,
         Job::Task(task) => {
@@ -168,10 +167,8 @@ async fn obey(handle: &Handle, config: PathBuf, job: Job, out: Out) -> u8 {
         }
         Job::Check(args) => {
             let out = out.clone();
-            work(handle, move |bridge| {
-                Box::pin(async move { command::check::check(&Config::load(&config)?, Some(&bridge), &args, &out).await })
-            })
-            .await
+            work(handle, move |bridge| Box::pin(async move { command::check::check(&source.load()?, Some(&bridge), &args, &out).await }))
+                .await
         }
     };
     outcome.unwrap_or_else(|failure| told(&failure, |text| out.talk(text)))
