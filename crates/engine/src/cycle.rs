@@ -45,6 +45,20 @@ pub async fn moments(bridge: &Bridge) -> (Summary, Option<SyncError>) {
     (summed_up(bridge, error.as_ref()), error)
 }
 
+/// The sweep: the MSI fields of those whom no activity tells of, as far as it is their turn. It isn't kept among the runs either.
+pub async fn sweep(bridge: &Bridge) -> (Summary, Option<SyncError>) {
+    let error = swept(bridge).await.err();
+    bridge.progress.tell(Step::Done);
+    (summed_up(bridge, error.as_ref()), error)
+}
+
+async fn swept(bridge: &Bridge) -> Result<(), SyncError> {
+    let _turn = bridge.turn.lock().await;
+    bridge.commit(Batch::new()).await?;
+    let prepared = prepare(bridge).await?;
+    write_back(bridge, &prepared).await
+}
+
 async fn noticed_and_written_back(bridge: &Bridge) -> Result<(), SyncError> {
     let _turn = bridge.turn.lock().await;
     bridge.commit(Batch::new()).await?;

@@ -3,6 +3,7 @@
 //! Bridges know nothing of each other: each has a keeper of its own, and one that fails, hangs or panics delays no other. How a bridge is
 //! opened is given from outside, and all time is Tokio's and the bridge's clock, so that days pass in moments where a test pauses them.
 
+mod cron;
 mod handle;
 mod keeper;
 mod schedule;
@@ -23,8 +24,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::bridge::Bridge;
 
+pub use cron::Cron;
 pub use handle::{Handle, NotDone, Running, Trigger, Work};
-pub use schedule::{PassKind, Schedule};
+pub use schedule::{PassKind, Schedule, When};
 pub use view::{NotReady, Passes, Phase, View};
 
 use handle::Asked;

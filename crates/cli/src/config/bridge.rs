@@ -91,7 +91,7 @@ impl Config {
         if self.name.is_empty() || self.name.len() > 40 || !self.name.chars().all(fits) {
             return Some("name: write 1 to 40 lower-case letters, digits, hyphens and underscores".into());
         }
-        if let Some(mistake) = self.marketo.mistake().or_else(|| self.dynamics.mistake()).or_else(|| self.schedule.mistake()) {
+        if let Some(mistake) = self.marketo.mistake().or_else(|| self.dynamics.mistake()) {
             return Some(mistake);
         }
         let mistake = if !(0.0..=100.0).contains(&self.brake.percent) {

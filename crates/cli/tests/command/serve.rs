@@ -51,7 +51,7 @@ fn passes_follow_each_other_until_it_is_asked_to_stop() {
 fn an_interval_of_nothing_is_refused() {
     let world = World::new(0);
     world.configure(&format!("{}\n[schedule]\nmoments = \"0s\"\n", world.configuration()));
-    world.run(&["serve"]).expect(2).tells(&["schedule.moments must be at least 1s"]);
+    world.run(&["serve"]).expect(2).tells(&["an interval must be at least 1s"]);
 }
 
 #[test]

@@ -1,12 +1,18 @@
-//! When passes run, and how long is waited after one that failed.
+//! When passes run: by intervals or by the calendar; and how long is waited after one that failed.
 
 use std::time::Duration;
 
-use base::Dice;
+use base::{Dice, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::Cron;
 
 /// The first pause after a failure; each further one is twice as long.
 pub(super) const PAUSE_FIRST: Duration = Duration::from_secs(60);
+
+/// How long is waited at most after passes that fail, where they don't follow each other by an interval.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A kind of pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,11 +22,13 @@ pub enum PassKind {
     Changes,
     /// The Sales Insight fields of those with whom something happened, as [`crate::cycle::moments`].
     Moments,
+    /// The Sales Insight fields of those whom no activity tells of, as [`crate::cycle::sweep`].
+    Sweep,
 }
 
 impl PassKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Changes, Self::Moments];
+    pub const ALL: [Self; 3] = [Self::Changes, Self::Moments, Self::Sweep];
 
     /// Its name.
     #[must_use]
@@ -28,6 +36,7 @@ impl PassKind {
         match self {
             Self::Changes => "changes",
             Self::Moments => "moments",
+            Self::Sweep => "sweep",
         }
     }
 
@@ -38,28 +47,72 @@ impl PassKind {
     }
 }
 
-/// How long after the end of a pass the next of its kind begins.
-#[derive(Debug, Clone, Copy)]
+/// When the passes of one kind run. A pass that is still running when the next would be due is never joined by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// So long after the end of the last.
+    After(Duration),
+    /// By the calendar.
+    At(Cron),
+    /// Only when somebody asks for it.
+    Asked,
+}
+
+/// When passes run.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// The whole cycle.
-    pub changes: Duration,
+    pub changes: When,
     /// Moments.
-    pub moments: Duration,
+    pub moments: When,
+    /// The sweep.
+    pub sweep: When,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { changes: Duration::from_secs(300), moments: Duration::from_secs(60) }
+        Self { changes: When::After(Duration::from_secs(300)), moments: When::After(Duration::from_secs(60)), sweep: When::Asked }
     }
 }
 
 impl Schedule {
-    /// How long after the end of a pass the next of its kind begins.
+    /// When passes of this kind run.
     #[must_use]
-    pub fn interval(&self, kind: PassKind) -> Duration {
+    pub fn of(&self, kind: PassKind) -> &When {
         match kind {
-            PassKind::Changes => self.changes,
-            PassKind::Moments => self.moments,
+            PassKind::Changes => &self.changes,
+            PassKind::Moments => &self.moments,
+            PassKind::Sweep => &self.sweep,
+        }
+    }
+}
+
+/// When a pass is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// After some time, whatever the clock says.
+    In(Instant),
+    /// By the clock.
+    At(Timestamp),
+    /// Not by itself.
+    Never,
+}
+
+impl When {
+    /// When the next pass is due, after one that ended now.
+    pub(super) fn next(&self, now: Instant, clock: Timestamp) -> Due {
+        match self {
+            Self::After(interval) => Due::In(now + *interval),
+            Self::At(cron) => cron.next(clock).map_or(Due::Never, Due::At),
+            Self::Asked => Due::Never,
+        }
+    }
+
+    /// How long is waited at most after passes that fail.
+    pub(super) fn patience(&self) -> Duration {
+        match self {
+            Self::After(interval) => *interval,
+            Self::At(_) | Self::Asked => PATIENCE,
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     PassKind, Served,
     handle::{Asked, NotDone, Running, Trigger, Work},
-    schedule::{PAUSE_FIRST, pause},
+    schedule::{Due, PAUSE_FIRST, When, pause},
     view::{Phase, View},
 };
 use crate::{
@@ -45,15 +45,6 @@ pub(super) enum After {
     Lost,
     /// Nothing.
     End,
-}
-
-/// When a pass is due.
-#[derive(Debug, Clone, Copy)]
-enum Due {
-    /// After some time, whatever the clock says.
-    In(Instant),
-    /// By the clock.
-    At(Timestamp),
 }
 
 /// The passes of one kind.
@@ -98,12 +89,12 @@ impl<'a> Session<'a> {
     ) -> Self {
         let now = Instant::now();
         let lane = |kind: PassKind| {
-            let due = match kind {
-                PassKind::Changes => now,
+            let due = match (kind, served.schedule.of(kind)) {
+                (PassKind::Changes, When::After(_)) => Due::In(now),
                 // The first whole cycle looks at moments, too.
-                PassKind::Moments => now + served.schedule.moments,
+                (_, when) => when.next(now, bridge.clock.now()),
             };
-            (kind, Lane { due: Due::In(due), running: false, again: false, failures: 0 })
+            (kind, Lane { due, running: false, again: false, failures: 0 })
         };
         let lanes = PassKind::ALL.into_iter().map(lane).collect();
         Self { served, inbox, view, bridge, lanes, tasks: JoinSet::new(), after: None, stopped: false }
@@ -230,6 +221,7 @@ impl<'a> Session<'a> {
         match due {
             Due::In(at) => at.saturating_duration_since(Instant::now()),
             Due::At(at) => since(self.bridge.clock.now(), at).min(LOOK),
+            Due::Never => LONG,
         }
     }
 
@@ -245,6 +237,7 @@ impl<'a> Session<'a> {
             Box::new(match kind {
                 PassKind::Changes => cycle::run(&pass).await,
                 PassKind::Moments => cycle::moments(&pass.in_lane(wire::Lane::Urgent)).await,
+                PassKind::Sweep => cycle::sweep(&pass).await,
             })
         }));
         self.tasks.spawn(task.map(move |outcome| Done::Pass(kind, outcome)));
@@ -257,20 +250,20 @@ impl<'a> Session<'a> {
 
     /// Takes in how a pass ended: what is seen of it, and when the next is due.
     fn passed(&mut self, kind: PassKind, outcome: Result<Box<Ended>, JoinError>) {
-        let interval = self.served.schedule.interval(kind);
-        let now = Instant::now();
+        let when = self.served.schedule.of(kind);
+        let (now, clock) = (Instant::now(), self.bridge.clock.now());
         let Some(lane) = self.lanes.get_mut(&kind) else { return };
         lane.running = false;
         let mut failed = |lane: &mut Lane| {
             lane.failures += 1;
-            lane.due = Due::In(now + pause(lane.failures, interval, &mut self.served.dice));
+            lane.due = Due::In(now + pause(lane.failures, when.patience(), &mut self.served.dice));
         };
         let mut lost = false;
         let summary = match outcome {
             Ok(ended) => {
                 let (summary, error) = *ended;
                 match error {
-                    None => (lane.failures, lane.due) = (0, Due::In(now + interval)),
+                    None => (lane.failures, lane.due) = (0, when.next(now, clock)),
                     Some(SyncError::Quota { until, .. }) => {
                         let until = until.or_else(|| self.bridge.marketo.pace().closed_until());
                         let until = until.unwrap_or_else(|| next_reset(self.bridge.clock.now()));
@@ -283,7 +276,7 @@ impl<'a> Session<'a> {
                         SyncError::Configuration(_) | SyncError::Side { .. } | SyncError::Store(_) | SyncError::Stale | SyncError::Stopped,
                     ) => failed(lane),
                 }
-                Some(summary)
+                Some(Arc::new(summary))
             }
             Err(error) => {
                 tracing::error!(bridge = self.served.name, pass = kind.name(), %error, "the pass ended by a mistake of the program; it is tried again");
@@ -297,10 +290,11 @@ impl<'a> Session<'a> {
         if lost && self.after.is_none() {
             self.end(After::Lost, Running::Stops);
         }
-        if let Some(summary) = &summary {
-            tell(&self.served.name, kind, summary);
+        // Whoever reads of it in the log finds it in the view.
+        self.view.send_modify(|view| view.passes.entry(kind).or_default().take(summary.clone()));
+        if let Some(summary) = summary {
+            tell(&self.served.name, kind, &summary);
         }
-        self.view.send_modify(|view| view.passes.entry(kind).or_default().take(summary));
     }
 }
 

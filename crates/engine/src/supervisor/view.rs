@@ -103,7 +103,7 @@ pub struct NotReady {
 
 impl Passes {
     /// Takes in a pass that ended; none when only that is known of it.
-    pub(super) fn take(&mut self, summary: Option<Summary>) {
+    pub(super) fn take(&mut self, summary: Option<Arc<Summary>>) {
         self.running = None;
         let Some(summary) = summary else {
             *self.ended.entry(Outcome::Stopped).or_default() += 1;
@@ -111,7 +111,6 @@ impl Passes {
         };
         *self.ended.entry(summary.outcome).or_default() += 1;
         self.took += since(summary.begun, summary.ended);
-        let summary = Arc::new(summary);
         if summary.outcome != Outcome::Stopped {
             self.finished = Some(summary.clone());
         }

@@ -7,7 +7,7 @@ use emulator::Effect;
 use engine::{
     Bridge, Progress, SyncError, cycle,
     options::RunOptions,
-    supervisor::{Open, Schedule, Served, Supervisor},
+    supervisor::{Open, Schedule, Served, Supervisor, When},
 };
 use serde_json::json;
 
@@ -83,7 +83,8 @@ pub(crate) fn served(name: &str, world: &Arc<World>) -> Served {
         let world = world.clone();
         Box::pin(async move { Ok(world.bridge().await) })
     });
-    let schedule = Schedule { changes: Duration::from_secs(900), moments: Duration::from_secs(300) };
+    let schedule =
+        Schedule { changes: When::After(Duration::from_secs(900)), moments: When::After(Duration::from_secs(300)), sweep: When::Asked };
     Served { name: name.into(), open, schedule, dice: Dice::new(1) }
 }
 

@@ -7,8 +7,9 @@ use engine::{
     Progress, cycle,
     options::RunOptions,
     summary::Outcome,
-    supervisor::{Handle, NotDone, PassKind, Running, Schedule, Supervisor, Trigger},
+    supervisor::{Cron, Handle, NotDone, PassKind, Running, Schedule, Supervisor, Trigger, When},
 };
+use jiff::tz::TimeZone;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -160,7 +161,7 @@ async fn bridges_are_added_removed_and_changed_after_the_passes_that_run() {
     gone.until(|view| view.passes[&PassKind::Changes].running.is_some()).await;
 
     let mut changed = kept;
-    changed.schedule = Schedule { changes: Duration::from_secs(10), moments: Duration::from_secs(10) };
+    changed.schedule = Schedule { changes: When::After(Duration::from_secs(10)), ..Schedule::default() };
     supervisor.take_over(vec![changed, added]).await;
     until_ended(&gone, 2).await;
     assert_ne!(gone.view().passes[&PassKind::Changes].last.as_ref().map(|last| last.outcome), Some(Outcome::Stopped));
@@ -175,5 +176,30 @@ async fn bridges_are_added_removed_and_changed_after_the_passes_that_run() {
     // One that ended may come back.
     supervisor.take_over(vec![served("removed", &worlds[1])]).await;
     until_ended(&handle(&supervisor, "removed"), 1).await;
+    supervisor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn passes_by_the_calendar_come_when_it_says_also_when_the_clock_is_set() {
+    let world = Arc::new(world());
+    let mut one = served("one", &world);
+    let cron = |text: &str| When::At(Cron::parse(text, TimeZone::UTC).unwrap());
+    one.schedule = Schedule { changes: cron("0 */6 * * *"), moments: When::Asked, sweep: cron("30 3 * * *") };
+    // It is noon: the first whole cycle is at six.
+    let supervisor = Supervisor::start(vec![one], |_| ());
+    let one = handle(&supervisor, "one");
+    sleep(Duration::from_secs(5 * 3_600 + 3_500)).await;
+    assert_eq!(passes(&one), 0);
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(passes(&one), 1);
+    let swept = |handle: &Handle| handle.view().passes[&PassKind::Sweep].last.clone();
+    assert!(swept(&one).is_none());
+    sleep(Duration::from_secs(10 * 3_600)).await;
+    assert_eq!(swept(&one).unwrap().begun.strftime("%d %H:%M").to_string(), "04 03:30");
+    assert_eq!(passes(&one), 2);
+    // The machine slept for six hours, of which its own clock tells and Tokio's doesn't.
+    world.jump(6 * 3_600);
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(passes(&one), 3);
     supervisor.stop().await;
 }
