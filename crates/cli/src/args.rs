@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Resume,
     /// Let serve begin a pass now, and don't wait for it.
     Run(Run),
+    /// Ask the process that serves whether it is there and ready.
+    Health(Health),
 }
 
 /// Flags of `demo`.
@@ -195,4 +197,12 @@ fn pass() -> impl clap::builder::TypedValueParser<Value = PassKind> {
     use clap::builder::TypedValueParser;
     let names = clap::builder::PossibleValuesParser::new(PassKind::ALL.map(PassKind::name));
     names.map(|name| PassKind::of_name(&name).unwrap_or(PassKind::Changes))
+}
+
+/// Flags of `health`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Health {
+    /// Exit code 1 also where a bridge is not ready.
+    #[arg(long)]
+    pub(crate) ready: bool,
 }

@@ -49,6 +49,8 @@ pub(crate) enum Steer {
     Pause(args::Pause),
     Resume,
     Run(args::Run),
+    /// Says whether the bridge is ready.
+    Health,
 }
 
 /// Does it, in the process that serves this state where there is one.
@@ -81,7 +83,7 @@ async fn here(config: &Config, job: &Job) -> Result<u8, Failure> {
             out.data("resumed: no process is serving this bridge now; one that begins to runs its passes");
             Ok(IN_STEP)
         }
-        Job::Steer(Steer::Run(_)) => {
+        Job::Steer(Steer::Run(_) | Steer::Health) => {
             let text = "no process is serving this bridge; start serve, or run one cycle with sync";
             Err(Failure::NotServed(text.into()))
         }

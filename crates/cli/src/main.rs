@@ -17,6 +17,7 @@ mod command {
     pub(crate) mod check;
     pub(crate) mod demo;
     pub(crate) mod erase;
+    pub(crate) mod health;
     pub(crate) mod mend_owner_email;
     pub(crate) mod sandbox;
     pub(crate) mod serve;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
             Command::Erase(erase) => job::run(&source, Job::Task(Task::Erase(erase))).await,
             Command::MendOwnerEmail(mend) => job::run(&source, Job::Task(Task::MendOwnerEmail(mend))).await,
             Command::Pause(pause) => job::run(&source, Job::Steer(Steer::Pause(pause))).await,
+            Command::Health(health) => command::health::run(&source, health).await,
             Command::Resume => job::run(&source, Job::Steer(Steer::Resume)).await,
             Command::Run(run) => job::run(&source, Job::Steer(Steer::Run(run))).await,
         }

@@ -14,11 +14,12 @@ use engine::{
     options::RunOptions,
     supervisor::{Handle, Open, Served, Supervisor},
 };
-use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
+use miette::miette;
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::{
-    config::{Config, File, Source},
+    config::{Config, File, Serve, Source},
     connect::{self, Gates},
     control,
     exit::{Failure, IN_STEP, OTHER},
@@ -34,18 +35,23 @@ pub(crate) async fn run(config: &Path, only: Option<&str>) -> Result<u8, Failure
     let service = Arc::new(Service::new(config, only));
     // From now on neither is missed.
     let (asked, mut hangups) = (asked_to_stop(), Hangups::new());
-    let served = service.configured()?;
+    let (served, serve) = service.configured()?;
+    let listener = listener(&serve).await?;
     let talking = TaskTracker::new();
-    let supervisor = Supervisor::start(served, {
+    let supervisor = Arc::new(Supervisor::start(served, {
         let (service, talking) = (service.clone(), talking.clone());
         move |handle| drop(talking.spawn(service.clone().listen(handle)))
-    });
+    }));
+    let _shown = listener.map(|listener| show(listener, supervisor.clone()));
     tokio::pin!(asked);
     loop {
         tokio::select! {
             () = &mut asked => break,
             () = hangups.next() => match service.configured() {
-                Ok(served) => {
+                Ok((served, now)) => {
+                    if now != serve {
+                        tracing::warn!("[serve] counts as it was at the start until the process is started anew");
+                    }
                     tracing::info!(bridges = served.len(), "the configuration was read anew; each bridge goes by it after the pass that is running");
                     supervisor.take_over(served).await;
                 }
@@ -69,6 +75,28 @@ pub(crate) async fn run(config: &Path, only: Option<&str>) -> Result<u8, Failure
     }
 }
 
+/// What health and metrics are shown on, where they are.
+async fn listener(serve: &Serve) -> Result<Option<TcpListener>, Failure> {
+    let Some(listen) = serve.listen else { return Ok(None) };
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.map_err(|error| {
+        let help = "another process may listen there; name another port in serve.listen";
+        Failure::Configuration(miette!(code = "configuration", help = help, "serve.listen: {listen} can't be listened on: {error}"))
+    })?;
+    let at = listener.local_addr().unwrap_or(listen);
+    tracing::info!("health and metrics are at http://{at}/readyz and http://{at}/metrics");
+    Ok(Some(listener))
+}
+
+/// Shows health and metrics for as long as what it gives lives.
+fn show(listener: TcpListener, supervisor: Arc<Supervisor>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = server::serve(listener, Arc::new(move || supervisor.handles())).await {
+            tracing::error!(%error, "health and metrics are shown no longer");
+        }
+    }))
+}
+
 /// What the process has for all its bridges.
 #[derive(Debug)]
 struct Service {
@@ -86,15 +114,16 @@ impl Service {
     }
 
     /// Reads the file: all of it is right, or nothing is taken.
-    fn configured(&self) -> Result<Vec<Served>, Failure> {
+    fn configured(&self) -> Result<(Vec<Served>, Serve), Failure> {
         let file = File::load(&self.file)?;
+        let serve = file.serve.clone();
         let bridges = match &self.only {
             Some(name) => vec![file.bridge(Some(name))?],
             None => file.bridges,
         };
         let states = bridges.iter().map(|bridge| (bridge.name.clone(), store::file_of(&bridge.state()).ok().flatten())).collect();
         *self.states.lock().unwrap_or_else(PoisonError::into_inner) = states;
-        Ok(bridges.into_iter().map(|config| self.served(config)).collect())
+        Ok((bridges.into_iter().map(|config| self.served(config)).collect(), serve))
     }
 
     fn served(&self, config: Config) -> Served {

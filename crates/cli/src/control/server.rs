@@ -4,7 +4,7 @@ use std::{fs, io, os::unix::fs::MetadataExt, path::PathBuf, sync::Arc, time::Dur
 
 use engine::{
     Bridge,
-    supervisor::{Handle, Running, Trigger},
+    supervisor::{Handle, NotReady, Running, Trigger},
 };
 use futures::future::BoxFuture;
 use tokio::{
@@ -209,6 +209,13 @@ async fn steer(handle: &Handle, steer: &Steer, out: &Out) -> Result<u8, Failure>
             handle.ask(Trigger::Resume).await?;
             out.data("resumed");
         }
+        Steer::Health => match handle.view().not_ready() {
+            None => out.data(format!("{}: ready", handle.name())),
+            Some(NotReady { code, why }) => {
+                out.data(format!("{}: not ready ({code}): {why}", handle.name()));
+                return Ok(OTHER);
+            }
+        },
         Steer::Run(args) => {
             let running = handle.view().passes.get(&args.pass).is_some_and(|passes| passes.running.is_some());
             handle.ask(Trigger::Run(args.pass)).await?;

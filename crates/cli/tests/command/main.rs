@@ -13,4 +13,5 @@ mod serve;
 mod serving;
 mod stop;
 mod tap;
+mod watched;
 mod world;

@@ -60,6 +60,13 @@ impl<'a> Serving<'a> {
         assert!(!waited.timed_out(), "never {count} × {fragment:?}:\n{}", lines.join("\n"));
     }
 
+    /// The first line of the log that contains this.
+    #[track_caller]
+    pub(crate) fn line(&self, fragment: &str) -> String {
+        self.wait_for(fragment, 1);
+        self.log.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().find(|line| line.contains(fragment)).unwrap().clone()
+    }
+
     /// How many lines of the log contain this until now.
     pub(crate) fn count(&self, fragment: &str) -> usize {
         self.log.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|line| line.contains(fragment)).count()
