@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Which crates of ours each crate may depend on. A new arrow needs a record in `docs/decisions`.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("base", &[]),
     ("wire", &["base"]),
     ("dataverse", &["base", "wire"]),
@@ -14,7 +14,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("planner", &["base"]),
     ("store", &["base"]),
     ("engine", &["base", "wire", "dataverse", "marketo", "planner", "store"]),
-    ("insight-bridge", &["base", "wire", "dataverse", "marketo", "store", "engine", "sandbox"]),
+    ("server", &["base", "wire", "store", "engine"]),
+    ("insight-bridge", &["base", "wire", "dataverse", "marketo", "store", "engine", "server", "sandbox"]),
     ("emulator", &["base"]),
     ("dataverse-emulator", &["base", "emulator"]),
     ("marketo-emulator", &["base", "emulator"]),

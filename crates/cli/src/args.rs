@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
+use engine::supervisor::PassKind;
+use serde::{Deserialize, Serialize};
 
 /// Keeps Marketo and a Dynamics 365 in step where Marketo's own sync can't be used, so that Marketo Sales Insight shows the right people.
 #[derive(Debug, Parser)]
@@ -11,6 +13,9 @@ pub(crate) struct Args {
     /// The configuration file.
     #[arg(long, global = true, default_value = "insight-bridge.toml", env = "INSIGHT_BRIDGE_CONFIG")]
     pub(crate) config: PathBuf,
+    /// The bridge of this name, where the configuration has several.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) bridge: Option<String>,
     /// Say more on stderr: -v what happens, -vv each call. Never prints secrets; -vv may print e-mail addresses.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -41,6 +46,14 @@ pub(crate) enum Command {
     Erase(Erase),
     /// Make a sales person anew whose e-mail Marketo doesn't change: its records go to another, and come back.
     MendOwnerEmail(MendOwnerEmail),
+    /// Let serve begin no pass until resume, also after a restart.
+    Pause(Pause),
+    /// Let serve begin passes again; those that were missed at once.
+    Resume,
+    /// Let serve begin a pass now, and don't wait for it.
+    Run(Run),
+    /// Ask the process that serves whether it is there and ready.
+    Health(Health),
 }
 
 /// Flags of `demo`.
@@ -96,7 +109,8 @@ pub(crate) struct Sandbox {
 }
 
 /// Flags of `sync`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Sync {
     /// Print the summary as JSON.
     #[arg(long)]
@@ -118,7 +132,8 @@ pub(crate) struct Status {
 }
 
 /// Flags of `check`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Check {
     /// Print the findings as JSON.
     #[arg(long)]
@@ -126,7 +141,8 @@ pub(crate) struct Check {
 }
 
 /// Flags of `erase`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Erase {
     /// The GUID of the Dynamics lead or contact, or Marketo's id of the person.
     pub(crate) id: String,
@@ -142,7 +158,8 @@ pub(crate) struct Erase {
 }
 
 /// Flags of `mend-owner-email`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct MendOwnerEmail {
     /// The GUID of the Dynamics user.
     pub(crate) user: String,
@@ -155,4 +172,37 @@ pub(crate) struct MendOwnerEmail {
     /// Print it as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Flags of `pause`.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pause {
+    /// End the pass that is running after the calls in flight; what is left goes on when it is resumed.
+    #[arg(long)]
+    pub(crate) now: bool,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Run {
+    /// Which pass.
+    #[arg(default_value = "changes", value_parser = pass())]
+    pub(crate) pass: PassKind,
+}
+
+/// A pass by its name.
+fn pass() -> impl clap::builder::TypedValueParser<Value = PassKind> {
+    use clap::builder::TypedValueParser;
+    let names = clap::builder::PossibleValuesParser::new(PassKind::ALL.map(PassKind::name));
+    names.map(|name| PassKind::of_name(&name).unwrap_or(PassKind::Changes))
+}
+
+/// Flags of `health`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Health {
+    /// Exit code 1 also where a bridge is not ready.
+    #[arg(long)]
+    pub(crate) ready: bool,
 }

@@ -1,417 +1,161 @@
 //! The configuration file: what may be in it, and mistakes told at their line.
 //!
-//! Unknown keys are errors. Secrets are never in the file, only where they are to be had. Parsing gives final types, so that nothing is
-//! checked later but what only the two sides can tell.
+//! A file describes one bridge, or several, each as a `[[bridge]]` with the same sections. Unknown keys are errors. Secrets are never in the
+//! file, only where they are to be had. Parsing gives final types, so that nothing is checked later but what only the two sides can tell.
+
+mod address;
+mod bridge;
+mod schedule;
+mod secret;
+mod serve;
+mod shown;
+mod sides;
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use base::{Secret, Table};
-use engine::{
-    Quota,
-    options::{Brake, DailyWrites, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack},
-};
-use miette::{LabeledSpan, NamedSource, miette};
-use serde::Deserialize;
+use miette::miette;
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::exit::Failure;
 
-/// The whole file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Config {
-    pub(crate) marketo: Marketo,
-    pub(crate) dynamics: Dynamics,
-    #[serde(default)]
-    pub(crate) state: State,
-    #[serde(default)]
-    keys: Keys,
-    #[serde(default)]
-    policy: Policy,
-    #[serde(default)]
-    fields: Fields,
-    #[serde(default)]
-    msi: Msi,
-    #[serde(default)]
-    write_back: WriteBack,
-    #[serde(default)]
-    brake: Brake,
-    #[serde(default)]
-    owners: Owners,
-    #[serde(default, rename = "where")]
-    filters: Filters,
-    #[serde(default)]
-    on_delete: Parting,
-    #[serde(default)]
-    on_leave: Parting,
-    #[serde(default)]
-    on_inactive: Inactive,
-    #[serde(default)]
-    pub(crate) retry: Retry,
-    #[serde(default)]
-    pub(crate) schedule: Schedule,
-}
+pub(crate) use address::is_loopback;
+pub(crate) use bridge::Config;
+pub(crate) use serve::Serve;
 
-/// `[marketo]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Marketo {
-    pub(crate) base_url: String,
-    pub(crate) client_id: String,
-    client_secret: SecretSource,
-    /// Calls in any 20 seconds; 0 means no pacing, for loopback only.
-    #[serde(default = "calls_per_20s")]
-    pub(crate) calls_per_20s: usize,
-    #[serde(default = "max_in_flight")]
-    pub(crate) max_in_flight: usize,
-    /// Our own cap on calls a day.
-    #[serde(default = "daily_calls")]
-    pub(crate) daily_calls: u64,
-    /// What the subscription has a day, for all integrations together.
-    #[serde(default)]
-    daily_quota: Option<u64>,
-    /// What of that is kept for the others.
-    #[serde(default = "reserve")]
-    reserve: u64,
-}
+use shown::at_its_line;
 
-/// `[dynamics]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Dynamics {
-    pub(crate) url: String,
-    pub(crate) tenant_id: String,
-    #[serde(default)]
-    pub(crate) client_id: Option<String>,
-    #[serde(default)]
-    client_secret: Option<SecretSource>,
-    /// How the application proves who it is.
-    #[serde(default)]
-    pub(crate) credential: CredentialKind,
-    /// For workload identity: the file with the service account's token.
-    #[serde(default)]
-    pub(crate) token_file: Option<PathBuf>,
-    #[serde(default = "authority")]
-    pub(crate) authority: String,
-    /// Rows on a page.
-    #[serde(default = "page_rows")]
-    pub(crate) page_rows: u32,
-    /// Rows that may be written a day.
-    #[serde(default)]
-    daily_writes: DailyWrites,
-    /// Columns under field security that the application user may read, as `contact.emailaddress1`.
-    #[serde(default)]
-    readable_secured_columns: BTreeSet<String>,
-}
-
-/// How the application proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum CredentialKind {
-    /// By `client_id` and `client_secret`.
-    #[default]
-    Secret,
-    /// By the identity of the Azure machine it runs on.
-    ManagedIdentity,
-    /// By a Kubernetes service account.
-    WorkloadIdentity,
-}
-
-/// `[state]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct State {
-    pub(crate) url: String,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self { url: "sqlite:insight-bridge.db".into() }
-    }
-}
-
-/// `[retry]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Retry {
-    /// Seconds after which a call that keeps failing is given up.
-    pub(crate) budget_s: u64,
-    /// Tries in all.
-    pub(crate) tries: usize,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { budget_s: 60, tries: 8 }
-    }
-}
-
-/// `[schedule]`: how long after the end of a pass of `serve` the next of its kind begins, as `5m` or `90s`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Schedule {
-    changes: jiff::SignedDuration,
-    moments: jiff::SignedDuration,
-}
-
-impl Default for Schedule {
-    fn default() -> Self {
-        Self { changes: jiff::SignedDuration::from_secs(300), moments: jiff::SignedDuration::from_secs(60) }
-    }
-}
-
-impl From<Schedule> for engine::supervisor::Schedule {
-    fn from(Schedule { changes, moments }: Schedule) -> Self {
-        Self { changes: changes.unsigned_abs(), moments: moments.unsigned_abs() }
-    }
-}
-
-const fn calls_per_20s() -> usize {
-    50
-}
-
-const fn max_in_flight() -> usize {
-    5
-}
-
-fn daily_calls() -> u64 {
-    Quota::default().daily_calls
-}
-
-fn reserve() -> u64 {
-    Quota::default().reserve
-}
-
-const fn page_rows() -> u32 {
-    5_000
-}
-
-fn authority() -> String {
-    dataverse::options::PUBLIC_AUTHORITY.into()
-}
-
-/// Where a secret is to be had.
+/// Where the settings of one bridge are.
 #[derive(Debug, Clone)]
-enum SecretSource {
-    Env(String),
-    File(PathBuf),
+pub(crate) struct Source {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// The bridge's name, where one is given.
+    pub(crate) bridge: Option<String>,
 }
 
-impl<'de> Deserialize<'de> for SecretSource {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Told {
-            env: Option<String>,
-            file: Option<PathBuf>,
-        }
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Told(Told),
-            // Only so that the mistake can be told without showing the secret.
-            Plain(#[allow(dead_code)] String),
-        }
-        let told = "a secret is written as { env = \"NAME_OF_A_VARIABLE\" } or { file = \"path\" }, never in this file itself";
-        match Written::deserialize(deserializer) {
-            Ok(Written::Told(Told { env: Some(env), file: None })) => Ok(Self::Env(env)),
-            Ok(Written::Told(Told { env: None, file: Some(file) })) => Ok(Self::File(file)),
-            Ok(Written::Told(_) | Written::Plain(_)) | Err(_) => Err(serde::de::Error::custom(told)),
-        }
+impl Source {
+    /// Reads them.
+    pub(crate) fn load(&self) -> Result<Config, Failure> {
+        File::load(&self.file)?.bridge(self.bridge.as_deref())
     }
 }
 
-impl SecretSource {
-    fn read(&self, key: &str) -> Result<Secret, Failure> {
-        let missing = |text: String| Failure::Configuration(miette!(code = "secret-missing", "{key}: {text}"));
-        let text = match self {
-            Self::Env(name) => std::env::var(name)
-                .map_err(|_| missing(format!("the environment variable {name} is not set; set it to the secret's value and run again")))?,
-            Self::File(path) => std::fs::read_to_string(path)
-                .map_err(|error| missing(format!("the file {} can't be read ({error}); put the secret into it", path.display())))?,
-        };
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(missing("the secret is empty".into()));
-        }
-        Ok(text.to_owned().into())
-    }
+/// The whole file.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// At least one, in the order of the file, with different names.
+    pub(crate) bridges: Vec<Config>,
+    /// What concerns the process.
+    pub(crate) serve: Serve,
 }
 
-impl Config {
-    /// Reads the file.
+/// A file of several bridges.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Several {
+    bridge: Vec<Config>,
+    #[serde(default)]
+    serve: Serve,
+}
+
+/// What tells the two forms apart.
+#[derive(Debug, Deserialize)]
+struct Form {
+    bridge: Option<IgnoredAny>,
+}
+
+impl File {
+    /// Reads it.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let help = "write one as README.md shows, or name another with --config";
             Failure::Configuration(miette!(code = "configuration-missing", help = help, "{} can't be read: {error}", path.display()))
         })?;
-        let config: Self = toml::from_str(&text).map_err(|error| Failure::Configuration(at_its_line(path, &text, &error)))?;
-        config.check()?;
-        Ok(config)
+        let file = Self::parse(&text).map_err(|error| Failure::Configuration(at_its_line(path, &text, &error)))?;
+        if let Some(mistake) = file.mistake() {
+            return Err(wrong(mistake));
+        }
+        for bridge in &file.bridges {
+            store::file_of(&bridge.state())?;
+        }
+        Ok(file)
     }
 
-    fn check(&self) -> Result<(), Failure> {
-        let wrong = |text: String| Err(Failure::Configuration(miette!(code = "configuration", "{text}")));
-        for (key, url) in [
-            ("marketo.base_url", &self.marketo.base_url),
-            ("dynamics.url", &self.dynamics.url),
-            ("dynamics.authority", &self.dynamics.authority),
-        ] {
-            // Marketo shows its address also as a bare host.
-            let bare_host = key == "marketo.base_url" && !url.contains("://") && url.contains('.');
-            let complete = if bare_host { format!("https://{}", url.trim()) } else { url.clone() };
-            if let Some(mistake) = mistake_in_address(&complete) {
-                return wrong(format!("{key}: {mistake}"));
+    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        // What can't be parsed at all is told by the form that most files have.
+        if toml::from_str::<Form>(text).is_ok_and(|form| form.bridge.is_some()) {
+            let Several { bridge, serve } = toml::from_str(text)?;
+            return Ok(Self { bridges: bridge, serve });
+        }
+        let mut only: Config = toml::from_str(text)?;
+        let serve = only.serve.take().unwrap_or_default();
+        Ok(Self { bridges: vec![only], serve })
+    }
+
+    /// What is wrong with it, beyond what can be told at a line.
+    fn mistake(&self) -> Option<String> {
+        if self.bridges.is_empty() {
+            return Some("there is no bridge; describe at least one as [[bridge]]".into());
+        }
+        let several = self.bridges.len() > 1;
+        for bridge in &self.bridges {
+            if let Some(mistake) = bridge.mistake() {
+                return Some(if several { format!("bridge {}: {mistake}", bridge.name) } else { mistake });
+            }
+            if bridge.serve.is_some() {
+                return Some(format!(
+                    "bridge {}: [serve] stands once in the file, above all [[bridge]], because it concerns the process",
+                    bridge.name
+                ));
             }
         }
-        if self.marketo.calls_per_20s == 0 && !is_loopback(&self.marketo.base_url) {
-            return wrong("marketo.calls_per_20s: 0 means no pacing, which is only allowed for an emulator on this machine; Marketo refuses more than 100".into());
-        }
-        let too_fast = self.marketo.calls_per_20s > 100 || self.marketo.max_in_flight > 10;
-        if too_fast && !is_loopback(&self.marketo.base_url) {
-            return wrong("marketo.calls_per_20s may be 100 at most and marketo.max_in_flight 10: Marketo refuses more".into());
-        }
-        if self.marketo.daily_quota.is_some_and(|quota| self.marketo.reserve >= quota) {
-            return wrong("marketo.reserve must be less than marketo.daily_quota: it is the part of it that is kept for others".into());
-        }
-        if self.marketo.max_in_flight == 0 {
-            return wrong("marketo.max_in_flight must be at least 1".into());
-        }
-        if !(1..=5_000).contains(&self.dynamics.page_rows) {
-            return wrong("dynamics.page_rows must be between 1 and 5000".into());
-        }
-        if !(0.0..=100.0).contains(&self.brake.percent) {
-            return wrong("brake.percent must be between 0 and 100".into());
-        }
-        if self.retry.tries == 0 {
-            return wrong("retry.tries must be at least 1: the first try counts".into());
-        }
-        if [self.schedule.changes, self.schedule.moments].iter().any(|interval| *interval < jiff::SignedDuration::from_secs(1)) {
-            return wrong("schedule.changes and schedule.moments must be at least 1s".into());
-        }
-        if self.write_back.rows_per_message == 0 {
-            return wrong("write_back.rows_per_message must be at least 1".into());
-        }
-        let is_named =
-            |name: &str| name.split_once('.').is_some_and(|(table, column)| Table::of_name(table).is_some() && !column.is_empty());
-        if let Some(name) = self.dynamics.readable_secured_columns.iter().find(|name| !is_named(name)) {
-            return wrong(format!("dynamics.readable_secured_columns: write {name} as table.column, such as contact.emailaddress1"));
-        }
-        Ok(())
+        self.serve.mistake().or_else(|| self.clash())
     }
 
-    /// What people decided, for the engine.
-    pub(crate) fn options(&self) -> engine::Options {
-        let mut fields = self.fields.clone();
-        fields.readable_secured = self.dynamics.readable_secured_columns.clone();
-        engine::Options {
-            keys: self.keys.clone(),
-            policy: self.policy.clone(),
-            fields,
-            msi: self.msi.clone(),
-            write_back: self.write_back.clone(),
-            daily_writes: self.dynamics.daily_writes,
-            brake: self.brake.clone(),
-            owners: self.owners,
-            filters: self.filters.clone(),
-            on_delete: self.on_delete,
-            on_leave: self.on_leave,
-            on_inactive: self.on_inactive,
-        }
-    }
-
-    /// How many Marketo calls a day may be made.
-    pub(crate) fn quota(&self) -> Quota {
-        let Marketo { daily_calls, daily_quota, reserve, .. } = self.marketo;
-        // Whoever has set a higher cap has a larger subscription.
-        let usual = Quota::default().daily_quota.max(daily_calls.saturating_add(reserve));
-        Quota { daily_calls, daily_quota: daily_quota.unwrap_or(usual), reserve }
-    }
-
-    /// How failed calls are tried again.
-    pub(crate) fn retry(&self) -> wire::RetryOptions {
-        wire::RetryOptions {
-            budget: Duration::from_secs(self.retry.budget_s),
-            tries_max: self.retry.tries.max(1),
-            ..wire::RetryOptions::default()
-        }
-    }
-
-    /// Marketo's secret.
-    pub(crate) fn marketo_secret(&self) -> Result<Secret, Failure> {
-        self.marketo.client_secret.read("marketo.client_secret")
-    }
-
-    /// How the application proves who it is to Dynamics.
-    pub(crate) fn credential(&self) -> Result<dataverse::Credential, Failure> {
-        let needed = |key: &str| {
-            Failure::Configuration(miette!(code = "configuration", "dynamics.{key} is missing; this kind of credential needs it"))
-        };
-        let client_id = || self.dynamics.client_id.clone().ok_or_else(|| needed("client_id"));
-        Ok(match self.dynamics.credential {
-            CredentialKind::Secret => {
-                let source = self.dynamics.client_secret.as_ref().ok_or_else(|| needed("client_secret"))?;
-                dataverse::Credential::ClientSecret { client_id: client_id()?, secret: source.read("dynamics.client_secret")? }
+    /// Two bridges that can't be in one process.
+    fn clash(&self) -> Option<String> {
+        let (mut names, mut states, mut subscriptions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for bridge in &self.bridges {
+            let name = bridge.name.as_str();
+            if names.insert(name, ()).is_some() {
+                return Some(format!("two bridges are named {name}; give each a name of its own"));
             }
-            CredentialKind::ManagedIdentity => dataverse::Credential::ManagedIdentity { client_id: self.dynamics.client_id.clone() },
-            CredentialKind::WorkloadIdentity => dataverse::Credential::WorkloadIdentity {
-                client_id: client_id()?,
-                tenant_id: None,
-                token_file: self.dynamics.token_file.clone().ok_or_else(|| needed("token_file"))?,
-            },
+            let state = store::file_of(&bridge.state()).ok().flatten().and_then(|file| std::path::absolute(file).ok());
+            if let Some(other) = state.and_then(|state| states.insert(state, name)) {
+                return Some(format!("bridges {other} and {name} have the same state; give each a state.url of its own"));
+            }
+            let limits = (bridge.marketo.calls_per_20s, bridge.marketo.max_in_flight);
+            let Ok(subscription) = marketo::options::base(&bridge.marketo.base_url) else { continue };
+            if let Some((other, _)) = subscriptions.insert(subscription, (name, limits)).filter(|(_, theirs)| *theirs != limits) {
+                return Some(format!(
+                    "bridges {other} and {name} call the same Marketo, and share its limits; give both the same marketo.calls_per_20s and \
+                     marketo.max_in_flight"
+                ));
+            }
+        }
+        None
+    }
+
+    /// The bridge of this name, or the only one.
+    pub(crate) fn bridge(self, name: Option<&str>) -> Result<Config, Failure> {
+        let names: Vec<String> = self.bridges.iter().map(|bridge| bridge.name.clone()).collect();
+        let one = names.len() == 1;
+        let mut fitting = self.bridges.into_iter().filter(|bridge| name.map_or(one, |name| bridge.name == name));
+        fitting.next().ok_or_else(|| {
+            let names = names.join(", ");
+            wrong(match name {
+                Some(name) => format!("the file has no bridge {name}; it has {names}"),
+                None => format!("the file has several bridges; name one with --bridge: {names}"),
+            })
         })
     }
 }
 
-/// What is wrong with an address, without showing it: it may hold a password.
-fn mistake_in_address(url: &str) -> Option<&'static str> {
-    let uri: http::Uri = match url.trim().parse() {
-        Ok(uri) => uri,
-        Err(_) => return Some("this is not a valid URL; write it as https://host"),
-    };
-    let has_host = uri.host().is_some_and(|host| !host.is_empty());
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Some("an address must not hold a user or a password; remove everything before the @");
-    }
-    match uri.scheme_str() {
-        Some("https") if has_host => None,
-        Some("http") if has_host && is_loopback(url) => None,
-        Some("http") => Some("plain http is only allowed to this machine, because secrets go over it; write https://"),
-        Some(_) | None => Some("it must be written as https://host"),
-    }
-}
-
-/// Whether an address is on this machine.
-pub(crate) fn is_loopback(url: &str) -> bool {
-    let host = url.trim().parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// The parser's message under the line that it is about.
-fn at_its_line(path: &Path, text: &str, error: &toml::de::Error) -> miette::Report {
-    let labels = error.span().map(|span| LabeledSpan::new(Some("here".into()), span.start, span.len().max(1)));
-    // The message can quote the line's value; only the line itself is shown, and secrets are never in the file.
-    miette!(labels = labels.into_iter().collect::<Vec<_>>(), code = "configuration", "{}", error.message().trim())
-        .with_source_code(NamedSource::new(path.display().to_string(), without_secrets(text)).with_language("toml"))
-}
-
-/// The text with what stands behind the key of a secret made unreadable, byte for byte, so that places in it stay where they are: somebody
-/// may have written the secret itself there, and the line is shown.
-fn without_secrets(text: &str) -> String {
-    let is_secret = |key: &str| ["secret", "password"].iter().any(|word| key.to_lowercase().contains(word));
-    let hide = |value: &str| -> String {
-        value.chars().map(|c| if c.is_whitespace() { c.to_string() } else { "*".repeat(c.len_utf8()) }).collect()
-    };
-    text.split_inclusive('\n')
-        .map(|line| match line.split_once('=') {
-            Some((key, value)) if is_secret(key) => format!("{key}={}", hide(value)),
-            Some(_) | None => line.to_owned(),
-        })
-        .collect()
+fn wrong(text: String) -> Failure {
+    Failure::Configuration(miette!(code = "configuration", "{text}"))
 }
 
 #[cfg(test)]
@@ -434,21 +178,17 @@ mod tests {
     "#;
 
     fn told(text: &str) -> String {
-        match toml::from_str::<Config>(text) {
-            Ok(config) => match config.check() {
-                Ok(()) => String::new(),
-                Err(Failure::Configuration(report)) => report.to_string(),
-                Err(other) => format!("{other:?}"),
-            },
+        match File::parse(text) {
+            Ok(file) => file.mistake().unwrap_or_default(),
             Err(error) => error.message().to_owned(),
         }
     }
 
     #[test]
     fn the_documented_file_is_read_with_its_defaults() {
-        let config: Config = toml::from_str(GOOD).unwrap();
+        let config = File::parse(GOOD).unwrap().bridge(None).unwrap();
         assert_eq!((config.marketo.calls_per_20s, config.marketo.max_in_flight, config.marketo.daily_calls), (50, 5, 40_000));
-        assert_eq!(config.state.url, "sqlite:insight-bridge.db");
+        assert_eq!(config.state(), "sqlite:insight-bridge.db");
         assert_eq!(config.options().fields.contact.len(), 2);
         assert_eq!(told(GOOD), "");
     }
@@ -484,19 +224,46 @@ mod tests {
                 "hunter3",
             ),
         ] {
-            let error = toml::from_str::<Config>(&text).unwrap_err();
+            let error = File::parse(&text).unwrap_err();
             let shown = format!("{:?}", at_its_line(Path::new("x.toml"), &text, &error));
             assert!(shown.contains("client_") && !shown.contains(secret), "{shown}");
         }
     }
 
+    /// The same as one of several bridges.
+    fn as_bridge(name: &str, more: &str) -> String {
+        format!("[[bridge]]\nname = \"{name}\"\n{}\n{more}\n", GOOD.replace('[', "[bridge.").replace("\"[bridge.", "\"["))
+    }
+
     #[test]
-    fn loopback_is_known_in_every_spelling() {
-        for url in ["http://127.0.0.1:80", "http://localhost", "http://[::1]:7/x", "http://127.3.2.1"] {
-            assert!(is_loopback(url), "{url}");
+    fn several_bridges_have_names_and_states_of_their_own() {
+        let both = as_bridge("emea", "") + &as_bridge("apac", "");
+        let file = File::parse(&both).unwrap();
+        assert_eq!(file.mistake(), None);
+        assert_eq!(
+            file.bridges.iter().map(Config::state).collect::<Vec<_>>(),
+            ["sqlite:insight-bridge-emea.db", "sqlite:insight-bridge-apac.db"]
+        );
+        assert!(matches!(file.bridge(None), Err(Failure::Configuration(report)) if report.to_string().contains("--bridge: emea, apac")));
+        assert_eq!(File::parse(&both).unwrap().bridge(Some("apac")).unwrap().name, "apac");
+        let fast = as_bridge("emea", "").replace("client_id = \"a\"", "client_id = \"a\"\ncalls_per_20s = 40");
+        for (text, part) in [
+            (as_bridge("emea", "") + &as_bridge("emea", ""), "two bridges are named emea"),
+            (as_bridge("Emea", ""), "lower-case"),
+            (as_bridge("emea", "[bridge.retry]\ntries = 0") + &as_bridge("apac", ""), "bridge emea: retry.tries"),
+            (
+                as_bridge("emea", "[bridge.state]\nurl = \"sqlite:x.db\"") + &as_bridge("apac", "[bridge.state]\nurl = \"sqlite://x.db\""),
+                "the same state",
+            ),
+            (as_bridge("emea", "[bridge.serve]\nlisten = \"127.0.0.1:1\""), "stands once"),
+            (fast + &as_bridge("apac", ""), "call the same Marketo"),
+            (format!("{GOOD}\n{}", as_bridge("emea", "")), "expected `bridge` or `serve`"),
+            (format!("{GOOD}\n[serve]\nlisten = \"0.0.0.0:9464\""), "write 127.0.0.1:9464"),
+            ("bridge = []".into(), "there is no bridge"),
+        ] {
+            let told = told(&text);
+            assert!(told.contains(part), "{part}: {told}");
         }
-        for url in ["http://localhost.example", "http://10.0.0.1", "https://contoso.crm.dynamics.com"] {
-            assert!(!is_loopback(url), "{url}");
-        }
+        assert_eq!(told(&format!("{GOOD}\n[serve]\nlisten = \"127.0.0.1:9464\"")), "");
     }
 }

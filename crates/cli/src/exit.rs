@@ -2,9 +2,9 @@
 //!
 //! 0 all in step · 1 anything else · 2 configuration or usage · 3 done but something is left · 4 a quota · 5 a side · 6 only shown.
 
-use std::process::ExitCode;
+use std::{fmt, process::ExitCode};
 
-use engine::{SyncError, cycle::exit_code};
+use engine::{SyncError, cycle::exit_code, supervisor::NotDone};
 use store::StoreError;
 
 use crate::printer;
@@ -26,6 +26,10 @@ pub(crate) enum Failure {
     Configuration(miette::Report),
     /// A side, a quota, the state.
     Sync(SyncError),
+    /// The process that serves the bridge can't be asked, or didn't do it.
+    Control(String),
+    /// It needs a process that serves the bridge, and there is none.
+    NotServed(String),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -48,34 +52,66 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// A failure in words, for a log.
-pub(crate) fn text(failure: &Failure) -> String {
-    match failure {
-        Failure::Configuration(report) => report.to_string(),
-        Failure::Sync(error) => format!("{}: {error}", error.code()),
-        Failure::Other(error) => format!("{error:#}"),
+impl From<NotDone> for Failure {
+    fn from(error: NotDone) -> Self {
+        match error {
+            NotDone::NotOpen { .. } | NotDone::Paused { .. } | NotDone::State { .. } | NotDone::Ended => Self::Control(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// As it is told: with its code, and what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(report) => write!(f, "{report:?}"),
+            Self::Sync(SyncError::Store(error @ (StoreError::Address { .. } | StoreError::NoFolder { .. }))) => {
+                write!(f, "error[state]: {error}")
+            }
+            Self::Sync(error) => write!(f, "error[{}]: {error}", error.code()),
+            Self::Control(text) => write!(f, "error[control]: {text}"),
+            Self::NotServed(text) => write!(f, "error[not-served]: {text}"),
+            Self::Other(error) => write!(f, "error[failed]: {error:#}"),
+        }
+    }
+}
+
+impl Failure {
+    /// In one line, for a log.
+    pub(crate) fn line(&self) -> String {
+        match self {
+            Self::Configuration(report) => report.to_string(),
+            Self::Sync(error) => format!("{}: {error}", error.code()),
+            Self::Control(text) | Self::NotServed(text) => text.clone(),
+            Self::Other(error) => format!("{error:#}"),
+        }
+    }
+
+    /// Its stable code, with a page in `docs/errors`.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Configuration(report) => report.code().map_or_else(|| "configuration".into(), |code| code.to_string()),
+            Self::Sync(error) => error.code().into(),
+            Self::Control(_) => "control".into(),
+            Self::NotServed(_) => "not-served".into(),
+            Self::Other(_) => "failed".into(),
+        }
+    }
+
+    /// The exit code that goes with it.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Configuration(_)
+            | Self::NotServed(_)
+            | Self::Sync(SyncError::Store(StoreError::Address { .. } | StoreError::NoFolder { .. })) => CONFIGURATION,
+            Self::Sync(error) => exit_code(Some(error), false),
+            Self::Control(_) | Self::Other(_) => OTHER,
+        }
     }
 }
 
 /// Tells a failure and gives its exit code.
 pub(crate) fn report(failure: &Failure) -> ExitCode {
-    let code = match failure {
-        Failure::Configuration(report) => {
-            printer::say(&format!("{report:?}"));
-            CONFIGURATION
-        }
-        Failure::Sync(SyncError::Store(error @ (StoreError::Address { .. } | StoreError::NoFolder { .. }))) => {
-            printer::error("state", &error.to_string());
-            CONFIGURATION
-        }
-        Failure::Sync(error) => {
-            printer::error(error.code(), &error.to_string());
-            exit_code(Some(error), false)
-        }
-        Failure::Other(error) => {
-            printer::error("failed", &format!("{error:#}"));
-            OTHER
-        }
-    };
-    ExitCode::from(code)
+    printer::say(&failure.to_string());
+    ExitCode::from(failure.code())
 }

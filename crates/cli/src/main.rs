@@ -5,14 +5,19 @@
 mod args;
 mod config;
 mod connect;
+mod control;
 mod exit;
+mod job;
+mod out;
 mod printer;
+mod signal;
 mod watch;
 mod command {
     //! One file for each command.
     pub(crate) mod check;
     pub(crate) mod demo;
     pub(crate) mod erase;
+    pub(crate) mod health;
     pub(crate) mod mend_owner_email;
     pub(crate) mod sandbox;
     pub(crate) mod serve;
@@ -26,7 +31,9 @@ use clap::Parser;
 
 use crate::{
     args::{Args, Command},
+    config::Source,
     exit::Failure,
+    job::{Job, Steer, Task},
 };
 
 #[global_allocator]
@@ -43,16 +50,21 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&Failure::Other(anyhow::anyhow!("the runtime can't be started: {error}"))),
     };
+    let source = Source { file: args.config.clone(), bridge: args.bridge.clone() };
     let outcome = runtime.block_on(async {
         match args.command {
             Command::Demo(demo) => command::demo::run(demo).await,
             Command::Sandbox(sandbox) => command::sandbox::run(sandbox).await,
-            Command::Serve => command::serve::run(&args.config).await,
-            Command::Sync(sync) => command::sync::run(&args.config, sync).await,
-            Command::Status(status) => command::status::run(&args.config, status).await,
-            Command::Check(check) => command::check::run(&args.config, check).await,
-            Command::Erase(erase) => command::erase::run(&args.config, erase).await,
-            Command::MendOwnerEmail(mend) => command::mend_owner_email::run(&args.config, mend).await,
+            Command::Serve => command::serve::run(&args.config, args.bridge.as_deref()).await,
+            Command::Sync(sync) => job::run(&source, Job::Task(Task::Sync(sync))).await,
+            Command::Status(status) => command::status::run(&source, status).await,
+            Command::Check(check) => job::run(&source, Job::Check(check)).await,
+            Command::Erase(erase) => job::run(&source, Job::Task(Task::Erase(erase))).await,
+            Command::MendOwnerEmail(mend) => job::run(&source, Job::Task(Task::MendOwnerEmail(mend))).await,
+            Command::Pause(pause) => job::run(&source, Job::Steer(Steer::Pause(pause))).await,
+            Command::Health(health) => command::health::run(&source, health).await,
+            Command::Resume => job::run(&source, Job::Steer(Steer::Resume)).await,
+            Command::Run(run) => job::run(&source, Job::Steer(Steer::Run(run))).await,
         }
     });
     match outcome {

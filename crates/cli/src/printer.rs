@@ -33,14 +33,17 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// An error with its code.
-pub(crate) fn error(code: &str, text: &str) {
-    say(&format!("error[{code}]: {text}"));
+/// How wide the terminal is, where there is one.
+pub(crate) fn width() -> Option<u16> {
+    Table::new().width()
 }
 
-/// A table that fits the terminal.
-pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+/// A table that fits into `width`, or the terminal.
+pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, width: Option<u16>) -> String {
     let mut table = Table::new();
+    if let Some(width) = width {
+        table.set_width(width);
+    }
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     for row in rows {
         let cells = row.into_iter().enumerate().map(|(column, text)| {
@@ -73,7 +76,7 @@ fn duration(seconds: u64) -> String {
 }
 
 /// A summary for people.
-pub(crate) fn summary(summary: &Summary) -> String {
+pub(crate) fn summary(summary: &Summary, width: Option<u16>) -> String {
     let count = |number: u64| if number == 0 { "·".to_owned() } else { number.to_string() };
     let rows = Object::ALL.into_iter().map(|object| {
         let pushed = summary.pushed.get(&object).cloned().unwrap_or_default();
@@ -90,7 +93,7 @@ pub(crate) fn summary(summary: &Summary) -> String {
         ]
     });
     let header = ["Dynamics → Marketo", "created", "updated", "linked", "adopted", "removed", "fields", "waiting", "held"];
-    let mut text = table(&header, rows.collect());
+    let mut text = table(&header, rows.collect(), width);
     let captured: u64 = summary.captured.values().map(|captured| captured.rows).sum();
     let deleted: u64 = summary.captured.values().map(|captured| captured.deleted).sum();
     let cut: u64 = summary.captured.values().map(|captured| captured.cut).sum();

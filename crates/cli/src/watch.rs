@@ -1,6 +1,10 @@
 //! Live progress on a terminal; nothing where there is none.
 
-use std::{io::IsTerminal, sync::Mutex, time::Duration};
+use std::{
+    io::IsTerminal,
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
 
 use engine::{Progress, Step};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,15 +16,20 @@ pub(crate) fn progress() -> Progress {
     if !std::io::stderr().is_terminal() {
         return Progress::silent();
     }
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let counting = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     let sending = ProgressStyle::with_template("{spinner} {msg:28} {bar:30} {pos}/{len} {per_sec} {eta}  {prefix}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─");
-    bar.set_style(counting.clone());
-    bar.enable_steady_tick(Duration::from_millis(100));
     let last = Mutex::new(String::new());
+    // Most commands have no steps, and show nothing.
+    let bar = OnceLock::new();
     Progress::new(move |step| {
+        let bar = bar.get_or_init(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(counting.clone());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
         let show = |message: String, done: u64, total: u64| {
             if let Ok(mut last) = last.lock()
                 && *last != message

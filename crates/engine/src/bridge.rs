@@ -213,6 +213,11 @@ impl Bridge {
         self.marketo.usage().await.map_err(|error| SyncError::of_call(Side::Marketo, error)).map(drop)
     }
 
+    /// Ends when no pass is writing links any more; none begins to while the guard lives. Passes take it themselves.
+    pub async fn turn(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
+    }
+
     /// From now on no call starts; those in flight are waited for and their outcomes saved.
     pub fn stop(&self) {
         self.marketo.pace().stop();

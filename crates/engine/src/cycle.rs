@@ -70,7 +70,8 @@ async fn noticed_and_written_back(bridge: &Bridge) -> Result<(), SyncError> {
     write_urgent(bridge, &prepared).await
 }
 
-/// The nightly pass: everybody's MSI fields, begun anew. It doesn't wait for a whole cycle that is under way, nor does one for it but at its end.
+/// The sweep: everybody's MSI fields, begun anew. It doesn't wait for a whole cycle that is under way, nor does one for it but at its end. It isn't
+/// kept among the runs either.
 pub fn sweep(bridge: &Bridge) -> BoxFuture<'_, (Summary, Option<SyncError>)> {
     async move {
         let swept = async {

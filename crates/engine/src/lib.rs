@@ -22,6 +22,7 @@ pub mod mend;
 mod metadata;
 mod noticed;
 pub mod options;
+pub mod pause;
 pub mod prepare;
 pub mod progress;
 pub mod push;

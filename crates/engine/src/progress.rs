@@ -3,11 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use base::{Object, Table};
+use serde::{Deserialize, Serialize};
 
 use crate::forecast::Forecast;
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Both sides' metadata are read.
     Preparing,

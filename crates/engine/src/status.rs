@@ -13,6 +13,7 @@ use store::{
 use crate::{
     calls::marketo_day,
     forecast::{self, Forecast},
+    pause::pause_since,
     push::{Left, left},
 };
 
@@ -34,6 +35,9 @@ pub struct Status {
     pub calls_today: BTreeMap<String, u64>,
     /// Feeds that have a position.
     pub cursors: Vec<String>,
+    /// Since when the passes of `serve` are paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Timestamp>,
 }
 
 /// The last run in short.
@@ -72,7 +76,7 @@ pub async fn status(store: &dyn Store, now: Timestamp) -> Result<Status, StoreEr
     known.insert("opportunity roles".into(), store.count(Family::Role, &[]).await?);
     let mut by_object = BTreeMap::new();
     for object in Object::ALL {
-        let Left { ready, waiting, held } = left(store, object).await?;
+        let Left { ready, waiting, held, .. } = left(store, object).await?;
         by_object.insert(object, LeftView { ready, waiting, held });
     }
     let day = format!("{} ", marketo_day(now));
@@ -91,5 +95,6 @@ pub async fn status(store: &dyn Store, now: Timestamp) -> Result<Status, StoreEr
         msi_due: store.count(Family::MsiDue, &[]).await? + store.count(Family::MsiUrgent, &[]).await?,
         calls_today: calls.into_iter().map(|count| (count.call, count.count)).collect(),
         cursors: store.list::<Cursor>(&[], None, 100).await?.into_iter().map(|cursor| cursor.name).collect(),
+        paused: pause_since(store).await?,
     })
 }

@@ -46,7 +46,7 @@ pub struct Summary {
 }
 
 /// How a cycle ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Both sides agree.
@@ -55,6 +55,18 @@ pub enum Outcome {
     Unfinished,
     /// Stopped; the error says why.
     Stopped,
+}
+
+impl Outcome {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InStep => "in_step",
+            Self::Unfinished => "unfinished",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// An error as data.

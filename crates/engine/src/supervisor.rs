@@ -1,84 +1,45 @@
-//! Keeps bridges in step all day: passes of two lanes for each bridge, one after the other in a lane, until it is asked to stop.
+//! Keeps bridges in step all day: passes of several kinds for each bridge, one after the other of a kind, until it is asked to stop.
 //!
-//! Bridges know nothing of each other: one that fails, hangs or panics delays no other. How a bridge is opened is given from outside, and
-//! all time is Tokio's and the bridge's clock, so that days pass in moments where a test pauses them.
+//! Bridges know nothing of each other: each has a keeper of its own, and one that fails, hangs or panics delays no other. How a bridge is
+//! opened is given from outside, and all time is Tokio's and the bridge's clock, so that days pass in moments where a test pauses them.
 
-use std::{fmt, sync::Arc, time::Duration};
+mod cron;
+mod handle;
+mod keeper;
+mod schedule;
+mod session;
+mod view;
 
-use base::{Timestamp, time::since};
-use futures::future::BoxFuture;
-use store::StoreError;
-use tokio::{
-    task::JoinSet,
-    time::{sleep, timeout},
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::{
-    bridge::Bridge,
-    calls::next_reset,
-    cycle,
-    error::SyncError,
-    options::RunOptions,
-    progress::Progress,
-    summary::{Outcome, Summary},
-};
+use base::Dice;
+use futures::future::{BoxFuture, join_all};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::bridge::Bridge;
+
+pub use cron::Cron;
+pub use handle::{Handle, NotDone, Running, Trigger, Work};
+pub use schedule::{PassKind, Schedule, When};
+pub use view::{NotReady, Passes, Phase, View};
+
+use handle::Asked;
+use keeper::Keeper;
 
 /// How long calls in flight may take to end after a stop; service managers kill after 30 seconds.
 const STOP_MAX: Duration = Duration::from_secs(25);
 
-/// The first pause after a failure; each further one is twice as long.
-const PAUSE_FIRST: Duration = Duration::from_secs(60);
-
-/// The longest pause before a bridge that could not be opened is tried again; passes that fail wait up to their own interval.
-const PAUSE_MAX: Duration = Duration::from_secs(300);
-
-/// How often the clock is looked at while a quota is used up.
-const QUOTA_LOOK: Duration = Duration::from_secs(60);
-
-/// A kind of pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// The whole cycle, as [`cycle::run`].
-    Changes,
-    /// The Sales Insight fields of those with whom something happened, as [`cycle::moments`].
-    Moments,
-}
-
-impl Lane {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Changes, Self::Moments];
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Changes => "changes",
-            Self::Moments => "moments",
-        }
-    }
-}
-
-/// How long after the end of a pass the next of its lane begins.
-#[derive(Debug, Clone, Copy)]
-pub struct Schedule {
-    /// The whole cycle.
-    pub changes: Duration,
-    /// Moments.
-    pub moments: Duration,
-}
-
-impl Default for Schedule {
-    fn default() -> Self {
-        Self { changes: Duration::from_secs(300), moments: Duration::from_secs(60) }
-    }
-}
+/// Triggers that may wait for a keeper; whoever asks more waits, too.
+const TRIGGERS_MAX: usize = 16;
 
 /// Opens a bridge, which takes its lease; an error is told as it is written.
 pub type Open = Arc<dyn Fn() -> BoxFuture<'static, Result<Bridge, String>> + Send + Sync>;
-
-/// Who is told of each pass that ended.
-pub type Ended = Arc<dyn Fn(&str, Lane, &Summary) + Send + Sync>;
 
 /// One bridge to be kept in step.
 #[derive(Clone)]
@@ -89,6 +50,8 @@ pub struct Served {
     pub open: Open,
     /// When its passes run.
     pub schedule: Schedule,
+    /// Where the chance in its pauses comes from.
+    pub dice: Dice,
 }
 
 impl fmt::Debug for Served {
@@ -97,166 +60,106 @@ impl fmt::Debug for Served {
     }
 }
 
-/// Runs every bridge until `stop`; then no call starts, those in flight end and are saved. What hasn't ended 25 seconds later is dropped:
-/// by that nothing is lost, because what was meant is saved before it is sent.
-pub async fn run(bridges: Vec<Served>, stop: CancellationToken, ended: Ended) {
-    let mut running = JoinSet::new();
-    for served in bridges {
-        running.spawn(keep(served, stop.clone(), ended.clone()));
-    }
-    let all = async {
-        while let Some(ended) = running.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a bridge is no longer kept in step, by a mistake of the program; start it anew");
-            }
-        }
-    };
-    tokio::pin!(all);
-    tokio::select! {
-        () = &mut all => return,
-        () = stop.cancelled() => {}
-    }
-    if timeout(STOP_MAX, all).await.is_err() {
-        tracing::warn!(
-            "calls in flight did not end within {} s of the stop and were dropped; the next run looks at them",
-            STOP_MAX.as_secs()
-        );
+/// All bridges of a process. When it is dropped, whatever they are doing is dropped: by that nothing is lost, because what was meant is
+/// saved before it is sent.
+pub struct Supervisor {
+    kept: Mutex<BTreeMap<String, Kept>>,
+    begun: Box<dyn Fn(Handle) + Send + Sync>,
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor").field("kept", &self.kept).finish_non_exhaustive()
     }
 }
 
-/// Opens a bridge and runs its lanes; opens it anew whenever it can't go on.
-async fn keep(served: Served, stop: CancellationToken, ended: Ended) {
-    let mut failures = 0;
-    while !stop.is_cancelled() {
-        let opened = AbortOnDropHandle::new(tokio::spawn((served.open)()));
-        let opened = tokio::select! {
-            opened = opened => opened.unwrap_or_else(|error| Err(format!("opening it failed in a way that is a mistake of the program: {error}"))),
-            () = stop.cancelled() => return,
-        };
-        match opened {
-            Ok(bridge) => {
-                failures = 0;
-                let bridge = Arc::new(bridge);
-                tracing::info!(bridge = served.name, "opened");
-                let lost = stop.child_token();
-                tokio::join!(
-                    lane(&served, &bridge, Lane::Changes, &lost, &ended),
-                    lane(&served, &bridge, Lane::Moments, &lost, &ended),
-                    async {
-                        lost.cancelled().await;
-                        bridge.stop();
-                    }
-                );
-                if let Err(error) = bridge.close().await {
-                    tracing::warn!(bridge = served.name, %error, "the lease could not be given back");
-                }
-            }
-            Err(error) => tracing::error!(bridge = served.name, error, "not ready; it is tried again"),
-        }
-        failures += 1;
-        wait(pause(failures, PAUSE_MAX), &stop).await;
-    }
+#[derive(Debug)]
+struct Kept {
+    handle: Handle,
+    task: AbortOnDropHandle<()>,
 }
 
-/// The passes of one lane, until `lost`: the process stops, or the bridge has to be opened anew.
-async fn lane(served: &Served, bridge: &Arc<Bridge>, lane: Lane, lost: &CancellationToken, ended: &Ended) {
-    let interval = match lane {
-        Lane::Changes => served.schedule.changes,
-        Lane::Moments => served.schedule.moments,
-    };
-    let mut failures = 0;
-    // The first whole cycle looks at moments, too.
-    if lane == Lane::Moments {
-        wait(interval, lost).await;
+impl Supervisor {
+    /// Begins to keep them in step. Names are different. `begun` is told of each bridge that is kept, also of those that come later.
+    #[must_use]
+    pub fn start(bridges: Vec<Served>, begun: impl Fn(Handle) + Send + Sync + 'static) -> Self {
+        let supervisor = Self { kept: Mutex::default(), begun: Box::new(begun) };
+        bridges.into_iter().for_each(|served| supervisor.keep(served));
+        supervisor
     }
-    while !lost.is_cancelled() {
-        let pass = bridge.pass(RunOptions { served: true, ..RunOptions::default() }, Progress::silent());
-        let task = AbortOnDropHandle::new(tokio::spawn(async move {
-            match lane {
-                Lane::Changes => cycle::run(&pass).await,
-                Lane::Moments => cycle::moments(&pass.in_lane(wire::Lane::Urgent)).await,
+
+    /// The bridges, by name.
+    #[must_use]
+    pub fn handles(&self) -> Vec<Handle> {
+        self.kept().values().map(|kept| kept.handle.clone()).collect()
+    }
+
+    /// From now on these bridges as they are described here: new ones begin, those that aren't named end, and the others are opened anew.
+    /// The passes that are running end first, each bridge's for itself; this doesn't wait for them.
+    pub async fn take_over(&self, bridges: Vec<Served>) {
+        let before = self.handles();
+        let gone = before.iter().filter(|handle| bridges.iter().all(|served| served.name != handle.name()));
+        let gone = join_all(gone.map(|handle| async move {
+            tracing::info!(bridge = handle.name(), "no longer configured; it ends after the passes that are running");
+            // One that has ended already is no loss.
+            let _ = handle.ask(Trigger::Stop(Running::Ends)).await;
+        }));
+        let taken_over = join_all(bridges.into_iter().map(|served| async {
+            match before.iter().find(|handle| handle.name() == served.name) {
+                Some(handle) if handle.ask(Trigger::Become(Box::new(served.clone()))).await.is_ok() => None,
+                Some(_) | None => Some(served),
             }
         }));
-        let error = match task.await {
-            Ok((summary, error)) => {
-                tell(&served.name, lane, &summary);
-                ended(&served.name, lane, &summary);
-                error
+        let (_, fresh) = futures::join!(gone, taken_over);
+        for served in fresh.into_iter().flatten() {
+            let ended = self.kept().remove(&served.name);
+            if let Some(ended) = ended {
+                // It has nothing left to do but to give its lease back.
+                let _ = ended.task.await;
             }
-            Err(error) => {
-                tracing::error!(bridge = served.name, lane = lane.name(), %error, "the pass ended by a mistake of the program; it is tried again");
-                failures += 1;
-                wait(pause(failures, interval), lost).await;
-                continue;
-            }
-        };
-        match error {
-            None => {
-                failures = 0;
-                wait(interval, lost).await;
-            }
-            Some(SyncError::Quota { until, .. }) => quota_is_back(bridge, until, lost).await,
-            // Another process has the lease: only a bridge that is opened anew can go on.
-            Some(SyncError::Store(StoreError::Fenced)) => lost.cancel(),
-            Some(SyncError::Configuration(_) | SyncError::Side { .. } | SyncError::Store(_) | SyncError::Stale | SyncError::Stopped) => {
-                failures += 1;
-                wait(pause(failures, interval), lost).await;
-            }
+            self.keep(served);
+        }
+        self.kept().retain(|_, kept| !kept.task.is_finished());
+    }
+
+    /// Ends all of them: no call starts any more, those in flight end and are saved. What hasn't ended 25 seconds later is dropped.
+    pub async fn stop(&self) {
+        let kept = std::mem::take(&mut *self.kept());
+        let ended = kept.into_values().map(|Kept { handle, task }| async move {
+            let _ = handle.ask(Trigger::Stop(Running::Stops)).await;
+            task.await
+        });
+        if timeout(STOP_MAX, join_all(ended)).await.is_err() {
+            tracing::warn!(
+                "calls in flight did not end within {} s of the stop and were dropped; the next run looks at them",
+                STOP_MAX.as_secs()
+            );
         }
     }
+
+    fn keep(&self, served: Served) {
+        let name = served.name.clone();
+        let kept = keep(served);
+        (self.begun)(kept.handle.clone());
+        self.kept().insert(name, kept);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// A pass in one line. Its error's words stay in the summary: they may hold people's data.
-fn tell(bridge: &str, lane: Lane, summary: &Summary) {
-    let took = since(summary.begun, summary.ended).as_secs();
-    let (held, waiting) = summary.left();
-    let captured: u64 = summary.captured.values().map(|captured| captured.rows).sum();
-    let pushed: u64 = summary.pushed.values().map(|pushed| pushed.created + pushed.updated + pushed.removed).sum();
-    let written_back = summary.written_back.written;
-    let (lane, run) = (lane.name(), summary.begun.to_string());
-    match summary.outcome {
-        Outcome::InStep | Outcome::Unfinished => {
-            tracing::info!(bridge, lane, run, took, captured, pushed, written_back, held, waiting, "pass ended");
+/// A keeper in a task of its own.
+fn keep(served: Served) -> Kept {
+    let (triggers, inbox) = mpsc::channel::<Asked>(TRIGGERS_MAX);
+    let name: Arc<str> = served.name.as_str().into();
+    let (keeper, view) = Keeper::new(served, inbox);
+    let handle = Handle::new(name.clone(), triggers, view);
+    let keeping = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
+    let task = tokio::spawn(async move {
+        if let Err(error) = keeping.await {
+            tracing::error!(bridge = &*name, %error, "no longer kept in step, by a mistake of the program; start it anew");
         }
-        Outcome::Stopped => {
-            let code = summary.error.as_ref().map_or("", |error| error.code.as_str());
-            tracing::warn!(bridge, lane, run, took, captured, pushed, written_back, code, "pass stopped; it goes on later");
-        }
-    }
-}
-
-/// Ends when calls may be made again: as the gate says, else at Marketo's next midnight. The clock is looked at now and then, because a
-/// machine may have slept.
-async fn quota_is_back(bridge: &Bridge, until: Option<Timestamp>, lost: &CancellationToken) {
-    let until = until.or_else(|| bridge.marketo.pace().closed_until()).unwrap_or_else(|| next_reset(bridge.clock.now()));
-    while !lost.is_cancelled() && bridge.clock.now() < until {
-        wait(QUOTA_LOOK.min(since(bridge.clock.now(), until)), lost).await;
-    }
-    // Clocks differ, and one that stood still while the machine slept is behind.
-    wait(pause(1, PAUSE_FIRST), lost).await;
-}
-
-/// One minute, doubled with each failure up to `most`, and up to a tenth more so that bridges don't come at once.
-fn pause(failures: u32, most: Duration) -> Duration {
-    let longest = most.max(PAUSE_FIRST);
-    let pause = PAUSE_FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16))).min(longest);
-    pause.mul_f64(1.0 + fastrand::f64() / 10.0)
-}
-
-async fn wait(pause: Duration, lost: &CancellationToken) {
-    tokio::select! {
-        () = sleep(pause) => {}
-        () = lost.cancelled() => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_the_interval_and_no_further() {
-        let minutes = |failures| pause(failures, Duration::from_secs(300)).as_secs() / 60;
-        assert_eq!([1, 2, 3, 4, 40].map(minutes), [1, 2, 4, 5, 5]);
-    }
+    });
+    Kept { handle, task: AbortOnDropHandle::new(task) }
 }

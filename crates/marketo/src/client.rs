@@ -31,15 +31,23 @@ impl Client {
     /// # Errors
     /// A refusal of class [`wire::Class::Config`] when the address or the client id can't be used.
     pub fn new(options: Options, transport: Transport) -> Result<Self, CallError> {
+        let pace = Pace::new(options.pace.clone());
+        Self::within(pace, options, transport)
+    }
+
+    /// The same with a share in a gate that is there already, because the limits belong to the subscription. The limits of `options` don't
+    /// count.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn within(pace: Pace, options: Options, transport: Transport) -> Result<Self, CallError> {
         let base = options::base(&options.base_url)?;
         if options.client_id.trim().is_empty() {
             return Err(options::misconfigured("the client id of the Marketo custom service is empty"));
         }
         let tokens = Tokens::new(&base, options.client_id.trim(), options.client_secret, transport.clone());
-        let pipeline = Pipeline::new(
-            PipelineOptions { base: base.clone(), verdict, tokens: Arc::new(tokens), pace: Pace::new(options.pace), retry: options.retry },
-            transport,
-        );
+        let pipeline =
+            Pipeline::new(PipelineOptions { base: base.clone(), verdict, tokens: Arc::new(tokens), pace, retry: options.retry }, transport);
         Ok(Self { pipeline, base: base.into() })
     }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use store::MemoryStore;
 use tokio::time::Instant;
 use wire::{
-    PaceOptions, RetryOptions,
+    Pace, PaceOptions, RetryOptions,
     transport::{Transport, in_process},
 };
 
@@ -45,6 +45,8 @@ pub struct World {
     pub page_rows: u32,
     pub quota: Quota,
     pub calls_per_20s: usize,
+    /// The subscription's gate, where several bridges of a process share it.
+    pub gate: Option<Pace>,
     /// What every call says, and what happens in its middle.
     pub tap: Tap,
     /// Who watches every call, where somebody does.
@@ -123,6 +125,7 @@ impl World {
             page_rows: 1000,
             quota: Quota::default(),
             calls_per_20s: 100,
+            gate: None,
             tap: Tap::default(),
             watch: None,
             clock,
@@ -148,7 +151,8 @@ impl World {
             options.retry = self.retry.clone();
             let transport = self.watched(Side::Marketo, self.to_marketo.over(in_process(self.sandbox.marketo_router())));
             let transport = self.tap.over(Side::Marketo, self.sandbox.clone(), transport);
-            let marketo = marketo::Client::new(options, transport).unwrap();
+            let pace = self.gate.as_ref().map_or_else(|| Pace::new(options.pace.clone()), Pace::share);
+            let marketo = marketo::Client::within(pace, options, transport).unwrap();
             let credential = dataverse::Credential::ClientSecret { client_id: ours.client_id, secret: ours.client_secret.into() };
             let mut options = dataverse::Options::new("http://dynamics.test", ours.tenant_id, credential);
             options.authority = "http://dynamics.test".into();

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 pub use batch::{Batch, Expect};
 pub use error::StoreError;
 pub use memory::MemoryStore;
-pub use open::{open, open_existing};
+pub use open::{file_of, open, open_existing};
 pub use record::{Family, Record};
 pub use sqlite::SqliteStore;
 pub use typed::{Pages, StoreExt};

@@ -1,6 +1,9 @@
 //! From the configured address to a store.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{MemoryStore, SqliteStore, Store, StoreError};
 
@@ -28,6 +31,17 @@ pub async fn open_existing(url: &str) -> Result<Option<Arc<dyn Store>>, StoreErr
         Place::Memory => None,
         Place::File(path) if !path.exists() => None,
         Place::File(path) => Some(Arc::new(SqliteStore::open(path).await?)),
+    })
+}
+
+/// The file of the state at `url`; none where it has none. It need not exist.
+///
+/// # Errors
+/// [`StoreError::Address`] when `url` is no address.
+pub fn file_of(url: &str) -> Result<Option<PathBuf>, StoreError> {
+    Ok(match place(url)? {
+        Place::Memory => None,
+        Place::File(path) => Some(path.to_owned()),
     })
 }
 

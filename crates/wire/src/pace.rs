@@ -2,38 +2,43 @@
 //!
 //! The gate admits one call after the other, those of an earlier [`Lane`] first: whoever is next has the next place in flight and the next
 //! start, and nobody holds either while waiting for the other.
+//!
+//! The limits belong to the service. Several users in one process have one gate, and each a share in it: its own counts and budget, its own
+//! journal, and its own stop.
 
 mod adapt;
 mod lane;
+mod layer;
+mod share;
 mod window;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use base::Timestamp;
-use futures::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tower::{Layer, Service, ServiceExt};
 
 use crate::{
     error::{CallError, Class, Refusal},
-    request::{Request, Response},
+    request::Response,
 };
 
 use adapt::Adaptive;
 use lane::{Queue, Ticket};
+use share::{Share, ShareId};
 use window::Window;
 
 pub use lane::Lane;
+pub use layer::{PaceLayer, Paced};
+pub use share::Ended;
 
 /// What is added to the vendor's window, so that it also holds where the calls arrive, whatever the network does to their spacing.
 pub const WINDOW_MARGIN: Duration = Duration::from_millis(250);
@@ -70,13 +75,14 @@ pub struct Budget {
     pub until: Timestamp,
 }
 
-/// The gate. Cheap to clone; clones share the limits.
+/// A share in a gate. Cheap to clone; clones are the same share.
 #[derive(Debug, Clone)]
 pub struct Pace {
     options: Arc<PaceOptions>,
     state: Arc<Mutex<State>>,
     /// Something changed for those who wait.
     changed: Arc<Notify>,
+    share: ShareId,
     stopped: CancellationToken,
 }
 
@@ -107,15 +113,11 @@ struct State {
     paused_until: Option<Instant>,
     /// Closed for a used-up quota.
     closed: Option<(Instant, Timestamp)>,
-    budget: Option<Budget>,
-    counts: BTreeMap<&'static str, u64>,
     refused: BTreeMap<String, u64>,
     /// How long answers have taken lately, the newest counting most.
     latency: Option<Duration>,
-    journal: Option<Arc<dyn Journal>>,
-    /// Starts that are noted ahead and have not happened.
-    noted: usize,
-    /// Whether somebody is about to note some.
+    shares: BTreeMap<ShareId, Share>,
+    /// Whether somebody is about to note starts.
     noting: bool,
 }
 
@@ -128,11 +130,11 @@ enum Next {
 }
 
 impl State {
-    fn next(&mut self, ticket: Ticket, now: Instant, options: &PaceOptions) -> Result<Next, CallError> {
+    fn next(&mut self, ticket: Ticket, share: ShareId, now: Instant, options: &PaceOptions) -> Result<Next, CallError> {
         if let Some((_, until)) = self.closed.filter(|(at, _)| now < *at) {
             return Err(CallError::Closed { until });
         }
-        if let Some(Budget { left: 0, why, until }) = &self.budget {
+        if let Some(Budget { left: 0, why, until }) = &self.share(share).budget {
             return Err(CallError::OverCap { why: why.clone(), until: *until });
         }
         if !self.queue.is_first(ticket) || self.noting {
@@ -148,7 +150,8 @@ impl State {
             let grows = self.rate.as_ref().and_then(Adaptive::grows_at).filter(|grows| *grows > now);
             return Ok(Next::Wait(Some(grows.map_or(at, |grows| grows.min(at)))));
         }
-        if let Some(journal) = self.journal.clone().filter(|_| self.noted == 0) {
+        let share = self.share(share);
+        if let Some(journal) = share.journal.clone().filter(|_| share.noted == 0) {
             self.noting = true;
             return Ok(Next::Note(journal));
         }
@@ -163,20 +166,21 @@ impl State {
         by_window.max(self.paused_until.unwrap_or(now))
     }
 
-    fn start(&mut self, ticket: Ticket, now: Instant, name: &'static str) {
+    fn start(&mut self, ticket: Ticket, share: ShareId, now: Instant, name: &'static str) {
         self.queue.leave(ticket);
         self.in_flight += 1;
-        if let Some(rate) = &self.rate {
-            self.window.record(now, rate.most());
+        let keep = self.rate.as_ref().map(Adaptive::most);
+        if let Some(keep) = keep {
+            self.window.record(now, keep);
         }
-        if let Some(budget) = &mut self.budget {
-            budget.left = budget.left.saturating_sub(1);
-        }
-        *self.counts.entry(name).or_default() += 1;
-        self.noted = self.noted.saturating_sub(1);
+        self.share(share).start(now, keep, name);
     }
 
-    fn refused(&mut self, refusal: &Refusal, begun: Instant, now: Instant, options: &PaceOptions) {
+    fn share(&mut self, share: ShareId) -> &mut Share {
+        self.shares.entry(share).or_default()
+    }
+
+    fn refused(&mut self, refusal: &Refusal, share: ShareId, begun: Instant, now: Instant, options: &PaceOptions) {
         match refusal.class {
             Class::Throttled => {
                 let resumed = now + refusal.wait.unwrap_or(options.throttle_wait);
@@ -186,7 +190,8 @@ impl State {
             }
             Class::Crowded => self.places.refused(begun, now, now),
             Class::Quota => {
-                if let Some((wait, until)) = self.journal.as_ref().and_then(|journal| journal.closed_until(refusal)) {
+                let journal = self.share(share).journal.clone();
+                if let Some((wait, until)) = journal.and_then(|journal| journal.closed_until(refusal)) {
                     self.closed = Some((now + wait, until));
                 }
             }
@@ -238,7 +243,7 @@ impl Drop for Noting<'_> {
         self.pace.change(|state| {
             state.noting = false;
             if !self.done {
-                state.noted = 0;
+                state.share(self.pace.share).noted = 0;
             }
         });
     }
@@ -248,6 +253,7 @@ impl Drop for Noting<'_> {
 #[derive(Debug)]
 struct InFlight {
     pace: Pace,
+    name: &'static str,
     begun: Instant,
 }
 
@@ -269,15 +275,50 @@ impl Pace {
             in_flight: 0,
             paused_until: None,
             closed: None,
-            budget: None,
-            counts: BTreeMap::new(),
             refused: BTreeMap::new(),
             latency: None,
-            journal: None,
-            noted: 0,
+            shares: BTreeMap::new(),
             noting: false,
         };
-        Self { state: Arc::new(Mutex::new(state)), changed: Arc::default(), stopped: CancellationToken::new(), options: Arc::new(options) }
+        let (state, options) = (Arc::new(Mutex::new(state)), Arc::new(options));
+        Self { options, state, changed: Arc::default(), share: ShareId(0), stopped: CancellationToken::new() }
+    }
+
+    /// Another share in the same gate, with nothing counted and no budget.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        let share = self.with(|state| {
+            let share = ShareId(state.shares.keys().next_back().map_or(1, |last| last.0 + 1));
+            state.shares.insert(share, Share::default());
+            share
+        });
+        Self { share, stopped: CancellationToken::new(), ..self.clone() }
+    }
+
+    /// Other limits, for all shares: as many calls in a window, and as many at once. Higher ones are reached in steps.
+    pub fn limit(&self, calls_max: Option<usize>, in_flight_max: usize) {
+        let now = Instant::now();
+        self.change(|state| {
+            match (&mut state.rate, calls_max) {
+                (Some(rate), Some(max)) => rate.set_most(max, now),
+                (rate, max) => *rate = max.map(|max| Adaptive::new(max, self.options.window + WINDOW_MARGIN)),
+            }
+            state.places.set_most(in_flight_max, now);
+        });
+    }
+
+    /// Counts what another share has called as this one's, so that it is saved with it.
+    pub fn count_in(&self, other: &Self) {
+        let counts = other.counts();
+        self.with(|state| {
+            let share = state.share(self.share);
+            for (name, count) in counts {
+                *share.counts.entry(name).or_default() += count;
+                if let Some(budget) = &mut share.budget {
+                    budget.left = budget.left.saturating_sub(count);
+                }
+            }
+        });
     }
 
     /// Puts the starts of an earlier process into the window, given by their ages.
@@ -285,20 +326,35 @@ impl Pace {
         let now = Instant::now();
         let mut starts: Vec<Instant> = ages.iter().filter_map(|age| now.checked_sub(*age)).collect();
         starts.sort();
-        self.with(|state| state.window.remember(starts));
+        self.with(|state| {
+            state.share(self.share).starts.remember(starts.clone());
+            state.window.remember(starts);
+        });
     }
 
-    /// Ages of the starts that still count, the oldest first.
+    /// Ages of this share's starts that still count, the oldest first.
     #[must_use]
     pub fn recent(&self) -> Vec<Duration> {
         let (now, span) = (Instant::now(), self.options.window + WINDOW_MARGIN);
-        self.with(|state| state.window.recent(now, span).collect())
+        self.with(|state| state.share(self.share).recent(now, span))
     }
 
-    /// Calls started since this gate was made, by kind.
+    /// Calls of this share that have started, by kind.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
-        self.with(|state| state.counts.clone())
+        self.with(|state| state.share(self.share).counts.clone())
+    }
+
+    /// Calls of this share that have ended, by kind and by how.
+    #[must_use]
+    pub fn ended(&self) -> BTreeMap<(&'static str, Ended), u64> {
+        self.with(|state| state.share(self.share).ended.clone())
+    }
+
+    /// What this share may still call today; none where there is no limit.
+    #[must_use]
+    pub fn budget(&self) -> Option<Budget> {
+        self.with(|state| state.share(self.share).budget.clone())
     }
 
     /// Refusals as too fast, too many at once or over the quota since this gate was made, by the service's code.
@@ -313,7 +369,7 @@ impl Pace {
         self.with(|state| state.places.most())
     }
 
-    /// From now on no call starts; those in flight go on. Who waits to try again stops waiting.
+    /// From now on no call of this share starts; those in flight go on. Who waits to try again stops waiting.
     pub fn stop(&self) {
         self.stopped.cancel();
     }
@@ -326,15 +382,16 @@ impl Pace {
     /// From now on starts are noted ahead, in small blocks, or no longer.
     pub fn note_in(&self, journal: Option<Arc<dyn Journal>>) {
         self.change(|state| {
-            state.journal = journal;
-            state.noted = 0;
+            let share = state.share(self.share);
+            share.journal = journal;
+            share.noted = 0;
         });
     }
 
     /// Starts that were noted ahead and have not happened.
     #[must_use]
     pub fn noted_ahead(&self) -> usize {
-        self.with(|state| state.noted)
+        self.with(|state| state.share(self.share).noted)
     }
 
     /// Nobody starts a call before `wait` has passed.
@@ -344,7 +401,7 @@ impl Pace {
 
     /// Changes what may still be called today; none: there is no limit.
     pub fn set_budget(&self, budget: Option<Budget>) {
-        self.change(|state| state.budget = budget);
+        self.change(|state| state.share(self.share).budget = budget);
     }
 
     /// How long each of many calls takes of the whole, at the limits as they are set: what the window leaves, or the places and how long
@@ -352,14 +409,16 @@ impl Pace {
     #[must_use]
     pub fn time_per_call(&self) -> Duration {
         let window = self.options.window + WINDOW_MARGIN;
-        let by_window = self.options.calls_max.map_or(Duration::ZERO, |max| window.div_f64(max.max(1) as f64));
-        self.with(|state| by_window.max(state.latency.unwrap_or_default().div_f64(state.places.most().max(1) as f64)))
+        self.with(|state| {
+            let by_window = state.rate.as_ref().map_or(Duration::ZERO, |rate| window.div_f64(rate.most().max(1) as f64));
+            by_window.max(state.latency.unwrap_or_default().div_f64(state.places.most().max(1) as f64))
+        })
     }
 
     /// Calls that may still start today; `None`: no limit is known.
     #[must_use]
     pub fn calls_left(&self) -> Option<u64> {
-        self.with(|state| state.budget.as_ref().map(|budget| budget.left))
+        self.with(|state| state.share(self.share).budget.as_ref().map(|budget| budget.left))
     }
 
     /// Until when no call starts because the service says that its quota is used up.
@@ -382,14 +441,14 @@ impl Pace {
             }
             let now = Instant::now();
             let next = self.with(|state| {
-                let next = state.next(waiting.ticket, now, &self.options)?;
+                let next = state.next(waiting.ticket, self.share, now, &self.options)?;
                 if let Next::Start = next {
-                    state.start(waiting.ticket, now, name);
+                    state.start(waiting.ticket, self.share, now, name);
                 }
                 Ok::<_, CallError>(next)
             });
             match next? {
-                Next::Start => return Ok(InFlight { pace: self.clone(), begun: now }),
+                Next::Start => return Ok(InFlight { pace: self.clone(), name, begun: now }),
                 Next::Wait(until) => tokio::select! {
                     () = changed => {}
                     () = sleep_until(until.unwrap_or(now)), if until.is_some() => {}
@@ -402,17 +461,21 @@ impl Pace {
 
     async fn note(&self, journal: &dyn Journal) -> Result<(), CallError> {
         let mut noting = Noting { pace: self, done: false };
-        let starts = self.options.calls_max.map_or(AHEAD_MAX, |max| (max / 10).clamp(1, AHEAD_MAX));
         // Counted as noted from now on, so that whatever else is saved meanwhile says so too. Nobody else starts calls.
-        self.with(|state| state.noted = starts);
+        let starts = self.with(|state| {
+            let starts = state.rate.as_ref().map_or(AHEAD_MAX, |rate| (rate.most() / 10).clamp(1, AHEAD_MAX));
+            state.share(self.share).noted = starts;
+            starts
+        });
         let noted = journal.ahead(self, starts).await;
         noting.done = noted.is_ok();
         noted.map_err(|why| CallError::Unwritable(format!("the call could not be noted first: {why}")))
     }
 
     /// Takes in how a call ended.
-    fn ended(&self, flight: &InFlight, answer: &Result<Response, CallError>) {
+    fn take_in(&self, flight: &InFlight, answer: &Result<Response, CallError>) {
         let now = Instant::now();
+        self.with(|state| *state.share(self.share).ended.entry((flight.name, Ended::of(answer))).or_default() += 1);
         match answer {
             Ok(answer) => {
                 let hint = self.options.hint.and_then(|(header, most)| Some((answer.header(header)?.trim().parse::<usize>().ok()?, most)));
@@ -426,7 +489,7 @@ impl Pace {
                     }
                 });
             }
-            Err(CallError::Refused(refusal)) => self.with(|state| state.refused(refusal, flight.begun, now, &self.options)),
+            Err(CallError::Refused(refusal)) => self.with(|state| state.refused(refusal, self.share, flight.begun, now, &self.options)),
             Err(_) => {}
         }
     }
@@ -440,50 +503,6 @@ impl Pace {
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// The layer of a [`Pace`].
-#[derive(Debug, Clone)]
-pub struct PaceLayer(pub Pace);
-
-/// The service that [`PaceLayer`] makes.
-#[derive(Debug, Clone)]
-pub struct Paced<S> {
-    pace: Pace,
-    inner: S,
-}
-
-impl<S> Layer<S> for PaceLayer {
-    type Service = Paced<S>;
-
-    fn layer(&self, inner: S) -> Paced<S> {
-        Paced { pace: self.0.clone(), inner }
-    }
-}
-
-impl<S> Service<Request> for Paced<S>
-where
-    S: Service<Request, Response = Response, Error = CallError> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Response;
-    type Error = CallError;
-    type Future = BoxFuture<'static, Result<Response, CallError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let (pace, inner) = (self.pace.clone(), self.inner.clone());
-        async move {
-            let flight = pace.admit(request.name, request.lane).await?;
-            let answer = inner.oneshot(request).await;
-            pace.ended(&flight, &answer);
-            answer
-        }
-        .boxed()
     }
 }
 

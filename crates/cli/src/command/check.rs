@@ -1,7 +1,6 @@
 //! `check`: connects to both sides and names what is missing. It calls, reads and compares, and changes nothing.
 
-use std::path::Path;
-
+use engine::Bridge;
 use serde::Serialize;
 
 use crate::{
@@ -9,7 +8,7 @@ use crate::{
     config::Config,
     connect,
     exit::{CONFIGURATION, Failure, IN_STEP},
-    printer,
+    out::Out,
 };
 
 /// One thing that was looked at.
@@ -26,22 +25,27 @@ struct Finding {
     code: Option<String>,
 }
 
-/// Runs it.
-pub(crate) async fn run(config: &Path, args: Check) -> Result<u8, Failure> {
-    let config = Config::load(config)?;
-    let (dynamics, marketo) = (connect::dynamics(&config)?, connect::marketo(&config)?);
-    let findings: Vec<Finding> = engine::check::check(dynamics, marketo, config.options(), connect::existing_state(&config).await?)
-        .await
+/// Runs it. Where this process serves the bridge, its calls are held to the same limits and counted with the bridge's.
+pub(crate) async fn check(config: &Config, served: Option<&Bridge>, args: &Check, out: &Out) -> Result<u8, Failure> {
+    let serving = served.map(|bridge| bridge.marketo.pace());
+    let (dynamics, marketo) = (connect::dynamics(config)?, connect::marketo(config, serving)?);
+    let state = if serving.is_some() { None } else { connect::existing_state(config).await? };
+    let pace = marketo.pace().clone();
+    let findings = engine::check::check(dynamics, marketo, config.options(), state).await;
+    if let Some(serving) = serving {
+        serving.count_in(&pace);
+    }
+    let findings: Vec<Finding> = findings
         .into_iter()
         .map(|finding| Finding { what: finding.what, good: finding.good, text: finding.text, code: finding.code.map(str::to_owned) })
         .collect();
     let good = findings.iter().all(|finding| finding.good);
     if args.json {
-        printer::data(&serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?);
+        out.data(serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?);
     } else {
         for finding in &findings {
             let mark = if finding.good { "ok  " } else { "FAIL" };
-            printer::data(&format!("{mark} {}: {}", finding.what, finding.text));
+            out.data(format!("{mark} {}: {}", finding.what, finding.text));
         }
     }
     let side = findings.iter().any(|finding| {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use base::{Clock, Object, Secret};
-use engine::{Bridge, Summary, bridge::Parts, options::RunOptions};
+use engine::{Bridge, Summary, bridge::Parts, cycle, options::RunOptions};
 use sandbox::{Agreement, Census, Sandbox, activity, agreement, edits};
 use store::MemoryStore;
 use tokio::sync::oneshot;
@@ -11,8 +11,8 @@ use wire::PaceOptions;
 
 use crate::{
     args::Demo,
-    command::sync::until_asked_to_stop,
     exit::{Failure, IN_STEP, OTHER},
+    job::until_asked_to_stop,
     printer, watch,
 };
 
@@ -107,12 +107,12 @@ fn reopen(bridge: &Bridge) -> Bridge {
 
 /// A cycle and its summary; none when it was stopped.
 async fn sync(bridge: &Bridge) -> Result<Option<Summary>, Failure> {
-    let (summary, error) = until_asked_to_stop(bridge).await;
-    printer::data(&printer::summary(&summary));
+    let (summary, error) = until_asked_to_stop(bridge, cycle::run(bridge)).await;
+    printer::data(&printer::summary(&summary, printer::width()));
     match error {
         None => Ok(Some(summary)),
         Some(error) => {
-            printer::error(error.code(), &error.to_string());
+            printer::say(&Failure::from(error).to_string());
             Ok(None)
         }
     }

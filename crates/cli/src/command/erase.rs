@@ -1,7 +1,5 @@
 //! `erase`: one person, from Marketo by policy and from our state.
 
-use std::path::Path;
-
 use engine::{
     Bridge, Progress,
     erase::{self, Erasure},
@@ -10,22 +8,14 @@ use engine::{
 
 use crate::{
     args::Erase,
-    config::Config,
-    connect,
     exit::{Failure, IN_STEP, ONLY_SHOWN},
-    printer,
+    out::Out,
 };
 
-/// Runs it.
-pub(crate) async fn run(config: &Path, args: Erase) -> Result<u8, Failure> {
-    let config = Config::load(config)?;
-    let bridge = connect::bridge(&config, RunOptions::default(), Progress::silent()).await?;
-    let outcome = erase(&bridge, &args).await;
-    bridge.close().await?;
-    outcome
-}
-
-async fn erase(bridge: &Bridge, args: &Erase) -> Result<u8, Failure> {
+/// Runs it. No pass changes meanwhile what was found.
+pub(crate) async fn erase(bridge: &Bridge, args: &Erase, out: &Out) -> Result<u8, Failure> {
+    let _turn = bridge.turn().await;
+    let bridge = &bridge.pass(RunOptions::default(), Progress::silent());
     let marketo = args.marketo.as_deref().map(|how| match how {
         "delete" => PersonParting::Delete,
         "keep" => PersonParting::Keep,
@@ -39,8 +29,8 @@ async fn erase(bridge: &Bridge, args: &Erase) -> Result<u8, Failure> {
         erase::erase(bridge, &erasure).await?;
     }
     match args.json {
-        true => printer::data(&serde_json::to_string_pretty(&erasure).map_err(anyhow::Error::from)?),
-        false => printer::data(&told(&erasure, args.yes)),
+        true => out.data(serde_json::to_string_pretty(&erasure).map_err(anyhow::Error::from)?),
+        false => out.data(told(&erasure, args.yes)),
     }
     Ok(if args.yes { IN_STEP } else { ONLY_SHOWN })
 }

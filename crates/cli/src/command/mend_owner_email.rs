@@ -1,7 +1,5 @@
 //! `mend-owner-email`: a sales person whose e-mail Marketo doesn't change is made anew.
 
-use std::path::Path;
-
 use base::Guid;
 use engine::{
     Bridge, Progress,
@@ -11,37 +9,29 @@ use engine::{
 
 use crate::{
     args::MendOwnerEmail,
-    config::Config,
-    connect,
     exit::{Failure, IN_STEP, ONLY_SHOWN},
-    printer,
+    out::Out,
 };
 
-/// Runs it.
-pub(crate) async fn run(config: &Path, args: MendOwnerEmail) -> Result<u8, Failure> {
-    let config = Config::load(config)?;
+/// Runs it. No pass changes meanwhile what was found.
+pub(crate) async fn mend(bridge: &Bridge, args: &MendOwnerEmail, out: &Out) -> Result<u8, Failure> {
     let guid =
         |text: &str| text.trim().parse::<Guid>().map_err(|_| Failure::Other(anyhow::anyhow!("{text} is no GUID of a Dynamics user")));
     let user = guid(&args.user)?;
     let via = args.via.as_deref().map(guid).transpose()?;
-    let bridge = connect::bridge(&config, RunOptions::default(), Progress::silent()).await?;
-    let outcome = mend(&bridge, user, via, &args).await;
-    bridge.close().await?;
-    outcome
-}
-
-async fn mend(bridge: &Bridge, user: Guid, via: Option<Guid>, args: &MendOwnerEmail) -> Result<u8, Failure> {
+    let _turn = bridge.turn().await;
+    let bridge = &bridge.pass(RunOptions::default(), Progress::silent());
     let mending = mend::plan(bridge, user, via).await?;
     if !args.json {
-        printer::data(&told(&mending));
+        out.data(told(&mending));
     }
     if args.yes {
         mend::mend(bridge, &mending).await?;
     }
     match (args.json, args.yes) {
-        (true, _) => printer::data(&serde_json::to_string_pretty(&mending).map_err(anyhow::Error::from)?),
-        (false, true) => printer::data("Done: the sales person has its user's e-mail, and its records."),
-        (false, false) => printer::data("Nothing was changed. To do it, run the same command with --yes; if it is cut off, run it again."),
+        (true, _) => out.data(serde_json::to_string_pretty(&mending).map_err(anyhow::Error::from)?),
+        (false, true) => out.data("Done: the sales person has its user's e-mail, and its records."),
+        (false, false) => out.data("Nothing was changed. To do it, run the same command with --yes; if it is cut off, run it again."),
     }
     Ok(if args.yes { IN_STEP } else { ONLY_SHOWN })
 }

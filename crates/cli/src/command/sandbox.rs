@@ -5,9 +5,9 @@ use sandbox::{MarketoOptions, Options};
 
 use crate::{
     args::Sandbox,
-    command::sync::asked_to_stop,
     exit::{Failure, IN_STEP},
     printer,
+    signal::asked_to_stop,
 };
 
 /// Runs it.

@@ -1,20 +1,18 @@
 //! `status`: what the state says, without calling anybody.
 
-use std::path::Path;
-
 use base::{Object, Timestamp};
 
 use crate::{
     args::Status,
-    config::Config,
+    config::Source,
     connect,
     exit::{Failure, IN_STEP},
     printer,
 };
 
 /// Runs it.
-pub(crate) async fn run(config: &Path, args: Status) -> Result<u8, Failure> {
-    let config = Config::load(config)?;
+pub(crate) async fn run(source: &Source, args: Status) -> Result<u8, Failure> {
+    let config = source.load()?;
     let store = connect::store(&config).await?;
     let status = engine::status::status(&*store, Timestamp::now()).await?;
     if args.json {
@@ -32,6 +30,9 @@ pub(crate) async fn run(config: &Path, args: Status) -> Result<u8, Failure> {
     if let Some(forecast) = &status.forecast {
         printer::data(&printer::forecast(forecast));
     }
+    if let Some(since) = status.paused {
+        printer::data(&format!("paused since {}: serve runs no pass until it is resumed", since.strftime("%Y-%m-%d %H:%M:%S UTC")));
+    }
     let known: Vec<String> = status.known.iter().map(|(name, count)| format!("{count} {name}")).collect();
     printer::data(&format!("known: {}", known.join(", ")));
     let rows = Object::ALL.into_iter().filter_map(|object| {
@@ -39,7 +40,7 @@ pub(crate) async fn run(config: &Path, args: Status) -> Result<u8, Failure> {
         let held: Vec<String> = left.held.iter().map(|(code, count)| format!("{code} × {count}")).collect();
         Some(vec![object.plural().to_owned(), left.ready.to_string(), left.waiting.to_string(), held.join(", ")])
     });
-    printer::data(&printer::table(&["left in the outbox", "to send", "waiting", "held"], rows.collect()));
+    printer::data(&printer::table(&["left in the outbox", "to send", "waiting", "held"], rows.collect(), printer::width()));
     printer::data(&format!("people whose Sales Insight fields are to be looked at: {}", status.msi_due));
     let calls: u64 = status.calls_today.values().sum();
     printer::data(&format!("Marketo calls today (midnight to midnight US Central): {calls} of {}", config.marketo.daily_calls));

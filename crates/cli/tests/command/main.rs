@@ -4,11 +4,14 @@
 
 mod bad_file;
 mod bad_side;
+mod control;
 mod kill;
 mod limits;
 mod output;
 mod rows;
 mod serve;
+mod serving;
 mod stop;
 mod tap;
+mod watched;
 mod world;

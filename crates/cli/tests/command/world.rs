@@ -162,7 +162,8 @@ impl World {
         status.code().is_none()
     }
 
-    fn check(&self, ran: &Ran) {
+    /// What no run ever prints.
+    pub(crate) fn check(&self, ran: &Ran) {
         for text in [&ran.stdout, &ran.stderr] {
             assert!(!text.contains("panicked"), "{text}");
             assert!(!text.contains('\u{1b}'), "colour in a pipe: {text}");

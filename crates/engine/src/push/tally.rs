@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::Object;
+use base::{Object, Timestamp};
 use store::{
     Record, Store, StoreError, StoreExt,
     record::{Outbox, OutboxState},
@@ -22,6 +22,8 @@ pub struct Left {
     pub waiting: u64,
     /// Held, by code.
     pub held: BTreeMap<String, u64>,
+    /// Since when the oldest of those has been there that aren't held.
+    pub oldest: Option<Timestamp>,
 }
 
 /// Counts what is left of an object.
@@ -39,8 +41,12 @@ pub async fn left(store: &dyn Store, object: Object) -> Result<Left, StoreError>
             match entry.body.state {
                 OutboxState::Ready => left.ready += 1,
                 OutboxState::Waiting { .. } => left.waiting += 1,
-                OutboxState::Held { code, .. } => *left.held.entry(code).or_default() += 1,
+                OutboxState::Held { code, .. } => {
+                    *left.held.entry(code).or_default() += 1;
+                    continue;
+                }
             }
+            left.oldest = Some(left.oldest.map_or(entry.body.since, |oldest| oldest.min(entry.body.since)));
         }
     }
 }

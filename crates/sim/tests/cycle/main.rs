@@ -27,3 +27,4 @@ mod partings;
 mod on_request;
 mod moments;
 mod served;
+mod steered;

@@ -4,11 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use base::{Dice, Guid, Timestamp, time::later};
 use emulator::Latency;
-use engine::supervisor::{self, Open, Schedule, Served};
+use engine::supervisor::{Schedule, Served, Supervisor};
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
 
-use crate::world::World;
+use crate::{served::served, world::World};
 
 const PEOPLE: u64 = 600;
 
@@ -17,15 +16,6 @@ const MANY: u64 = 100_000;
 
 /// Moments of a day.
 const MOMENTS: usize = 144;
-
-fn served(world: &Arc<World>) -> Served {
-    let world = world.clone();
-    let open: Open = Arc::new(move || {
-        let world = world.clone();
-        Box::pin(async move { Ok(world.bridge().await) })
-    });
-    Served { name: "one".into(), open, schedule: Schedule::default() }
-}
 
 /// Contacts that are linked, with their person.
 fn contacts(world: &World) -> Vec<(Guid, i64)> {
@@ -43,8 +33,8 @@ async fn a_moment_is_in_dynamics_within_75_seconds_and_a_day_costs_less_than_250
     let slow = Latency::Spread { median_ms: 1_200.0, p99_ms: 3_900.0 };
     world.sandbox.marketo.faults().set_latency(Some(slow));
     world.sandbox.dataverse.faults().set_latency(Some(slow));
-    let stop = CancellationToken::new();
-    let running = tokio::spawn(supervisor::run(vec![served(&world)], stop.clone(), Arc::new(|_, _, _| {})));
+    let served = Served { schedule: Schedule::default(), ..served("one", &world) };
+    let supervisor = Supervisor::start(vec![served], |_| ());
     tokio::time::sleep(Duration::from_secs(1_800)).await;
     let calls_of_first_load = world.sandbox.marketo.state().usage_today(world.now());
     let (contacts, mut dice, begun) = (contacts(&world), Dice::new(7), world.now());
@@ -66,8 +56,7 @@ async fn a_moment_is_in_dynamics_within_75_seconds_and_a_day_costs_less_than_250
     }
     let end = later(begun, Duration::from_secs(24 * 3_600));
     tokio::time::sleep(base::time::since(world.now(), end)).await;
-    stop.cancel();
-    running.await.unwrap();
+    supervisor.stop().await;
     delays.sort_unstable();
     let p95 = delays[MOMENTS * 95 / 100];
     assert!(p95 <= 75, "{p95} s; {delays:?}");

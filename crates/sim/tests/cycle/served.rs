@@ -2,21 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base::Timestamp;
+use base::{Dice, Timestamp};
 use emulator::Effect;
 use engine::{
     Bridge, Progress, SyncError, cycle,
     options::RunOptions,
-    supervisor::{self, Open, Schedule, Served},
+    supervisor::{Open, Schedule, Served, Supervisor, When},
 };
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::world::World;
 
-const BO: u64 = 0x31;
+pub(crate) const BO: u64 = 0x31;
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::small();
     world.contact(BO, "Bo", json!({"jobtitle": "Chief"}));
     world
@@ -78,13 +77,15 @@ async fn a_column_that_is_secured_between_passes_blanks_nothing() {
 /// What one of them may call a day: less than its passes need.
 const CAP: u64 = 250;
 
-fn served(name: &str, world: &Arc<World>) -> Served {
+pub(crate) fn served(name: &str, world: &Arc<World>) -> Served {
     let world = world.clone();
     let open: Open = Arc::new(move || {
         let world = world.clone();
         Box::pin(async move { Ok(world.bridge().await) })
     });
-    Served { name: name.into(), open, schedule: Schedule { changes: Duration::from_secs(900), moments: Duration::from_secs(300) } }
+    let schedule =
+        Schedule { changes: When::After(Duration::from_secs(900)), moments: When::After(Duration::from_secs(300)), sweep: When::Asked };
+    Served { name: name.into(), open, schedule, dice: Dice::new(1) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,9 +96,8 @@ async fn a_day_of_three_bridges_with_a_used_up_quota_and_a_dead_tenant() {
     for path in ["leads", "companies", "salespersons", "activities", "opportunities"] {
         dead.marketo_fault(path, Effect::DropBefore, None);
     }
-    let stop = CancellationToken::new();
     let bridges = [("living", &living), ("capped", &capped), ("dead", &dead)].map(|(name, world)| served(name, world));
-    let running = tokio::spawn(supervisor::run(bridges.into(), stop.clone(), Arc::new(|_, _, _| {})));
+    let supervisor = Supervisor::start(bridges.into(), |_| ());
     let usage = |world: &World, at: Timestamp| world.sandbox.marketo.state().usage_today(at);
     let begun = living.now();
     let mut used_up = false;
@@ -119,8 +119,7 @@ async fn a_day_of_three_bridges_with_a_used_up_quota_and_a_dead_tenant() {
     // Nobody is lost with the dead one: when it lives again, all is as it should be.
     dead.heal();
     tokio::time::sleep(Duration::from_secs(1_800)).await;
-    stop.cancel();
-    running.await.unwrap();
+    supervisor.stop().await;
     for world in [&living, &capped, &dead] {
         world.clean_cycle().await;
         world.assert_agreed();

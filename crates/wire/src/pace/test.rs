@@ -52,6 +52,36 @@ async fn a_process_that_takes_over_counts_the_starts_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn shares_have_one_window_and_their_own_counts_budgets_and_stops() {
+    let first = Pace::new(PaceOptions { calls_max: Some(4), ..PaceOptions::default() });
+    let second = first.share();
+    second.set_budget(Some(Budget { left: 3, why: "its own".into(), until: Timestamp::UNIX_EPOCH }));
+    let begin = Instant::now();
+    for pace in [&first, &second, &first, &second] {
+        drop(start(pace).await.unwrap());
+    }
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert_eq!((first.recent().len(), second.recent().len(), second.counts()["x"]), (2, 2, 2));
+    second.stop();
+    assert!(matches!(start(&second).await, Err(CallError::Stopped)));
+    drop(start(&first).await.unwrap());
+    assert!(begin.elapsed() >= Duration::from_secs(20), "the window is the service's, not the share's");
+
+    let third = first.share();
+    third.set_budget(Some(Budget { left: 3, why: "its own".into(), until: Timestamp::UNIX_EPOCH }));
+    third.count_in(&second);
+    assert_eq!((third.counts()["x"], third.budget().unwrap().left, first.budget()), (2, 1, None));
+    // A lower limit holds at once, for all.
+    first.limit(Some(1), 1);
+    tokio::time::advance(Duration::from_secs(21)).await;
+    let begin = Instant::now();
+    drop(start(&third).await.unwrap());
+    drop(start(&first).await.unwrap());
+    assert!(begin.elapsed() >= Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(matches!(start(&third).await, Err(CallError::OverCap { .. })));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_wakes_who_waits() {
     let pace = Pace::new(PaceOptions { calls_max: Some(1), ..PaceOptions::default() });
     start(&pace).await.unwrap();
@@ -138,7 +168,7 @@ async fn a_used_up_quota_closes_it_and_one_call_goes_first_after_that() {
     let pace = Pace::new(PaceOptions::default());
     pace.note_in(Some(Arc::new(Hourly)));
     let refused = Err(refusal("607", Class::Quota, None));
-    pace.ended(&start(&pace).await.unwrap(), &refused);
+    pace.take_in(&start(&pace).await.unwrap(), &refused);
     assert!(matches!(start(&pace).await, Err(CallError::Closed { .. })) && pace.closed_until().is_some());
     tokio::time::sleep(Duration::from_secs(3_601)).await;
     assert_eq!(pace.closed_until(), None);
@@ -148,7 +178,7 @@ async fn a_used_up_quota_closes_it_and_one_call_goes_first_after_that() {
         async move { start(&pace).await.map(drop) }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
-    pace.ended(&probe, &refused);
+    pace.take_in(&probe, &refused);
     drop(probe);
     assert!(matches!(second.await.unwrap(), Err(CallError::Closed { .. })), "the quota wasn't back yet");
 }
@@ -161,12 +191,12 @@ async fn a_hint_of_the_service_is_followed_in_steps_and_never_above_the_limit() 
         let headers = [(http::HeaderName::from_static("x-hint"), http::HeaderValue::from_static(hint))].into_iter().collect();
         Ok(Response { status: http::StatusCode::OK, headers, body: bytes::Bytes::new() })
     };
-    pace.ended(&start(&pace).await.unwrap(), &hinted("500"));
+    pace.take_in(&start(&pace).await.unwrap(), &hinted("500"));
     assert_eq!(pace.in_flight_max(), 48);
     assert_eq!(pace.with(|state| state.places.allowed(Instant::now())), 8);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(pace.with(|state| state.places.allowed(Instant::now())), 48);
-    pace.ended(&start(&pace).await.unwrap(), &hinted("4"));
+    pace.take_in(&start(&pace).await.unwrap(), &hinted("4"));
     assert_eq!(pace.with(|state| state.places.allowed(Instant::now())), 4);
 }
 
@@ -216,7 +246,7 @@ async fn client(pace: Pace, service: Arc<Mutex<Shared>>, at_once: usize, going: 
                     Err("606") => Err(refusal("606", Class::Throttled, Some(Duration::from_secs(20)))),
                     Err(code) => Err(refusal(code, Class::Crowded, Some(Duration::from_secs(2)))),
                 };
-                pace.ended(&flight, &answer);
+                pace.take_in(&flight, &answer);
                 drop(flight);
                 if answer.is_err() {
                     tokio::time::sleep(Duration::from_secs(2)).await;

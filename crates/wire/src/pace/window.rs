@@ -25,9 +25,10 @@ impl Window {
         }
     }
 
-    /// Puts the starts of an earlier process, in their order, into a window that has none yet.
+    /// Puts the starts of an earlier process among them.
     pub(super) fn remember(&mut self, starts: Vec<Instant>) {
         self.0.extend(starts);
+        self.0.make_contiguous().sort();
     }
 
     /// The starts that are younger than `span`.

@@ -1,0 +1,121 @@
+//! `[schedule]`: when the passes of `serve` run.
+
+use std::time::Duration;
+
+use engine::supervisor::{Cron, When};
+use jiff::{SignedDuration, tz::TimeZone};
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// The shortest interval.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// Marketo cuts the tiers of all people anew every night; by half past nine UTC it is half past three or four where its day is counted.
+const SWEEP: &str = "30 9 * * *";
+
+/// `[schedule]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Schedule {
+    changes: Told,
+    moments: Told,
+    sweep: Told,
+    /// Where times by the calendar are meant.
+    #[serde(deserialize_with = "zone")]
+    time_zone: TimeZone,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        let every = |seconds| Told::Every(Duration::from_secs(seconds));
+        Self { changes: every(300), moments: every(60), sweep: Told::At(SWEEP.into()), time_zone: TimeZone::UTC }
+    }
+}
+
+/// When one kind of pass runs, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    /// So long after the last: `5m`, `90s`.
+    Every(Duration),
+    /// Five fields of cron.
+    At(String),
+    /// Not by itself: `false`.
+    Never,
+}
+
+impl<'de> Deserialize<'de> for Told {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Off(bool),
+            Text(String),
+        }
+        let told = "write an interval as \"5m\", five fields of cron as \"30 3 * * *\", or false";
+        match Written::deserialize(deserializer) {
+            Ok(Written::Off(false)) => Ok(Self::Never),
+            Ok(Written::Text(text)) => match text.parse::<SignedDuration>() {
+                Ok(interval) => {
+                    let interval = Duration::try_from(interval).ok().filter(|interval| *interval >= INTERVAL_MIN);
+                    interval.map(Self::Every).ok_or_else(|| D::Error::custom("an interval must be at least 1s"))
+                }
+                // A zone doesn't make a time right or wrong.
+                Err(_) if text.trim().contains(' ') => match Cron::parse(&text, TimeZone::UTC) {
+                    Ok(_) => Ok(Self::At(text)),
+                    Err(why) => Err(D::Error::custom(why)),
+                },
+                Err(_) => Err(D::Error::custom(told)),
+            },
+            Ok(Written::Off(true)) | Err(_) => Err(D::Error::custom(told)),
+        }
+    }
+}
+
+fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    TimeZone::get(&name).map_err(|_| D::Error::custom(format!("{name:?} is no time zone; write one as \"Europe/Berlin\"")))
+}
+
+impl From<Schedule> for engine::supervisor::Schedule {
+    fn from(Schedule { changes, moments, sweep, time_zone }: Schedule) -> Self {
+        let when = |told: Told| match told {
+            Told::Every(interval) => When::After(interval),
+            // It was read once already.
+            Told::At(text) => Cron::parse(&text, time_zone.clone()).map_or(When::Asked, When::At),
+            Told::Never => When::Asked,
+        };
+        Self { changes: when(changes), moments: when(moments), sweep: when(sweep) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(text: &str) -> Result<engine::supervisor::Schedule, String> {
+        toml::from_str::<Schedule>(text).map(Into::into).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn intervals_and_times_are_told_apart() {
+        let read = schedule("changes = \"1h 30m\"\nmoments = false\nsweep = \"0 2 * * mon-fri\"\ntime_zone = \"Europe/Berlin\"").unwrap();
+        assert_eq!(read.changes, When::After(Duration::from_secs(5_400)));
+        assert_eq!(read.moments, When::Asked);
+        let When::At(cron) = read.sweep else { panic!("{read:?}") };
+        assert_eq!(cron.next("2026-07-01T12:00:00Z".parse().unwrap()).unwrap().to_string(), "2026-07-02T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_neither_says_what_to_write() {
+        for (text, part) in [
+            ("changes = \"0s\"", "at least 1s"),
+            ("changes = \"soon\"", "write an interval as"),
+            ("changes = true", "write an interval as"),
+            ("sweep = \"30 25 * * *\"", "is no hour"),
+            ("sweep = \"0 3 1 1\"", "has 4 fields"),
+            ("time_zone = \"Mars/Olympus\"", "is no time zone"),
+        ] {
+            let told = schedule(text).unwrap_err();
+            assert!(told.contains(part), "{text}: {told}");
+        }
+    }
+}

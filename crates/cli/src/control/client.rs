@@ -1,0 +1,58 @@
+//! Asks the process that serves a bridge, and prints what it says as if it were done here.
+
+use std::io;
+
+use anyhow::anyhow;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
+};
+
+use super::{Reply, Request, VERSION, place::Place};
+use crate::{
+    exit::{Failure, OTHER},
+    job::Job,
+    out::print,
+    printer,
+    signal::asked_to_stop,
+    watch,
+};
+
+/// Has it done by the process that serves the bridge whose state this is; none where there is none. The exit code comes from there.
+pub(crate) async fn ask(state: &str, job: &Job) -> Result<Option<u8>, Failure> {
+    let Some(file) = store::file_of(state)? else { return Ok(None) };
+    let place = Place::beside(&file);
+    let cut = |error: io::Error| Failure::Control(format!("the serving process at {} can't be asked: {error}", place.path().display()));
+    let Some(stream) = place.connect().await.map_err(cut)? else { return Ok(None) };
+    let asked = asked_to_stop();
+    tokio::select! {
+        outcome = converse(stream, job) => outcome.map(Some),
+        () = asked => {
+            printer::say("the serving process goes on with it");
+            Ok(Some(OTHER))
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, job: &Job) -> Result<u8, Failure> {
+    let cut = |why: String| Failure::Control(format!("the serving process stopped answering ({why}); status shows what came of it"));
+    let (answers, mut questions) = stream.into_split();
+    let request = Request { version: VERSION, width: printer::width(), job: job.clone() };
+    let mut line = serde_json::to_vec(&request).map_err(|error| anyhow!(error))?;
+    line.push(b'\n');
+    questions.write_all(&line).await.map_err(|error| cut(error.to_string()))?;
+    let (progress, mut answers) = (watch::progress(), BufReader::new(answers));
+    loop {
+        let mut line = String::new();
+        // A summary may be longer than any request.
+        answers.read_line(&mut line).await.map_err(|error| cut(error.to_string()))?;
+        if line.is_empty() {
+            return Err(cut("it ended".into()));
+        }
+        match serde_json::from_str(&line) {
+            Ok(Reply::Said(said)) => print(said, &progress),
+            Ok(Reply::End { code }) => return Ok(code),
+            Err(error) => return Err(cut(format!("this isn't understood: {error}"))),
+        }
+    }
+}
