@@ -7,6 +7,7 @@ use std::{
         net::UnixStream,
     },
     process::Command,
+    time::{Duration, Instant},
 };
 
 use emulator::Latency;
@@ -72,6 +73,24 @@ fn a_client_that_goes_away_stops_nothing() {
     assert!(matches!(command(&world, &["sync"]).code(), Some(0 | 3)));
     serving.stop().expect(0);
     assert_agreed("after a client went away", &world.sandbox);
+}
+
+#[test]
+fn a_stop_ends_what_was_asked_for_and_says_so() {
+    let world = quiet(200);
+    world.configure(&world.configuration().replace("[retry]", "[schedule]\nchanges = false\nmoments = false\nsweep = false\n[retry]"));
+    let serving = Serving::ready(&world);
+    for mut faults in [world.sandbox.marketo.faults(), world.sandbox.dataverse.faults()] {
+        faults.set_latency(Some(Latency::fixed(100.0)));
+    }
+    let client = world.command(&["sync", "--json"]).spawn().unwrap();
+    assert!(world.tap.wait_for(20), "it was never begun");
+    let asked = Instant::now();
+    serving.stop().expect(0);
+    let ran = world.end(client).expect(1).tells(&["error[stopped]"]);
+    let summary: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(summary["outcome"], "stopped");
+    assert!(asked.elapsed() < Duration::from_secs(10) && world.tap.unanswered() == 0, "{:?}", asked.elapsed());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod bad_file;
 mod bad_side;
 mod control;
+mod deploy;
 mod kill;
 mod limits;
 mod output;
