@@ -57,7 +57,7 @@ fn soak(arguments: impl Iterator<Item = String>) -> Result<()> {
 
 /// Plays all scenarios, or those whose name has this part. Accepting writes what came of them into their files, and the page of rules anew.
 fn scenarios(arguments: impl Iterator<Item = String>) -> Result<()> {
-    let mut command = cargo(&["test", "--quiet", "--package", "sim", "--test", "scenarios", "--", "--nocapture"]);
+    let mut command = cargo(&["test", "--quiet", "--workspace", "--test", "scenarios", "--", "--nocapture"]);
     for argument in arguments {
         match argument.as_str() {
             "--accept" => command.env("SCENARIOS_ACCEPT", "1"),

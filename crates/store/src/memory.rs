@@ -19,6 +19,8 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Data {
     families: BTreeMap<Family, BTreeMap<Vec<u8>, Vec<u8>>>,
+    /// How many batches were committed.
+    commits: u64,
     /// The newest lease ever given.
     fence: u64,
     lease: Lease,
@@ -52,6 +54,12 @@ impl MemoryStore {
         }
         drop(data);
         self.clone()
+    }
+
+    /// How many batches have been committed, whoever did.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.lock().commits
     }
 
     fn lock(&self) -> MutexGuard<'_, Data> {
@@ -88,6 +96,7 @@ impl Data {
         if let Some(expect) = moved {
             return Err(StoreError::Moved { what: expect.family.name() });
         }
+        self.commits += 1;
         for (family, key, value) in batch.changes {
             let keys = self.families.entry(family).or_default();
             match value {
