@@ -8,6 +8,7 @@ use store::{
 };
 
 use crate::{
+    bootstrap,
     bridge::Bridge,
     capture::{again, capture, first_load, is_first},
     error::SyncError,
@@ -113,6 +114,7 @@ async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     let writer = beside.as_ref().unwrap_or(bridge);
     // The day may have turned since the last pass.
     bridge.commit(Batch::new()).await?;
+    let _limits = bootstrap::raise_limits(bridge).await?;
     let mut prepared = prepare(bridge).await?;
     bridge.ledger.learn(&bridge.marketo).await?;
     let noticed = match is_first(bridge).await? {
@@ -147,7 +149,8 @@ async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     noticed?;
     bridge.ledger.learn(&bridge.marketo).await?;
     let beside = bridge.run.served.then(|| bridge.beside(Share::WriteBack));
-    write_back(beside.as_ref().unwrap_or(bridge), &prepared).await
+    write_back(beside.as_ref().unwrap_or(bridge), &prepared).await?;
+    bootstrap::loaded(bridge).await
 }
 
 /// What has happened in Marketo. Where only that is refused, everything else goes on; the refusal is given back.

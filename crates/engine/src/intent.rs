@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use store::{Batch, StoreExt, record::Fact};
 
-use crate::{bridge::Bridge, error::SyncError};
+use crate::{bridge::Bridge, error::SyncError, import::in_files};
 
 /// Facts that hold keys of the outbox, one for each call under way.
 const INTENT_FACT: &str = "intent/";
@@ -29,6 +29,11 @@ pub(crate) struct Intent {
 }
 
 impl Intent {
+    /// A note of what was sent already, and of which nobody knows what became.
+    pub(crate) fn left_open(bridge: &Bridge, open: Vec<Vec<u8>>) -> Self {
+        Self { name: format!("{INTENT_FACT}{}/{}", bridge.fence.0, bridge.next_number()), open }
+    }
+
     /// Notes that these records are about to be sent.
     pub(crate) async fn note(bridge: &Bridge, keys: Vec<Vec<u8>>) -> Result<Self, SyncError> {
         let name = format!("{INTENT_FACT}{}/{}", bridge.fence.0, bridge.next_number());
@@ -50,6 +55,7 @@ pub(crate) async fn maybe_sent(bridge: &Bridge) -> Result<MaybeSent, SyncError> 
     for fact in all(bridge).await? {
         keys.extend(fact.value.as_array().into_iter().flatten().filter_map(Value::as_str).filter_map(unhex));
     }
+    keys.append(&mut in_files(bridge).await?);
     Ok(keys)
 }
 

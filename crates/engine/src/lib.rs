@@ -5,12 +5,14 @@
 //!
 //! What others await is boxed here, so that it is compiled once and not again in every crate that awaits it.
 
+mod bootstrap;
 pub mod bridge;
 pub mod calls;
 pub mod capture;
 pub mod cycle;
 mod chain;
 pub mod defect;
+mod import;
 mod intent;
 mod task;
 pub mod dynamics;

@@ -1,4 +1,4 @@
-//! What the engine asks of Marketo, in the engine's words. The only file that knows the Marketo client's calls.
+//! What the engine asks of Marketo, in the engine's words. The only place that knows the Marketo client's calls.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +14,10 @@ use serde_json::{Map, Value};
 use wire::{CallError, Class, Lane, Pace};
 
 use crate::defect::{Defect, has};
+
+mod import;
+
+pub use import::{Import, ImportFile, Reports};
 
 /// People that one call may merge into another (Adobe, "Leads": merge).
 pub const LOSERS_MAX: usize = ::marketo::size::LOSERS_MAX;

@@ -10,6 +10,8 @@ use planner::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use crate::bootstrap::{Bootstrap, Bulk};
+
 /// Everything about a bridge besides addresses, credentials and limits.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,6 +41,8 @@ pub struct Options {
     pub on_leave: Parting,
     /// What becomes of the Marketo record of a row that is deactivated.
     pub on_inactive: Inactive,
+    /// What is different while very many people come to Marketo for the first time.
+    pub bootstrap: Bootstrap,
 }
 
 /// Key fields that customers may have made themselves.

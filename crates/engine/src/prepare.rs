@@ -11,7 +11,7 @@ use std::{
 use base::{Object, Table, Timestamp, time::since};
 use futures::future::try_join_all;
 use planner::{
-    FieldMap, FieldSpec, FingerprintKey, Scope, ScopeSpec,
+    FieldMap, FieldSpec, FingerprintKey, Row, Scope, ScopeSpec,
     fingerprint::Slots,
     mapping::MapContext,
     msi::MsiMap,
@@ -20,6 +20,7 @@ use planner::{
     schema::{Columns, TargetSchema},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use store::{Batch, StoreError, StoreExt, record::Fact};
 use tokio::sync::OnceCell;
 
@@ -76,7 +77,9 @@ pub struct TablePlan {
     /// The MSI columns, for leads and contacts.
     pub msi: MsiMap,
     /// Which rows are in scope.
-    pub scope: Scope,
+    scope: Scope,
+    /// What isn't in Marketo yet comes into scope only when it was changed since.
+    since: Option<Timestamp>,
     /// Changes when the columns or the map do; then everything is read anew.
     pub hash: String,
 }
@@ -85,6 +88,18 @@ pub struct TablePlan {
 struct SavedDescribes {
     at: Timestamp,
     objects: BTreeMap<Object, ObjectSchema>,
+}
+
+impl TablePlan {
+    /// Whether a row is in scope; `is_known` says whether Marketo has its record.
+    ///
+    /// # Errors
+    /// Why its filter has no answer for this row; nothing follows from that.
+    pub fn lets_in(&self, row: Row<'_>, is_known: bool) -> Result<bool, String> {
+        let modified = || row.value("modifiedon").and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
+        let is_old = self.since.is_some_and(|since| modified().is_some_and(|modified| modified < since));
+        Ok(self.scope.holds(row, &self.table.columns)? && (is_known || !is_old))
+    }
 }
 
 impl Prepared {
@@ -333,16 +348,22 @@ fn compile(
             problems.push(Problem { code: "filter", place: format!("where.{table}"), message: why });
             Scope::All
         });
-        let select = select(table, &described.columns, map.as_ref(), &msi, &scope);
+        let has_watermark = map.is_some() && described.columns.contains_key("modifiedon");
+        let since = options.bootstrap.since.filter(|_| has_watermark);
+        let mut select = select(table, &described.columns, map.as_ref(), &msi, &scope);
+        if since.is_some() && !select.iter().any(|column| column == "modifiedon") {
+            select.push("modifiedon".into());
+        }
         let text = format!(
-            "{}\n{}\n{}\n{}",
+            "{}\n{}\n{}{}\n{}",
             map.as_ref().map(FieldMap::describe).unwrap_or_default(),
             select.join(","),
             scope.describe(),
+            since.map(|since| format!(" since {since}")).unwrap_or_default(),
             policy_of_table(options, table)
         );
         let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
-        plans.insert(table, TablePlan { table: described, select, map, msi, scope, hash });
+        plans.insert(table, TablePlan { table: described, select, map, msi, scope, since, hash });
     }
     if problems.is_empty() { Ok(plans) } else { Err(SyncError::Configuration(problems)) }
 }

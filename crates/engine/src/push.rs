@@ -10,6 +10,10 @@ mod pieces;
 mod absent;
 mod alias;
 mod brake;
+mod bulk;
+mod bulk_job;
+mod bulk_settle;
+mod bulk_write;
 mod email;
 mod join;
 mod object;
@@ -18,6 +22,7 @@ mod person;
 mod person_answers;
 mod person_calls;
 mod person_create;
+mod person_flow;
 mod person_one;
 mod person_written;
 mod role;
@@ -101,9 +106,10 @@ async fn push_object(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake, ob
     match object {
         Object::SalesPerson | Object::Company | Object::Opportunity => object::push(bridge, prepared, brake, object).await?,
         Object::Lead => {
+            let resting = bulk_write::finish_imports(bridge, prepared, brake).await?;
             join::wake(bridge, brake).await?;
             tried = part::people::unlink_deleted(bridge, prepared, brake).await?;
-            person::push(bridge, prepared, brake).await?;
+            person::push(bridge, prepared, brake, resting).await?;
             join::push(bridge, prepared, brake).await?;
         }
         Object::Role => role::push(bridge, prepared, brake).await?,

@@ -6,8 +6,10 @@
 mod allowance;
 mod due;
 mod rows;
+mod seen;
 
 pub(crate) use due::everybody;
+pub(crate) use seen::{Seen, fields, save_seen, seen};
 
 use std::collections::{BTreeMap, BTreeSet};
 

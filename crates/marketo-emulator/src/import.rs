@@ -39,6 +39,8 @@ struct Job {
     /// Emptied when the job has run.
     rows: Vec<Vec<String>>,
     stage: Stage,
+    /// Whether it ended without doing its work.
+    failed: bool,
     done: usize,
     failures: Vec<Vec<String>>,
     warnings: Vec<Vec<String>>,
@@ -80,7 +82,19 @@ impl State {
         }
         let at = self.imports.jobs.len();
         let (failures, warnings) = (Vec::new(), Vec::new());
-        self.imports.jobs.push(Job { format, lookup, partition, list, header, rows, stage: Stage::Queued, done: 0, failures, warnings });
+        self.imports.jobs.push(Job {
+            format,
+            lookup,
+            partition,
+            list,
+            header,
+            rows,
+            stage: Stage::Queued,
+            failed: false,
+            done: 0,
+            failures,
+            warnings,
+        });
         self.imports.queue.push(at, now);
         let id = at + FIRST_BATCH;
         let answer = Reply::one(json!({"batchId": id, "importId": id.to_string(), "status": "Queued"}));
@@ -95,6 +109,7 @@ impl State {
         let (status, message) = match job.stage {
             Stage::Queued => ("Queued", None),
             Stage::Running(_) => ("Importing", None),
+            Stage::Done(..) if job.failed => ("Failed", Some("Import failed".to_owned())),
             Stage::Done(..) if failed == 0 => ("Complete", Some(format!("Import succeeded, {0} records imported ({0} members)", job.done))),
             Stage::Done(..) => {
                 ("Complete", Some(format!("Import completed with errors, {0} records imported ({0} members), {failed} failed", job.done)))
@@ -144,11 +159,12 @@ impl State {
                 }
                 (None, _) => continue,
             };
-            if let Stage::Done(_, end) = stage {
+            let failed = self.options.bulk_import_fails;
+            if let (Stage::Done(_, end), false) = (stage, failed) {
                 self.import_all(at, &rows, end);
             }
             if let Some(job) = self.imports.jobs.get_mut(at) {
-                job.stage = stage;
+                (job.stage, job.failed) = (stage, failed);
             }
         }
     }
@@ -188,7 +204,7 @@ impl State {
                         self.join_list(list, self.leads.id(number), now);
                     }
                     let address = email.and_then(|at| row.get(at)).filter(|address| !address.is_empty());
-                    if address.is_some_and(|address| !address.is_ascii() || !address.contains('@')) {
+                    if address.is_some_and(|address| !is_address(address)) {
                         warnings.push(with("Invalid email address".into()));
                     }
                 }
@@ -231,4 +247,10 @@ impl State {
             None => self.upsert_lead(&record, how, now).map(|(number, _)| number).map_err(|reason| reason.message),
         }
     }
+}
+
+/// Whether Marketo has nothing to say about an address. Which it warns of isn't documented.
+fn is_address(text: &str) -> bool {
+    let parts = text.split_once('@');
+    text.is_ascii() && parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
 }

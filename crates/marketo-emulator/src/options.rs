@@ -143,6 +143,8 @@ pub struct Options {
     pub bulk_queue_max: usize,
     /// Of these running: 2.
     pub bulk_running_max: usize,
+    /// Whether imports that end now end as `Failed`, with nothing done: a status that is documented, and when it comes isn't.
+    pub bulk_import_fails: bool,
     /// Whether the extract has the `updatedAt` filter; if not, 1035.
     pub updated_at_extract: bool,
     /// Bytes extracted per day, all integrations together: 500 MB.
@@ -213,6 +215,7 @@ impl Default for Options {
             bulk_run_s: 2,
             bulk_queue_max: 10,
             bulk_running_max: 2,
+            bulk_import_fails: false,
             updated_at_extract: true,
             export_daily_bytes: 500 * 1024 * 1024,
         }

@@ -8,10 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
-use serde_json::Value;
 use wire::{CallError, Endpoint, Replay, Request, Response};
 
-use crate::{Client, Record, envelope, form, number, size};
+use crate::{Client, envelope, form, number, size};
 
 /// The name of the call that reads the file of failed rows.
 pub(crate) const FAILURES: &str = "import.failures";
@@ -26,7 +25,7 @@ const UPLOAD_WITHIN: Duration = Duration::from_secs(300);
 /// Not sent again when its answer was lost: the same leads in two running jobs could be created twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportLeads {
-    /// The file: see [`csv_file`]. Below 10 MB.
+    /// The file: see [`crate::ImportFile`]. Below 10 MB.
     pub file: Bytes,
     /// The field that says which lead is meant; `id` only updates.
     pub lookup_field: String,
@@ -44,17 +43,21 @@ pub struct GetImport {
 }
 
 /// Reads the rows that were not imported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportFailures {
     /// The job.
     pub batch_id: i64,
+    /// The column by which the caller knows its rows.
+    pub key: String,
 }
 
 /// Reads the rows that were imported with a warning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportWarnings {
     /// The job.
     pub batch_id: i64,
+    /// The column by which the caller knows its rows.
+    pub key: String,
 }
 
 /// How far a job is.
@@ -103,9 +106,9 @@ impl ImportState {
 /// A row that was not imported, or was with a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedRow {
-    /// The row as it was sent: column and text.
-    pub columns: Vec<(String, String)>,
-    /// What was wrong.
+    /// What its key column says.
+    pub key: String,
+    /// What was wrong, in Marketo's words.
     pub reason: String,
 }
 
@@ -152,7 +155,7 @@ impl Endpoint for ImportFailures {
     }
 
     fn decode(&self, response: &Response) -> Result<Vec<ReportedRow>, CallError> {
-        reported(&response.body, "Import Failure Reason")
+        reported(&response.body, &self.key, "Import Failure Reason")
     }
 }
 
@@ -164,52 +167,32 @@ impl Endpoint for ImportWarnings {
     }
 
     fn decode(&self, response: &Response) -> Result<Vec<ReportedRow>, CallError> {
-        reported(&response.body, "Import Warning Reason")
+        reported(&response.body, &self.key, "Import Warning Reason")
     }
 }
 
 impl Client {
-    /// The rows of an ended job that were not imported; not asked for when the job counted none, because there is no such file
-    /// then.
+    /// The rows of an ended job that were not imported, by their `key` column; not asked for when the job counted none, because there is no such
+    /// file then.
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn import_failures(&self, job: &ImportJob) -> Result<Vec<ReportedRow>, CallError> {
-        if job.failed == 0 { Ok(Vec::new()) } else { self.call(&ImportFailures { batch_id: job.batch_id }).await }
+    pub async fn import_failures(&self, job: &ImportJob, key: &str) -> Result<Vec<ReportedRow>, CallError> {
+        match job.failed {
+            0 => Ok(Vec::new()),
+            _ => self.call(&ImportFailures { batch_id: job.batch_id, key: key.to_owned() }).await,
+        }
     }
 
-    /// The rows of an ended job that were imported with a warning; not asked for when the job counted none, because there is no such file
-    /// then.
+    /// The rows of an ended job that were imported with a warning; otherwise as [`Self::import_failures`].
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn import_warnings(&self, job: &ImportJob) -> Result<Vec<ReportedRow>, CallError> {
-        if job.warned == 0 { Ok(Vec::new()) } else { self.call(&ImportWarnings { batch_id: job.batch_id }).await }
-    }
-}
-
-/// Records as a file for [`ImportLeads`]. A field that a record doesn't have, and null, are written as nothing.
-///
-/// # Errors
-/// [`CallError::Unwritable`] when a value is a list or has parts.
-pub fn csv_file(columns: &[String], records: &[Record]) -> Result<Bytes, CallError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let unwritable = |e: csv::Error| CallError::Unwritable(e.to_string());
-    writer.write_record(columns).map_err(unwritable)?;
-    for record in records {
-        let cells = columns.iter().map(|column| cell(column, record.get(column))).collect::<Result<Vec<_>, _>>()?;
-        writer.write_record(cells).map_err(unwritable)?;
-    }
-    let file = writer.into_inner().map_err(|e| CallError::Unwritable(e.to_string()))?;
-    Ok(file.into())
-}
-
-fn cell(column: &str, value: Option<&Value>) -> Result<String, CallError> {
-    match value {
-        None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(value @ (Value::Bool(_) | Value::Number(_))) => Ok(value.to_string()),
-        Some(Value::Array(_) | Value::Object(_)) => Err(CallError::Unwritable(format!("column {column} holds more than one value"))),
+    pub async fn import_warnings(&self, job: &ImportJob, key: &str) -> Result<Vec<ReportedRow>, CallError> {
+        match job.warned {
+            0 => Ok(Vec::new()),
+            _ => self.call(&ImportWarnings { batch_id: job.batch_id, key: key.to_owned() }).await,
+        }
     }
 }
 
@@ -272,22 +255,22 @@ impl Row {
     }
 }
 
-/// Reads a report: the columns that were sent, and one with the reason, the last unless another is called so.
-fn reported(file: &[u8], called: &str) -> Result<Vec<ReportedRow>, CallError> {
+/// Reads a report: the columns that were sent, and one with the reason, the last unless another is called so. Only the column `key` of each row is
+/// kept, because a report can be as large as its file.
+fn reported(file: &[u8], key: &str, called: &str) -> Result<Vec<ReportedRow>, CallError> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
     let unreadable = |e: csv::Error| CallError::Garbled(format!("a report of an import: {}", place(&e)));
     let header = reader.headers().map_err(unreadable)?.clone();
     let Some(last) = header.len().checked_sub(1) else { return Ok(Vec::new()) };
-    let at = header.iter().position(|column| column.trim().eq_ignore_ascii_case(called)).unwrap_or(last);
+    let at = |name: &str| header.iter().position(|column| column.trim().eq_ignore_ascii_case(name));
+    let reason = at(called).unwrap_or(last);
+    let key = at(key).ok_or_else(|| CallError::Garbled(format!("a report of an import without the column {key}")))?;
+    let text = |row: &csv::StringRecord, at: usize| row.get(at).unwrap_or_default().trim().to_owned();
     reader
         .records()
         .map(|row| {
             let row = row.map_err(unreadable)?;
-            let columns = header.iter().zip(&row).enumerate().filter(|(i, _)| *i != at);
-            Ok(ReportedRow {
-                columns: columns.map(|(_, (column, text))| (column.to_owned(), text.to_owned())).collect(),
-                reason: row.get(at).unwrap_or_default().trim().to_owned(),
-            })
+            Ok(ReportedRow { key: text(&row, key), reason: text(&row, reason) })
         })
         .collect()
 }

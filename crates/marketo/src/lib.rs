@@ -34,6 +34,7 @@ pub mod usage;
 
 pub mod extract;
 pub mod import;
+pub mod import_file;
 
 mod form;
 mod moment;
@@ -47,6 +48,7 @@ pub use delete_leads::DeleteLeads;
 pub use describe::{DataType, Describe, DescribeLeads, DescribeLeadsOld, Description, Field};
 pub use extract::{CancelExtract, CreateExtract, EnqueueExtract, ExtractFile, ExtractFilter, ExtractJob, ExtractState, GetExtract};
 pub use import::{GetImport, ImportFailures, ImportJob, ImportLeads, ImportState, ImportWarnings, ReportedRow};
+pub use import_file::ImportFile;
 pub use lead::{GetLead, GetLeads};
 pub use merge_leads::MergeLeads;
 pub use object::{DeleteObjects, KeyBy, QueryObjects, QueryRoles, SyncObjects};

@@ -104,6 +104,9 @@ async fn left(world: &World, names: &Names) -> Vec<String> {
 }
 
 fn marketo_call(call: &Call, names: &Names, lines: &mut Vec<String>) {
+    if call.path.starts_with("/bulk/") {
+        return import(call, names, lines);
+    }
     let path = call.path.trim_start_matches("/rest/v1/").trim_end_matches(".json");
     let (object, verb) = match path.split_once('/') {
         Some(("opportunities", "roles")) => ("roles", "sync"),
@@ -144,6 +147,29 @@ fn marketo_call(call: &Call, names: &Names, lines: &mut Vec<String>) {
         let sent = record::sent(theirs, input, names);
         let verdict = results.get(at).map(|result| verdict(result, object, names)).unwrap_or_default();
         lines.push(format!("    {sent}{verdict}"));
+    }
+}
+
+/// A file of people, row by row.
+fn import(call: &Call, names: &Names, lines: &mut Vec<String>) {
+    let parameters = call.query.split('&').filter_map(|parameter| parameter.split_once('='));
+    let by = parameters.filter(|(name, _)| *name == "lookupField").map(|(_, field)| field).collect::<String>();
+    let answer = match &call.answer {
+        None => " (no answer)".to_owned(),
+        Some(answer) if answer["success"] == Value::Bool(false) => format!(" (refused: {})", codes(&answer["errors"])),
+        Some(_) => String::new(),
+    };
+    lines.push(format!("  people imported by {by}{answer}"));
+    // The part's head ends with an empty line, and its end begins with a line break.
+    let file = call.body.as_str().and_then(|body| body.split_once("\r\n\r\n")?.1.split_once("\r\n--")).map_or("", |(file, _)| file);
+    let mut rows = csv::Reader::from_reader(file.as_bytes());
+    let header = rows.headers().cloned().unwrap_or_default();
+    for row in rows.records().flatten() {
+        let cells = header.iter().zip(row.iter()).filter(|(_, cell)| !cell.is_empty());
+        let read =
+            |name: &str, cell: &str| if name == "id" { cell.parse::<i64>().map_or(Value::Null, Value::from) } else { Value::from(cell) };
+        let record = cells.map(|(name, cell)| (name.to_owned(), read(name, cell))).collect();
+        lines.push(format!("    {}", record::sent(Theirs::Leads, &record, names)));
     }
 }
 

@@ -9,6 +9,7 @@
 mod adapt;
 mod lane;
 mod layer;
+mod limits;
 mod share;
 mod window;
 
@@ -38,6 +39,7 @@ use window::Window;
 
 pub use lane::Lane;
 pub use layer::{PaceLayer, Paced};
+pub use limits::Limits;
 pub use share::Ended;
 
 /// What is added to the vendor's window, so that it also holds where the calls arrive, whatever the network does to their spacing.
@@ -293,18 +295,6 @@ impl Pace {
             share
         });
         Self { share, stopped: CancellationToken::new(), ..self.clone() }
-    }
-
-    /// Other limits, for all shares: as many calls in a window, and as many at once. Higher ones are reached in steps.
-    pub fn limit(&self, calls_max: Option<usize>, in_flight_max: usize) {
-        let now = Instant::now();
-        self.change(|state| {
-            match (&mut state.rate, calls_max) {
-                (Some(rate), Some(max)) => rate.set_most(max, now),
-                (rate, max) => *rate = max.map(|max| Adaptive::new(max, self.options.window + WINDOW_MARGIN)),
-            }
-            state.places.set_most(in_flight_max, now);
-        });
     }
 
     /// Counts what another share has called as this one's, so that it is saved with it.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use engine::options::{Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack};
+use engine::options::{Bootstrap, Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack};
 use serde::Deserialize;
 
 use super::{
+    is_loopback,
     schedule::Schedule,
     serve::Serve,
     sides::{Dynamics, Marketo},
@@ -47,6 +48,8 @@ pub(crate) struct Config {
     on_leave: Parting,
     #[serde(default)]
     on_inactive: Inactive,
+    #[serde(default)]
+    bootstrap: Bootstrap,
     #[serde(default)]
     retry: Retry,
     #[serde(default)]
@@ -94,6 +97,9 @@ impl Config {
         if let Some(mistake) = self.marketo.mistake().or_else(|| self.dynamics.mistake()) {
             return Some(mistake);
         }
+        if let Some(mistake) = self.bootstrap.mistake(is_loopback(&self.marketo.base_url)) {
+            return Some(format!("bootstrap.{mistake}"));
+        }
         let mistake = if !(0.0..=100.0).contains(&self.brake.percent) {
             "brake.percent must be between 0 and 100"
         } else if self.retry.tries == 0 {
@@ -131,6 +137,7 @@ impl Config {
             on_delete: self.on_delete,
             on_leave: self.on_leave,
             on_inactive: self.on_inactive,
+            bootstrap: self.bootstrap.clone(),
         }
     }
 

@@ -262,7 +262,7 @@ impl<'a> Context<'a> {
     fn comes_back(&self, plan: &TablePlan, before: &Link, row: Row<'_>) -> bool {
         let is = |flag| before.flags.has(flag);
         is(LinkFlags::GONE)
-            || is(LinkFlags::OUT) && plan.scope.holds(row, &plan.table.columns) == Ok(true)
+            || is(LinkFlags::OUT) && plan.lets_in(row, before.is_confirmed()) == Ok(true)
             || is(LinkFlags::INACTIVE) && !is_inactive(before.record.table, row)
             || self.prepared.policy_changed && (is(LinkFlags::OUT) || is(LinkFlags::INACTIVE))
     }

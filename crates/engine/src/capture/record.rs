@@ -307,7 +307,7 @@ impl Context<'_> {
             .with(LinkFlags::CLOSED, is_closed_lead(table, row))
             .with(LinkFlags::INACTIVE, inactive)
             .with(LinkFlags::QUALIFIED, table == Table::Lead && is_qualified(row));
-        match plan.scope.holds(row, &plan.table.columns) {
+        match plan.lets_in(row, link.is_confirmed()) {
             Ok(holds) => link.flags = link.flags.with(LinkFlags::OUT, !holds),
             Err(why) => {
                 // What is known of it stays as it is; what isn't known yet stays out.

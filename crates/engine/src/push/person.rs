@@ -27,18 +27,22 @@ use crate::{
     error::SyncError,
     intent::{MaybeSent, maybe_sent},
     prepare::Prepared,
-    progress::Step,
     push::{
         alias::{Standing, aliases_of, standings, still_tied},
         brake::Brake,
-        flight::Flight,
+        bulk::Bulk,
+        bulk_settle::Settling,
         gate::{Gate, Links, hold, load_links, next_page, objection, reference, sendable},
         outcome::Breaker,
         person_calls::{Call, Kind},
         pieces::Item,
         spelling::Spellings,
     },
+    write_back::Seen,
 };
+
+/// Outbox keys of people for whom nothing is sent now, because they may be in a file that Marketo has.
+pub(super) type Resting = BTreeSet<Vec<u8>>;
 
 /// A record whose person isn't known yet, or has to be read first.
 #[derive(Debug, Clone)]
@@ -58,6 +62,26 @@ pub(super) struct Candidate {
     pub(super) batch_max: usize,
     /// Whether somebody is known to have its e-mail.
     pub(super) email_exists: bool,
+    /// Whether it goes by a call, whatever others do.
+    pub(super) by_call: bool,
+}
+
+impl Candidate {
+    /// A record of which nothing is known yet but what it shall be.
+    pub(super) fn new(entry: Outbox, desired: Desired) -> Self {
+        Self {
+            link: Link::new(entry.record),
+            entry,
+            desired,
+            aliases: Vec::new(),
+            inherits: None,
+            besides: false,
+            tries: 0,
+            batch_max: RECORDS_MAX,
+            email_exists: false,
+            by_call: false,
+        }
+    }
 }
 
 /// A record on its way.
@@ -90,44 +114,13 @@ impl Item for Write {
     }
 }
 
-/// Sends people.
-pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<(), SyncError> {
+/// Sends people, but those whose keys in the outbox are `resting`.
+pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake, resting: Resting) -> Result<(), SyncError> {
     let total = bridge.store.count(Outbox::FAMILY, &[Object::Lead.code()]).await?;
     if total == 0 {
         return Ok(());
     }
-    let mut pusher = Pusher {
-        bridge,
-        prepared,
-        brake,
-        key_field: prepared.person_key.clone(),
-        gate: Gate::new(bridge, prepared.retry_held),
-        spellings: Spellings::load(bridge, Object::Lead, &prepared.person_key).await?,
-        external_lookup: None,
-        lookup: Vec::new(),
-        lookup_values: 0,
-        lookup_besides: Vec::new(),
-        create: BTreeMap::new(),
-        create_external: BTreeMap::new(),
-        update: Packer::new(RECORDS_MAX),
-        email: Vec::new(),
-        read: Vec::new(),
-        same_email: Vec::new(),
-        full: VecDeque::new(),
-        creating: BTreeSet::new(),
-        claimed: BTreeMap::new(),
-        under_way: BTreeMap::new(),
-        breakers: BTreeMap::new(),
-        any_roles: !bridge.store.list::<Role>(&[], None, 1).await?.is_empty(),
-        relinked: Vec::new(),
-        doubted: BTreeSet::new(),
-        maybe_sent: maybe_sent(bridge).await?,
-        after: None,
-        exhausted: false,
-        done: 0,
-        total,
-    };
-    pusher.run().await
+    Pusher::new(bridge, prepared, brake, total, resting).await?.run(Vec::new()).await
 }
 
 /// People on their way through the stages.
@@ -168,93 +161,65 @@ pub(super) struct Pusher<'a> {
     pub(super) doubted: BTreeSet<RecordId>,
     /// What may have been sent in earlier cycles without an answer.
     pub(super) maybe_sent: MaybeSent,
+    /// What goes by import.
+    pub(super) bulk: Bulk,
+    /// Files whose jobs have ended and whose people are being read, the first of them right now.
+    pub(super) settling: VecDeque<Settling>,
+    /// Sales Insight fields that were read with people and have to be written.
+    pub(super) seen: Vec<Seen>,
     pub(super) after: Option<Vec<u8>>,
     pub(super) exhausted: bool,
     pub(super) done: u64,
     pub(super) total: u64,
 }
 
-impl Pusher<'_> {
-    async fn run(&mut self) -> Result<(), SyncError> {
-        let bridge = self.bridge;
-        let mut flight = Flight::new(bridge.marketo.in_flight_max());
-        let mut stop = None;
-        loop {
-            while stop.is_none() && flight.has_room() {
-                match self.next_call().await {
-                    Ok(Some(call)) => {
-                        *self.under_way.entry(call.kind()).or_default() += 1;
-                        let breaker = self.breakers.entry(call.kind()).or_default().clone();
-                        flight.start(call.make(bridge, &self.key_field, self.prepared, breaker));
-                    }
-                    Ok(None) => break,
-                    // What is under way is waited for all the same, because its outcome must be saved.
-                    Err(error) => stop = Some(error),
-                }
-            }
-            let Some((kind, answer)) = flight.next().await else {
-                return stop.map_or(Ok(()), Err);
-            };
-            if let Some(count) = self.under_way.get_mut(&kind) {
-                *count -= 1;
-            }
-            if let Some(error) = self.absorb(answer).await.unwrap_or_else(Some) {
-                stop.get_or_insert(error);
-            }
-            bridge.progress.tell(Step::Pushed { object: Object::Lead, done: self.done.min(self.total), total: self.total });
-        }
-    }
-
-    /// The next call: a full batch, else more of the outbox, else what is left, each stage after those that feed it.
-    async fn next_call(&mut self) -> Result<Option<Call>, SyncError> {
-        loop {
-            if let Some(call) = self.full.pop_front() {
-                return Ok(Some(call));
-            }
-            if !self.exhausted {
-                self.read_page().await?;
-                continue;
-            }
-            if !self.lookup.is_empty() {
-                return Ok(self.take_lookup());
-            }
-            if let Some(call) = self.take_lookup_besides() {
-                return Ok(Some(call));
-            }
-            let idle = |kinds: &[Kind]| kinds.iter().all(|kind| self.under_way.get(kind).copied().unwrap_or_default() == 0);
-            if !self.read.is_empty() {
-                return Ok(Some(Call::Read(std::mem::take(&mut self.read))));
-            }
-            if !idle(&[Kind::Lookup, Kind::Read]) {
-                return Ok(None);
-            }
-            if let Some(writes) = take_any(&mut self.create) {
-                return Ok(Some(Call::Create(writes)));
-            }
-            if !idle(&[Kind::Create]) {
-                return Ok(None);
-            }
-            // Those before them with the same e-mail were created, or somebody had it: it is looked up for all of them at once.
-            self.email.append(&mut self.same_email);
-            if !self.email.is_empty() {
-                let rest = self.email.split_off(self.email.len().min(RECORDS_MAX));
-                return Ok(Some(Call::ByEmail(std::mem::replace(&mut self.email, rest))));
-            }
-            if !idle(&[Kind::ByEmail]) {
-                return Ok(None);
-            }
-            if let Some(writes) = take_any(&mut self.create_external) {
-                return Ok(Some(Call::CreateExternal(writes)));
-            }
-            if !idle(&[Kind::CreateExternal]) {
-                return Ok(None);
-            }
-            return Ok(self.update.take().map(Call::Update));
-        }
+impl<'a> Pusher<'a> {
+    /// One that has `total` people before it.
+    pub(super) async fn new(
+        bridge: &'a Bridge,
+        prepared: &'a Prepared,
+        brake: &'a Brake,
+        total: u64,
+        resting: Resting,
+    ) -> Result<Self, SyncError> {
+        Ok(Self {
+            bridge,
+            prepared,
+            brake,
+            key_field: prepared.person_key.clone(),
+            gate: Gate::new(bridge, prepared.retry_held),
+            spellings: Spellings::load(bridge, Object::Lead, &prepared.person_key).await?,
+            external_lookup: None,
+            lookup: Vec::new(),
+            lookup_values: 0,
+            lookup_besides: Vec::new(),
+            create: BTreeMap::new(),
+            create_external: BTreeMap::new(),
+            update: Packer::new(RECORDS_MAX),
+            email: Vec::new(),
+            read: Vec::new(),
+            same_email: Vec::new(),
+            full: VecDeque::new(),
+            creating: BTreeSet::new(),
+            claimed: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            breakers: BTreeMap::new(),
+            any_roles: !bridge.store.list::<Role>(&[], None, 1).await?.is_empty(),
+            relinked: Vec::new(),
+            doubted: BTreeSet::new(),
+            maybe_sent: maybe_sent(bridge).await?,
+            bulk: Bulk::load(bridge, prepared, total, resting).await?,
+            settling: VecDeque::new(),
+            seen: Vec::new(),
+            after: None,
+            exhausted: false,
+            done: 0,
+            total,
+        })
     }
 
     /// Sorts a page of the outbox.
-    async fn read_page(&mut self) -> Result<(), SyncError> {
+    pub(super) async fn read_page(&mut self) -> Result<(), SyncError> {
         self.bridge.ledger.learn(&self.bridge.marketo).await?;
         let page = next_page(self.bridge, Object::Lead, self.after.as_deref(), RECORDS_MAX).await?;
         let Some(last) = page.last() else {
@@ -263,7 +228,7 @@ impl Pusher<'_> {
         };
         self.after = Some(last.key());
         let now = self.bridge.clock.now();
-        let entries = sendable(page, |entry| self.gate.may_try(entry, now))?;
+        let entries = sendable(page, |entry| !self.bulk.resting.contains(&entry.key()) && self.gate.may_try(entry, now))?;
         let links = self.gate.links(&entries).await?;
         let ids: Vec<RecordId> = entries.iter().map(|(entry, _)| entry.record).collect();
         let mut standings = standings(self.bridge, &ids, &links).await?;
@@ -309,19 +274,12 @@ impl Pusher<'_> {
                 self.done += 1;
                 continue;
             }
-            let link = links.get(&entry.record).cloned().unwrap_or_else(|| Link::new(entry.record));
-            let aliases = aliases.get(&entry.record).cloned().unwrap_or_default();
-            let candidate = Candidate {
-                entry,
-                desired,
-                link,
-                aliases,
-                inherits: None,
-                besides: false,
-                tries: 0,
-                batch_max: RECORDS_MAX,
-                email_exists: false,
-            };
+            let mut candidate = Candidate::new(entry, desired);
+            let record = candidate.entry.record;
+            if let Some(link) = links.get(&record) {
+                candidate.link = link.clone();
+            }
+            candidate.aliases = aliases.get(&record).cloned().unwrap_or_default();
             match (candidate.link.is_confirmed(), candidate.link.marketo_id) {
                 (true, Some(_)) => self.update_known(candidate, &links, &mut batch)?,
                 // It was ours once.
@@ -377,7 +335,7 @@ impl Pusher<'_> {
         }
     }
 
-    fn take_lookup(&mut self) -> Option<Call> {
+    pub(super) fn take_lookup(&mut self) -> Option<Call> {
         let candidates = std::mem::take(&mut self.lookup);
         self.lookup_values = 0;
         let values = candidates.iter().flat_map(|candidate| lookup_values(self.spellings.as_ref(), candidate)).collect();
@@ -385,7 +343,7 @@ impl Pusher<'_> {
     }
 
     /// Who isn't found by a key of the customer's own may be known by the standard one: that key is new, or the state was lost.
-    fn take_lookup_besides(&mut self) -> Option<Call> {
+    pub(super) fn take_lookup_besides(&mut self) -> Option<Call> {
         let field = self.prepared.second_person_key.clone()?;
         let (mut candidates, mut values) = (Vec::new(), Vec::new());
         while let Some(candidate) =
@@ -422,6 +380,7 @@ impl Pusher<'_> {
             return Ok(());
         }
         write.record.insert("id".into(), write.candidate.link.marketo_id.unwrap_or_default().into());
+        let Some(write) = self.update_by_file(write)? else { return Ok(()) };
         let bytes = size(&write.record);
         if let Some(batch) = self.update.push(write, bytes) {
             self.full.push_back(Call::Update(batch));
@@ -436,9 +395,9 @@ impl Pusher<'_> {
         std::iter::once((self.key_field.clone(), text)).chain(second)
     }
 
-    pub(super) async fn links_of(&self, candidates: &[Candidate]) -> Result<Links, SyncError> {
+    pub(super) async fn links_of(&self, candidates: impl IntoIterator<Item = &Candidate>) -> Result<Links, SyncError> {
         let ids: BTreeSet<RecordId> = candidates
-            .iter()
+            .into_iter()
             .flat_map(|candidate| {
                 let owner = candidate.desired.owner.map(|id| RecordId::new(Table::SystemUser, id));
                 owner.into_iter().chain(candidate.desired.company.map(|id| RecordId::new(Table::Account, id)))
@@ -446,10 +405,6 @@ impl Pusher<'_> {
             .collect();
         load_links(self.bridge, &ids).await
     }
-}
-
-fn take_any(packers: &mut BTreeMap<usize, Packer<Write>>) -> Option<Vec<Write>> {
-    packers.values_mut().rev().find_map(Packer::take)
 }
 
 /// The fields of a change as they are sent, keys not included.

@@ -25,6 +25,7 @@ use crate::{
         person_one::described,
         person_written::TRIES_MAX,
     },
+    write_back,
 };
 
 impl Pusher<'_> {
@@ -35,6 +36,7 @@ impl Pusher<'_> {
         match answer {
             Answer::Lookup(candidates, found, field) => self.after_lookup(candidates, &found, &field, &mut batch).await?,
             Answer::ByEmail(candidates, found, crowded) => self.after_email(candidates, &found, &crowded, &mut batch).await?,
+            Answer::ReadBack(page, found) => self.after_read_back(page, found, &mut batch).await?,
             Answer::Read(candidates, found) => self.after_read(candidates, found, &mut batch).await?,
             Answer::Written(kind, sent) => {
                 sent.intent.close(&mut batch);
@@ -58,6 +60,8 @@ impl Pusher<'_> {
             dirty_by(self.bridge, SourceBy::Contact, contact).await?;
         }
         self.bridge.commit(batch).await?;
+        write_back::save_seen(self.bridge, self.prepared, std::mem::take(&mut self.seen)).await;
+        self.bulk.decide(self.total.saturating_sub(self.done));
         Ok(stop)
     }
 
@@ -102,6 +106,7 @@ impl Pusher<'_> {
             } else if identity == Identity::Absent {
                 self.queue_create(candidate, &links);
             } else {
+                self.bulk.saw(|sample| sample.found += 1);
                 self.identified(candidate, identity, &persons, &links, batch).await?;
             }
         }
@@ -123,7 +128,7 @@ impl Pusher<'_> {
                 by_address.entry(email.to_lowercase()).or_default().push(person);
             }
         }
-        for mut candidate in candidates {
+        for candidate in candidates {
             let Some(email) = email_of(&candidate).map(str::to_lowercase) else {
                 self.queue_external(candidate, &links, batch).await?;
                 continue;
@@ -161,9 +166,11 @@ impl Pusher<'_> {
             if identity == Identity::Taken || identity == Identity::Absent && claimed_by_others {
                 self.queue_external(candidate, &links, batch).await?;
             } else if identity == Identity::Absent && !candidate.email_exists && candidate.tries < TRIES_MAX {
-                // It was only thought that somebody might have it.
-                candidate.tries += 1;
-                self.queue_create(candidate, &links);
+                if let Some(mut candidate) = self.create_by_file(candidate, &links)? {
+                    // It was only thought that somebody might have it.
+                    candidate.tries += 1;
+                    self.queue_create(candidate, &links);
+                }
             } else if identity == Identity::Absent {
                 self.put_off(candidate, batch);
             } else {
@@ -190,14 +197,14 @@ impl Pusher<'_> {
 
     /// Which of these persons are other records' already, whatever their external id says: it may have been blanked in Marketo. A record that
     /// is deleted has no claim to the person that was kept for it.
-    async fn owned(&self, found: &[Person]) -> Result<BTreeMap<i64, RecordId>, SyncError> {
+    pub(super) async fn owned(&self, found: &[Person]) -> Result<BTreeMap<i64, RecordId>, SyncError> {
         let mut owned = holders(self.bridge, &found.iter().map(|person| person.id).collect::<Vec<_>>()).await?;
         let links = load_links(self.bridge, &owned.values().copied().collect()).await?;
         owned.retain(|_, holder| links.get(holder).is_none_or(|link| !link.flags.has(LinkFlags::GONE)));
         Ok(owned)
     }
 
-    async fn identified(
+    pub(super) async fn identified(
         &mut self,
         mut candidate: Candidate,
         identity: Identity<'_>,

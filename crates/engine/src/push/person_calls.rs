@@ -14,10 +14,12 @@ use crate::{
     marketo::SyncMode,
     prepare::Prepared,
     push::{
+        bulk_settle::Returned,
         outcome::Breaker,
         person::{Candidate, Write, email_of},
         pieces::{Sent, send},
     },
+    write_back,
 };
 
 /// The fact that holds whether people can be created by a field.
@@ -31,6 +33,7 @@ pub(super) const LAST_ACTIVITY: &str = "msiLastInterestingMomentDate";
 pub(super) enum Kind {
     Lookup,
     Read,
+    ReadBack,
     Create,
     ByEmail,
     CreateExternal,
@@ -44,6 +47,8 @@ pub(super) enum Call {
     Lookup(Vec<Candidate>, Vec<String>, String),
     /// Reads people by Marketo's id.
     Read(Vec<Candidate>),
+    /// Reads the people of a file by external id.
+    ReadBack(Vec<Returned>),
     /// Creates people whose e-mail nobody has.
     Create(Vec<Write>),
     /// Looks people up by e-mail.
@@ -59,6 +64,7 @@ pub(super) enum Call {
 pub(super) enum Answer {
     Lookup(Vec<Candidate>, Vec<Person>, String),
     Read(Vec<Candidate>, Vec<Person>),
+    ReadBack(Vec<Returned>, Vec<Person>),
     /// The people found, and the e-mails that more than a thousand have.
     ByEmail(Vec<Candidate>, Vec<Person>, BTreeSet<String>),
     /// What became of each write.
@@ -72,6 +78,7 @@ impl Call {
         match self {
             Self::Lookup(..) => Kind::Lookup,
             Self::Read(_) => Kind::Read,
+            Self::ReadBack(_) => Kind::ReadBack,
             Self::Create(_) => Kind::Create,
             Self::ByEmail(_) => Kind::ByEmail,
             Self::CreateExternal(_) => Kind::CreateExternal,
@@ -89,7 +96,12 @@ impl Call {
     ) -> BoxFuture<'a, (Kind, Answer)> {
         let kind = self.kind();
         let key_field = key_field.to_owned();
-        let fields = fields(prepared, &key_field);
+        let mut fields = fields(prepared, &key_field);
+        if kind == Kind::ReadBack {
+            fields.extend(write_back::fields(prepared));
+            fields.sort();
+            fields.dedup();
+        }
         async move {
             let answer = match self {
                 Self::Lookup(candidates, values, field) => match bridge.marketo.people(&field, values, &fields).await {
@@ -100,6 +112,13 @@ impl Call {
                     let ids = candidates.iter().filter_map(|candidate| candidate.link.marketo_id).map(|id| id.to_string()).collect();
                     match bridge.marketo.people("id", ids, &fields).await {
                         Ok(found) => Answer::Read(candidates, found.people),
+                        Err(error) => stopped(error),
+                    }
+                }
+                Self::ReadBack(page) => {
+                    let ids = page.iter().map(|returned| returned.candidate.entry.record.id.to_string()).collect();
+                    match bridge.marketo.people(&key_field, ids, &fields).await {
+                        Ok(found) => Answer::ReadBack(page, found.people),
                         Err(error) => stopped(error),
                     }
                 }

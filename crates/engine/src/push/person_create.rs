@@ -11,6 +11,7 @@ use store::Batch;
 
 use crate::{
     error::SyncError,
+    import::ImportBy,
     push::{
         gate::{Links, hold},
         person::{Candidate, How, Pusher, Write, email_of, fields_of, size},
@@ -19,7 +20,7 @@ use crate::{
 };
 
 impl Pusher<'_> {
-    fn creation(&self, candidate: Candidate, links: &Links) -> Write {
+    pub(super) fn creation(&self, candidate: Candidate, links: &Links) -> Write {
         let map = self.prepared.map(candidate.entry.record.table);
         let doubts = Fingerprints::read(&candidate.link.confirmed);
         let change = map.map(|map| change(map, &candidate.desired, &doubts, self.prepared.key, Known::Nothing)).unwrap_or_default();
@@ -37,6 +38,13 @@ impl Pusher<'_> {
             self.email.push(candidate);
             return self.fill_email();
         };
+        if !self.bulk.takes_email(&email) && !candidate.by_call {
+            return self.bulk.leave_behind();
+        }
+        if self.goes_by_file(&candidate, &email) {
+            self.email.push(candidate);
+            return self.fill_email();
+        }
         if !self.creating.insert(email) {
             self.same_email.push(candidate);
             return;
@@ -73,7 +81,15 @@ impl Pusher<'_> {
             self.done += 1;
             return Ok(());
         }
-        let write = self.creation(candidate, links);
+        if email_of(&candidate).is_none() {
+            self.bulk.saw(|sample| sample.without_email += 1);
+        }
+        let by_call = candidate.by_call;
+        let mut write = self.creation(candidate, links);
+        if !by_call {
+            let Some(given_back) = self.bulk.write(ImportBy::Key, write)? else { return Ok(()) };
+            write = given_back;
+        }
         if let Some(writes) = push_sized(&mut self.create_external, write) {
             self.full.push_back(Call::CreateExternal(writes));
         }

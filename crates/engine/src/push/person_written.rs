@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base::{Object, RecordId, Table, Timestamp};
 use store::{
     Batch,
-    record::{LinkFlags, MsiDue, Outbox, PersonIndex, record_key, role::SourceBy},
+    record::{Link, LinkFlags, MsiDue, Outbox, PersonIndex, record_key, role::SourceBy},
 };
 
 use crate::{
@@ -105,7 +105,10 @@ impl Pusher<'_> {
         }
         let now = self.bridge.clock.now();
         match fate {
-            Fate::Confirmed { id, created } => self.confirm(write, Some((id, created)), batch),
+            Fate::Confirmed { id, created } => {
+                self.bulk.saw(|sample| sample.created += u64::from(kind == Kind::Create));
+                self.confirm(write, Some((id, created)), batch);
+            }
             Fate::Unknown(doubt) => self.unknown(write.candidate, doubt, now, batch),
             Fate::Refused(failure) => self.refused(kind, write.candidate, failure, absent, batch).await?,
         }
@@ -124,6 +127,7 @@ impl Pusher<'_> {
         match (kind, failure.code.as_str()) {
             (Kind::Create, "1005" | "1007" | "1017") => {
                 candidate.email_exists = true;
+                self.bulk.saw(|sample| sample.exists += 1);
                 self.email.push(candidate);
                 self.fill_email();
             }
@@ -131,7 +135,7 @@ impl Pusher<'_> {
             (Kind::CreateExternal, "1005" | "1017") if candidate.tries + 1 >= TRIES_MAX => self.put_off(candidate, batch),
             (Kind::CreateExternal, "1005" | "1017") => self.again(candidate),
             (Kind::Update, "1004") => self.lost(candidate, batch).await?,
-            (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read, _) => {
+            (Kind::Create | Kind::CreateExternal | Kind::Update | Kind::Lookup | Kind::ByEmail | Kind::Read | Kind::ReadBack, _) => {
                 let lost = parents(&candidate.desired).filter(|parent| absent.contains(parent)).collect();
                 refuse(self.bridge, &candidate.entry, &failure, lost, now, batch).await?;
                 self.done += 1;
@@ -147,8 +151,8 @@ impl Pusher<'_> {
         absent(self.bridge, &refused.flat_map(|(write, _)| parents(&write.candidate.desired)).collect()).await
     }
 
-    /// Marketo has it: only now do fingerprints move.
-    pub(super) fn confirm(&mut self, write: Write, answered: Option<(Option<i64>, bool)>, batch: &mut Batch) {
+    /// Marketo has it: only now do fingerprints move. Gives what is known of it now.
+    pub(super) fn confirm(&mut self, write: Write, answered: Option<(Option<i64>, bool)>, batch: &mut Batch) -> Link {
         let Write { candidate, change, record, how, held_back } = write;
         let Candidate { entry, mut link, inherits, .. } = candidate;
         if let Some(mut alias) = inherits {
@@ -188,5 +192,6 @@ impl Pusher<'_> {
             line.rekeyed += u64::from(how == How::ReKeyed);
             line.fields += if record.is_empty() { 0 } else { change.len() as u64 };
         });
+        link
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 pub(super) struct Write {
     pub(super) link: Link,
     pub(super) changes: Map<String, Value>,
-    after: Fingerprints,
+    pub(super) after: Fingerprints,
 }
 
 /// Takes a record from both lists.
@@ -54,7 +54,7 @@ pub(super) async fn writable(bridge: &Bridge, due: &[RecordId]) -> Result<BTreeM
     Ok(people)
 }
 
-fn may_write(bridge: &Bridge, link: &Link) -> bool {
+pub(super) fn may_write(bridge: &Bridge, link: &Link) -> bool {
     let closed = link.flags.has(LinkFlags::CLOSED);
     let try_closed = bridge.options.write_back.closed_leads == ClosedLeads::Try && !link.flags.has(LinkFlags::NOT_WRITABLE);
     !link.flags.has(LinkFlags::GONE) && (!closed || try_closed)

@@ -56,6 +56,37 @@ fn an_import_counts_and_gives_back_what_it_refused() {
 }
 
 #[test]
+fn an_import_can_fail_as_a_whole() {
+    let mut bench = Bench::with(|options| options.bulk_import_fails = true);
+    upload(&mut bench, "format=csv", "email\na@x.test");
+    bench.wait(10);
+    let expected = json!({"status": "Failed", "numOfLeadsProcessed": 0, "numOfRowsFailed": 0, "message": "Import failed"});
+    check(&bench.get("/bulk/v1/leads/batch/1001.json")["result"][0], &expected);
+    assert_eq!(bench.raw("GET", "/bulk/v1/leads/batch/1001/failures.json", "", "").status, 404);
+    assert_eq!(bench.state.leads().count(), 0);
+}
+
+#[test]
+fn rows_with_a_warning_are_imported() {
+    let mut bench = Bench::new();
+    upload(&mut bench, "format=csv", "email\nbo@@x.test\ncy@x.test\nnäme@x.test");
+    bench.wait(10);
+    let expected = json!({"status": "Complete", "numOfLeadsProcessed": 3, "numOfRowsFailed": 0, "numOfRowsWithWarning": 2});
+    check(&bench.get("/bulk/v1/leads/batch/1001.json")["result"][0], &expected);
+    let warnings = text(&bench.raw("GET", "/bulk/v1/leads/batch/1001/warnings.json", "", ""));
+    assert_eq!(warnings, "email,Import Warning Reason\nbo@@x.test,Invalid email address\nnäme@x.test,Invalid email address\n");
+}
+
+#[test]
+fn a_file_of_ten_megabytes_is_too_large() {
+    let mut bench = Bench::new();
+    let row = format!("a@x.test,{}\n", "x".repeat(200));
+    let file = format!("email,title\n{}", row.repeat(10 * 1024 * 1024 / row.len() + 1));
+    let form = format!("--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"l.csv\"\r\n\r\n{file}\r\n--B--\r\n");
+    assert_eq!(bench.raw("POST", "/bulk/v1/leads.json?format=csv", "multipart/form-data; boundary=B", form).status, 413);
+}
+
+#[test]
 fn imports_are_refused_as_documented() {
     let mut bench = Bench::with(|options| options.bulk_run_s = 3600);
     assert_eq!(bench.state.add_list("Fair", bench.now), 101);

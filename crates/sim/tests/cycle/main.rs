@@ -28,3 +28,4 @@ mod on_request;
 mod moments;
 mod served;
 mod steered;
+mod bulk;
