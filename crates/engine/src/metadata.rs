@@ -46,14 +46,15 @@ impl Metadata {
         *self.0.lock().await = None;
     }
 
-    /// Reads them again; whether they are still the same. Otherwise all that was made of them is to be made anew.
+    /// Reads them again; whether they are still the same as `before`. Otherwise all that was made of those is to be made anew. What was read
+    /// last says nothing of that: a pass beside this one may have read them meanwhile.
     ///
     /// # Errors
     /// When they can't be read.
-    pub(crate) async fn are_still(&self, bridge: &Bridge) -> Result<bool, SyncError> {
+    pub(crate) async fn are_still(&self, bridge: &Bridge, before: &Tables) -> Result<bool, SyncError> {
         let mut known = self.0.lock().await;
         let tables = read(bridge).await?;
-        let same = known.as_ref().is_some_and(|(_, before)| **before == tables);
+        let same = *before == tables;
         *known = same.then(|| (bridge.clock.now(), Arc::new(tables)));
         Ok(same)
     }

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -61,7 +62,9 @@ pub struct Prepared {
     pub person_key: String,
     /// Where persons keep the GUID besides the look-up field.
     pub second_person_key: Option<String>,
-    /// Whether Dynamics' metadata were read in this pass.
+    /// Dynamics' metadata that it was made of.
+    described: Arc<Tables>,
+    /// Whether those were read in this pass.
     fresh: OnceCell<()>,
 }
 
@@ -138,7 +141,7 @@ impl Prepared {
     /// # Errors
     /// [`SyncError::Stale`] when they are not: everything made of them is to be made anew.
     pub(crate) async fn is_of_now(&self, bridge: &Bridge) -> Result<(), SyncError> {
-        let renewed = async || if bridge.metadata.are_still(bridge).await? { Ok(()) } else { Err(SyncError::Stale) };
+        let renewed = async || if bridge.metadata.are_still(bridge, &self.described).await? { Ok(()) } else { Err(SyncError::Stale) };
         self.fresh.get_or_try_init(renewed).await.map(drop)
     }
 
@@ -159,8 +162,8 @@ impl Prepared {
 /// When a side can't be read, or the configuration doesn't fit what they say.
 pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     bridge.progress.tell(Step::Preparing);
-    let (tables, fresh) = bridge.metadata.tables(bridge).await?;
-    let tables: Tables = (*tables).clone();
+    let (described, fresh) = bridge.metadata.tables(bridge).await?;
+    let tables = Tables::clone(&described);
     let (objects, mut batch) = describes(bridge).await?;
     team_user_is_there(bridge, tables.get(&Table::SystemUser)).await?;
     let key = fingerprint_key(bridge, &mut batch).await?;
@@ -186,6 +189,7 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
         policy_changed: changed,
         person_key,
         second_person_key,
+        described,
         fresh: OnceCell::new_with(fresh.then_some(())),
     })
 }

@@ -2,14 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base::{Dice, Timestamp};
-use emulator::Effect;
+use base::{Dice, Table, Timestamp};
+use emulator::{Effect, Latency};
 use engine::{
-    Bridge, Progress, SyncError, cycle,
+    Bridge, Progress, SyncError,
+    capture::capture,
+    cycle,
     options::RunOptions,
-    supervisor::{Open, Schedule, Served, Supervisor, When},
+    prepare::prepare,
+    supervisor::{Open, PassKind, Running, Schedule, Served, Supervisor, Trigger, When},
 };
+use sandbox::edits;
 use serde_json::json;
+use store::{Batch, Store, record::Cursor};
 
 use crate::world::World;
 
@@ -71,6 +76,78 @@ async fn a_column_that_is_secured_between_passes_blanks_nothing() {
     let (_, error) = cycle::run(&pass(&bridge)).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(world.person(BO)["phone"], json!("2"));
+    bridge.close().await.unwrap();
+}
+
+/// The next cycle reads all tables in full.
+async fn forget_positions(world: &World) {
+    let fence = world.store.acquire("test").await.unwrap();
+    let mut batch = Batch::new();
+    Table::ALL.into_iter().for_each(|table| batch.remove::<Cursor>(table.name().into()));
+    world.store.commit(fence, batch).await.unwrap();
+    world.store.release(fence).await.unwrap();
+}
+
+/// Cycles that take longer than the time between moments, so that those run beside them, while people work on both sides; now and
+/// then everything is stopped in the middle.
+#[tokio::test(start_paused = true)]
+async fn whatever_runs_beside_long_cycles_both_sides_agree() {
+    for seed in 1..=3 {
+        let mut world = World::generated(150, seed);
+        world.calls_per_20s = 12;
+        for mut faults in [world.sandbox.marketo.faults(), world.sandbox.dataverse.faults()] {
+            faults.set_latency(Some(Latency::Spread { median_ms: 600.0, p99_ms: 5_000.0 }));
+        }
+        let (world, mut dice) = (Arc::new(world), Dice::new(seed));
+        let often = |seconds| When::After(Duration::from_secs(seconds));
+        let mut one = served("one", &world);
+        one.schedule = Schedule { changes: often(30), moments: often(5), sweep: often(40) };
+        let supervisor = Supervisor::start(vec![one], |_| ());
+        let one = supervisor.handles().remove(0);
+        for round in 0..15 {
+            let now = world.now();
+            {
+                let mut dynamics = world.sandbox.dataverse.state();
+                edits::edit_people(&mut dynamics, seed * 1_000 + round, 50.0, now).unwrap();
+                edits::edit_owners(&mut dynamics, seed * 2_000 + round, 3, now).unwrap();
+                edits::edit_roles(&mut dynamics, seed * 3_000 + round, 3, now).unwrap();
+            }
+            sandbox::activity::moments(&mut world.sandbox.marketo.state(), seed * 4_000 + round, 80, now);
+            tokio::time::sleep(Duration::from_secs(dice.below(120))).await;
+            if dice.percent(20.0) {
+                // It may be about to be opened again.
+                let _ = one.ask(Trigger::Pause(Running::Stops)).await;
+                one.until(|view| view.bridge().is_some()).await;
+                one.ask(Trigger::Resume).await.unwrap();
+            }
+        }
+        let moments = one.view().passes[&PassKind::Moments].ended.values().sum::<u64>();
+        let cycles = one.view().passes[&PassKind::Changes].ended.values().sum::<u64>();
+        supervisor.stop().await;
+        assert!(moments > 2 * cycles && cycles > 5, "{moments} moments, {cycles} cycles");
+        world.cycle().await;
+        // What is remembered as confirmed is what Marketo has: reading all tables anew finds nothing to send.
+        forget_positions(&world).await;
+        let ran = world.cycle().await;
+        assert!(ran.written() == 0 && world.agreement().is_full(), "seed {seed}: {} written, {}", ran.written(), world.agreement());
+        assert!(world.sandbox.marketo.state().duplicates().is_empty(), "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_that_another_pass_reads_meanwhile_don_t_hide_that_they_changed() {
+    let world = world();
+    let bridge = world.bridge().await;
+    cycle::run(&pass(&bridge)).await;
+    let long = pass(&bridge);
+    let prepared = prepare(&long).await.unwrap();
+    world.sandbox.dataverse.state().secure_column("contact", "jobtitle", true).unwrap();
+    world.update("contact", BO, json!({"telephone1": "2"}));
+    world.pass(Duration::from_secs(7_200)).await;
+    let (_, error) = cycle::moments(&pass(&bridge)).await;
+    assert!(matches!(error, Some(SyncError::Configuration(_))), "{error:?}");
+    let taken_in = capture(&long, &prepared).await;
+    assert!(matches!(taken_in, Err(SyncError::Stale)), "{taken_in:?}");
     bridge.close().await.unwrap();
 }
 
