@@ -185,6 +185,12 @@ impl Bridge {
         Self { marketo: Arc::new(self.marketo.in_lane(lane)), ..self }
     }
 
+    /// The same pass, of which its watcher isn't told.
+    #[must_use]
+    pub(crate) fn unwatched(self) -> Self {
+        Self { progress: Progress::silent(), ..self }
+    }
+
     /// Calls made since this pass began, to Marketo and to Dynamics, by kind. Those of a pass that runs at the same time are among them.
     #[must_use]
     pub fn calls(&self) -> [BTreeMap<String, u64>; 2] {

@@ -1,25 +1,30 @@
 //! One cycle: prepare, capture, push, write back, and a summary that says what came of it.
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, join},
+};
 use serde_json::Value;
 use store::{
     Batch, Record,
     record::{Run, setting::RunBody},
 };
+use tokio_util::sync::CancellationToken;
+use wire::Lane;
 
 use crate::{
     bootstrap,
     bridge::Bridge,
-    capture::{again, capture, first_load, is_first},
+    capture::{again, capture, find_gone, first_load, is_first},
     error::SyncError,
     forecast,
     noticed::{Merges, notice, notice_activities},
-    prepare::{forget_describes, prepare},
+    prepare::{Prepared, forget_describes, prepare},
     progress::Step,
     push::{push, tell},
     share::Share,
     summary::{ErrorText, Outcome, Summary},
-    write_back::{self, write_back, write_urgent},
+    write_back::{self, Left, meanwhile, write_back, write_urgent},
 };
 
 /// Runs kept in the state.
@@ -109,52 +114,84 @@ fn summed_up(bridge: &Bridge, error: Option<&SyncError>) -> Summary {
 
 async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     let _turn = bridge.turn.lock().await;
-    // Under a process that does nothing else all day, moments go on meanwhile.
-    let beside = bridge.run.served.then(|| bridge.beside(Share::Push));
-    let writer = beside.as_ref().unwrap_or(bridge);
     // The day may have turned since the last pass.
     bridge.commit(Batch::new()).await?;
     let _limits = bootstrap::raise_limits(bridge).await?;
-    let mut prepared = prepare(bridge).await?;
-    bridge.ledger.learn(&bridge.marketo).await?;
-    let noticed = match is_first(bridge).await? {
+    let prepared = prepare(bridge).await?;
+    let (prepared, noticed, left) = match is_first(bridge).await? {
         true => {
-            let noticed = noticed(writer).await?;
-            forecast::of_first_load(bridge).await?;
-            first_load(bridge, &prepared).await?;
-            noticed
+            let (noticed, left) = first(bridge, &prepared).await?;
+            (prepared, noticed, left)
         }
-        false => {
-            match capture(bridge, &prepared).await {
-                Err(SyncError::Stale) => {
-                    prepared = prepare(bridge).await?;
-                    capture(bridge, &prepared).await?;
-                }
-                captured => captured?,
-            }
-            let noticed = noticed(writer).await?;
-            again(bridge, &prepared).await?;
-            forecast::of_outbox(bridge).await?;
-            noticed
-        }
+        false => later(bridge, prepared).await?,
     };
+    prepared.keep_policy(bridge).await?;
+    noticed?;
+    bridge.ledger.learn(&bridge.marketo).await?;
+    let beside = bridge.run.served.then(|| bridge.beside(Share::WriteBack));
+    write_back(beside.as_ref().unwrap_or(bridge), &prepared, left).await?;
+    bootstrap::loaded(bridge).await
+}
+
+/// What has happened in Marketo; where that is refused and nothing else, the refusal.
+type Noticed = Result<(), SyncError>;
+
+/// The first cycle. It reads, sends and writes back at the same time, as far as one doesn't need the other.
+async fn first(bridge: &Bridge, prepared: &Prepared) -> Result<(Noticed, Left), SyncError> {
+    let writer = &bridge.beside(Share::Push);
+    let filled = CancellationToken::new();
+    let loading = async {
+        let noticing = async {
+            bridge.ledger.learn(&bridge.marketo).await?;
+            noticed(writer).await
+        };
+        let reading = async {
+            forecast::of_first_load(bridge).await?;
+            first_load(bridge, prepared).await
+        };
+        let (noticed, walks) = join(noticing, reading).await;
+        let (noticed, walks) = (noticed?, walks?);
+        push(writer, prepared).await?;
+        let gone = find_gone(bridge, prepared, walks).await?;
+        if again(bridge, prepared).await? || gone {
+            push(writer, prepared).await?;
+        }
+        tell(writer, prepared).await?;
+        Ok(noticed)
+    };
+    let loading = loading.inspect(|_: &Result<Noticed, SyncError>| filled.cancel());
+    let back = bridge.beside(Share::WriteBack).in_lane(Lane::Sweep).unwatched();
+    let (loaded, left) = join(loading, meanwhile(&back, prepared, &filled)).await;
+    Ok((loaded?, left?))
+}
+
+/// Any later cycle.
+async fn later(bridge: &Bridge, mut prepared: Prepared) -> Result<(Prepared, Noticed, Left), SyncError> {
+    // Under a process that does nothing else all day, moments go on meanwhile.
+    let beside = bridge.run.served.then(|| bridge.beside(Share::Push));
+    let writer = beside.as_ref().unwrap_or(bridge);
+    bridge.ledger.learn(&bridge.marketo).await?;
+    match capture(bridge, &prepared).await {
+        Err(SyncError::Stale) => {
+            prepared = prepare(bridge).await?;
+            capture(bridge, &prepared).await?;
+        }
+        captured => captured?,
+    }
+    let noticed = noticed(writer).await?;
     again(bridge, &prepared).await?;
+    forecast::of_outbox(bridge).await?;
     push(writer, &prepared).await?;
     // What has turned out to be otherwise than it was thought is read and sent again at once, and after that in the next cycle.
     if again(bridge, &prepared).await? {
         push(writer, &prepared).await?;
     }
     tell(writer, &prepared).await?;
-    prepared.keep_policy(bridge).await?;
-    noticed?;
-    bridge.ledger.learn(&bridge.marketo).await?;
-    let beside = bridge.run.served.then(|| bridge.beside(Share::WriteBack));
-    write_back(beside.as_ref().unwrap_or(bridge), &prepared).await?;
-    bootstrap::loaded(bridge).await
+    Ok((prepared, noticed, Left::new()))
 }
 
 /// What has happened in Marketo. Where only that is refused, everything else goes on; the refusal is given back.
-async fn noticed(bridge: &Bridge) -> Result<Result<(), SyncError>, SyncError> {
+async fn noticed(bridge: &Bridge) -> Result<Noticed, SyncError> {
     match notice(bridge).await {
         Err(error @ SyncError::Side { .. }) if error.is_refusal() => Ok(Err(error)),
         noticed => noticed.map(Ok),

@@ -118,6 +118,14 @@ impl Note {
         Self { name, by, stage: Stage::Doubtful { since: bridge.clock.now() }, rows }
     }
 
+    /// Whether there is any note.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub(crate) async fn any(bridge: &Bridge) -> Result<bool, SyncError> {
+        Ok(!bridge.store.list::<Fact>(NOTE_FACT.as_bytes(), None, 1).await?.is_empty())
+    }
+
     /// All that there are.
     pub(crate) async fn all(bridge: &Bridge) -> Result<Vec<Self>, SyncError> {
         let facts = bridge.store.list::<Fact>(NOTE_FACT.as_bytes(), None, usize::MAX).await?;

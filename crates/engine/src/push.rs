@@ -43,6 +43,7 @@ pub use tally::{Left, left};
 
 use brake::Brake;
 use part::people::Tried;
+use spelling::Spellings;
 
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
 
@@ -68,6 +69,19 @@ pub async fn push(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
 pub async fn tell(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
     email::read_back(bridge).await?;
     email::warn(bridge, prepared).await
+}
+
+/// Learns from a sample of the people to be sent how Marketo spells their keys, before they are sent.
+///
+/// # Errors
+/// When Marketo can't be asked, or the state can't be written.
+pub(crate) async fn learn_spellings(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+    let sample = bridge.store.list::<Outbox>(&[Object::Lead.code()], None, LEFT).await?;
+    if sample.is_empty() || Spellings::load(bridge, Object::Lead, &prepared.person_key).await?.is_some() {
+        return Ok(());
+    }
+    let ids: Vec<_> = sample.iter().map(|entry| entry.record.id).collect();
+    Spellings::sample(bridge, Object::Lead, &prepared.person_key, &ids).await.map(drop)
 }
 
 /// Sends what the outbox holds of these objects, before everything is known that is to be sent.

@@ -11,7 +11,10 @@ mod seen;
 pub(crate) use due::everybody;
 pub(crate) use seen::{Seen, fields, save_seen, seen};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use base::{RecordId, Table};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -20,6 +23,7 @@ use store::{
     Record, StoreExt,
     record::{Link, MsiDue, MsiUrgent},
 };
+use tokio_util::sync::CancellationToken;
 use wire::CallError;
 
 use allowance::Allowance;
@@ -29,6 +33,7 @@ use crate::{
     bridge::Bridge,
     dynamics::RowFate,
     error::{Side, SyncError},
+    import,
     marketo::People,
     prepare::Prepared,
     progress::Step,
@@ -36,6 +41,9 @@ use crate::{
 
 /// People read in one call (Adobe, "Leads": filter values).
 const PEOPLE_PER_CALL: usize = 300;
+
+/// How often it is looked whether the list fills a call.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Messages that are written at a time. Dynamics' own limits are kept by the client; more than these would only hold rows in memory.
 const WRITES_AT_ONCE: usize = 8;
@@ -53,21 +61,54 @@ enum List {
     Urgent,
     /// Everybody else.
     Due,
+    /// The same, but for the last of them, who don't fill a call.
+    DueInFullCalls,
 }
 
-/// Brings the MSI columns up to date: first of those with whom something has just happened, then of everybody whose turn it is.
+/// People who were looked at in this cycle and stay on a list: Marketo doesn't show them, or Dynamics doesn't take their row. They aren't read again in
+/// it.
+pub(crate) type Left = BTreeSet<RecordId>;
+
+/// Brings the MSI columns up to date: first of those with whom something has just happened, then of everybody whose turn it is, but for those who
+/// were looked at in this cycle and are `left`.
 ///
 /// # Errors
 /// When a side can't be reached or the state can't be written. What was written is saved.
-pub async fn write_back(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+pub(crate) async fn write_back(bridge: &Bridge, prepared: &Prepared, mut left: Left) -> Result<(), SyncError> {
     if !bridge.options.write_back.enabled {
         return Ok(());
     }
     let _turn = bridge.writing_back.lock().await;
     due::from_the_map(bridge, prepared).await?;
     due::from_the_sweep(bridge).await?;
-    go_through(bridge, prepared, List::Urgent).await?;
-    go_through(bridge, prepared, List::Due).await
+    go_through(bridge, prepared, List::Urgent, &mut Left::new()).await?;
+    go_through(bridge, prepared, List::Due, &mut left).await
+}
+
+/// Goes through the list in full calls while others put people on it, until `filled`: calls that nobody else has a use for. Gives who was looked at
+/// and stays on it.
+///
+/// # Errors
+/// As [`write_back`].
+pub(crate) async fn meanwhile(bridge: &Bridge, prepared: &Prepared, filled: &CancellationToken) -> Result<Left, SyncError> {
+    let mut left = Left::new();
+    if !bridge.options.write_back.enabled {
+        return Ok(left);
+    }
+    while !filled.is_cancelled() {
+        let due = List::Due.count(bridge).await?.saturating_sub(left.len() as u64);
+        // People who come by import are read with that.
+        if due < PEOPLE_PER_CALL as u64 || import::Note::any(bridge).await? {
+            tokio::select! {
+                () = filled.cancelled() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            continue;
+        }
+        let _turn = bridge.writing_back.lock().await;
+        go_through(bridge, prepared, List::DueInFullCalls, &mut left).await?;
+    }
+    Ok(left)
 }
 
 /// Begins a round in which everybody is looked at once, and goes through as much of it as one pass may; later passes go on with it.
@@ -80,8 +121,8 @@ pub async fn sweep(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError
     }
     let _turn = bridge.writing_back.lock().await;
     due::begin_round(bridge).await?;
-    go_through(bridge, prepared, List::Urgent).await?;
-    go_through(bridge, prepared, List::Due).await
+    go_through(bridge, prepared, List::Urgent, &mut Left::new()).await?;
+    go_through(bridge, prepared, List::Due, &mut Left::new()).await
 }
 
 /// Brings up to date the MSI columns of those with whom something has just happened.
@@ -93,10 +134,10 @@ pub async fn write_urgent(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sy
         return Ok(());
     }
     let _turn = bridge.writing_back.lock().await;
-    go_through(bridge, prepared, List::Urgent).await
+    go_through(bridge, prepared, List::Urgent, &mut Left::new()).await
 }
 
-async fn go_through(bridge: &Bridge, prepared: &Prepared, list: List) -> Result<(), SyncError> {
+async fn go_through(bridge: &Bridge, prepared: &Prepared, list: List, left: &mut Left) -> Result<(), SyncError> {
     if prepared.tables.values().all(|plan| plan.msi.targets.is_empty()) {
         // Who is on the list stays there until there is a column to write to.
         return Ok(());
@@ -118,6 +159,7 @@ async fn go_through(bridge: &Bridge, prepared: &Prepared, list: List) -> Result<
         good: 0,
         shrunk: 0,
         allowance: Allowance::load(bridge, list).await?,
+        left,
         after: None,
         exhausted: false,
         waiting: BTreeMap::new(),
@@ -128,7 +170,7 @@ async fn go_through(bridge: &Bridge, prepared: &Prepared, list: List) -> Result<
         total,
     };
     let outcome = round.run().await;
-    if round.allowance.is_used_up() {
+    if round.allowance.is_used_up() && list != List::DueInFullCalls {
         let left = list.count(bridge).await?;
         bridge.count(|summary| summary.written_back.put_off += left);
     }
@@ -139,7 +181,7 @@ impl List {
     async fn count(self, bridge: &Bridge) -> Result<u64, SyncError> {
         let family = match self {
             Self::Urgent => MsiUrgent::FAMILY,
-            Self::Due => MsiDue::FAMILY,
+            Self::Due | Self::DueInFullCalls => MsiDue::FAMILY,
         };
         Ok(bridge.store.count(family, &[]).await?)
     }
@@ -148,7 +190,9 @@ impl List {
     async fn next(self, bridge: &Bridge, after: Option<&[u8]>, limit: usize) -> Result<Vec<RecordId>, SyncError> {
         Ok(match self {
             Self::Urgent => bridge.store.list::<MsiUrgent>(&[], after, limit).await?.into_iter().map(|due| due.record).collect(),
-            Self::Due => bridge.store.list::<MsiDue>(&[], after, limit).await?.into_iter().map(|due| due.record).collect(),
+            Self::Due | Self::DueInFullCalls => {
+                bridge.store.list::<MsiDue>(&[], after, limit).await?.into_iter().map(|due| due.record).collect()
+            }
         })
     }
 }
@@ -177,6 +221,8 @@ struct Round<'a> {
     shrunk: u32,
     /// Rows that may be written today.
     allowance: Allowance,
+    /// Who was looked at and stays on the list.
+    left: &'a mut Left,
     /// How far the list has been gone through.
     after: Option<Vec<u8>>,
     exhausted: bool,
@@ -240,7 +286,11 @@ impl<'a> Round<'a> {
             self.exhausted = due.is_empty();
             self.after = due.last().map(|record| store::record::record_key(*record)).or(self.after.take());
             self.looked += due.len() as u64;
+            let due: Vec<RecordId> = due.into_iter().filter(|record| !self.left.contains(record)).collect();
             people.extend(writable(self.bridge, &due).await?);
+        }
+        if self.list == List::DueInFullCalls && people.len() < PEOPLE_PER_CALL {
+            return Ok(BTreeMap::new());
         }
         Ok(people)
     }
@@ -277,7 +327,9 @@ impl<'a> Round<'a> {
             Answered::Read(people, found) => {
                 self.reads -= 1;
                 let found = found.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
-                for write in compare(self.bridge, self.prepared, people, found).await? {
+                let (writes, staying) = compare(self.bridge, self.prepared, people, found).await?;
+                self.left.extend(staying.into_iter().chain(writes.iter().map(|write| write.link.record)));
+                for write in writes {
                     self.waiting.entry(write.link.record.table).or_default().push(write);
                 }
                 Ok(())
@@ -293,7 +345,10 @@ impl<'a> Round<'a> {
                     .filter(|(_, fate)| again && **fate == RowFate::NotTried)
                     .map(|(write, _)| write.clone())
                     .collect();
+                let done: BTreeSet<RecordId> =
+                    writes.iter().zip(&fates).filter(|(_, fate)| fate.is_done()).map(|(write, _)| write.link.record).collect();
                 self.written += save(self.bridge, writes, fates, &self.allowance).await?;
+                self.left.retain(|record| !done.contains(record));
                 for write in untried {
                     self.waiting.entry(write.link.record.table).or_default().push(write);
                 }

@@ -52,7 +52,7 @@ struct Position {
 pub(super) async fn read(context: &mut Context<'_>, table: Table) -> Result<(), SyncError> {
     let mut walk = Walk::rows(context, table).await?;
     walk.ids(context).await?;
-    walk.finish(context).await
+    walk.finish(context).await.map(drop)
 }
 
 /// Whether a saved link leads nowhere any more: it has expired (Microsoft documents one code), can't be read (Microsoft documents none),
@@ -65,7 +65,7 @@ fn is_useless_link(error: &CallError) -> bool {
 /// One reading of one table, in three steps: its rows; where what is gone is told by absence alone, the ids of all that are there; and what
 /// is gone. Only the first and the last change anything that a push works with.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub struct Walk<'a> {
     table: Table,
     plan: &'a TablePlan,
     /// The cursor as it is saved.
@@ -141,13 +141,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What is known and was not among the ids has been deleted.
-    pub(super) async fn finish(mut self, context: &mut Context<'_>) -> Result<(), SyncError> {
-        let Some(position) = self.position.take().filter(|position| position.unswept) else { return Ok(()) };
-        if self.whole {
-            gone::handle_unseen(context, self.table).await?;
-        }
-        self.save(context, Position { unswept: false, ..position }).await
+    /// What is known and was not among the ids has been deleted; whether there was any.
+    pub(super) async fn finish(mut self, context: &mut Context<'_>) -> Result<bool, SyncError> {
+        let Some(position) = self.position.take().filter(|position| position.unswept) else { return Ok(false) };
+        let any = self.whole && gone::handle_unseen(context, self.table).await?;
+        self.save(context, Position { unswept: false, ..position }).await?;
+        Ok(any)
     }
 
     /// Reads all rows. With `find_gone`, what is known and isn't there any more has been deleted.

@@ -17,7 +17,7 @@ use crate::{
     capture::{Context, feed::Walk, refetch},
     error::SyncError,
     prepare::Prepared,
-    push::push_early,
+    push::{learn_spellings, push_early},
     share::Share,
 };
 
@@ -30,11 +30,12 @@ pub async fn is_first(bridge: &Bridge) -> Result<bool, SyncError> {
     Ok(cursors.iter().all(Option::is_none) && bridge.store.list::<PersonIndex>(&[], None, 1).await?.is_empty())
 }
 
-/// Reads all tables and sends sales persons, companies and people meanwhile. What else there is to be sent is in the outbox when it ends.
+/// Reads all tables and sends sales persons, companies and people meanwhile. What else there is to be sent is in the outbox when it ends. What was
+/// deleted while its table was read is still to be found: [`find_gone`].
 ///
 /// # Errors
 /// When a side can't be read, a quota is used up, or the state can't be written. What was read and what was answered is saved.
-pub async fn first_load(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
+pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Result<Vec<Walk<'a>>, SyncError> {
     let mut context = Context::load(bridge, prepared).await?;
     let pusher = bridge.beside(Share::Push);
     let mut walks = rows(&context, &[Table::SystemUser, Table::Team, Table::ConnectionRole]).await?;
@@ -48,7 +49,9 @@ pub async fn first_load(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sync
     // Who is wanted only by reference is read by now.
     refetch::drain(&mut context).await?;
     context.keep_intents().await?;
-    push_early(&pusher, prepared, &parents).await?;
+    let (sent, learnt) = join(push_early(&pusher, prepared, &parents), learn_spellings(&pusher, prepared)).await;
+    sent?;
+    learnt?;
 
     let rest = async {
         let mut rest = rows(&context, &[Table::Opportunity, Table::Connection]).await?;
@@ -58,11 +61,23 @@ pub async fn first_load(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sync
     let (read, sent) = join(rest, push_early(&pusher, prepared, &[Object::Lead])).await;
     read?;
     sent?;
-    for walk in walks {
-        walk.finish(&mut context).await?;
-    }
     refetch::drain(&mut context).await?;
-    context.keep_intents().await
+    context.keep_intents().await?;
+    Ok(walks)
+}
+
+/// Parts with what was deleted while its table was read; whether there was any.
+///
+/// # Errors
+/// When Dynamics can't be asked, or the state can't be written.
+pub async fn find_gone(bridge: &Bridge, prepared: &Prepared, walks: Vec<Walk<'_>>) -> Result<bool, SyncError> {
+    let mut context = Context::load(bridge, prepared).await?;
+    let mut any = false;
+    for walk in walks {
+        any |= walk.finish(&mut context).await?;
+    }
+    context.keep_intents().await?;
+    Ok(any)
 }
 
 /// Reads the rows of these tables, all at once.

@@ -58,8 +58,8 @@ pub(super) async fn knows_any(bridge: &Bridge, table: Table) -> Result<bool, Syn
     })
 }
 
-/// Treats as deleted what is known of a table and was not met.
-pub(super) async fn handle_unseen(context: &mut Context<'_>, table: Table) -> Result<(), SyncError> {
+/// Treats as deleted what is known of a table and was not met; whether there was any.
+pub(super) async fn handle_unseen(context: &mut Context<'_>, table: Table) -> Result<bool, SyncError> {
     let unseen = match table {
         Table::Connection => unseen_connections(context).await?,
         Table::ConnectionRole => unseen_role_names(context).await?,
@@ -73,7 +73,8 @@ pub(super) async fn handle_unseen(context: &mut Context<'_>, table: Table) -> Re
         let _links = bridge.links.lock().await;
         context.apply_deleted(table, chunk).await?;
     }
-    forget_seen(context, table).await
+    forget_seen(context, table).await?;
+    Ok(!absent.is_empty())
 }
 
 /// Those of `ids` that the sweep under way has not met.

@@ -34,7 +34,7 @@ impl Allowance {
         let all = bridge.options.daily_writes.0;
         let most = match list {
             List::Urgent => all,
-            List::Due => all - all / KEPT,
+            List::Due | List::DueInFullCalls => all - all / KEPT,
         };
         let day = day(bridge.clock.now());
         let written = bridge.store.read_one::<Fact>(WRITES_FACT.into()).await?;

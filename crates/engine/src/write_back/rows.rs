@@ -60,16 +60,17 @@ pub(super) fn may_write(bridge: &Bridge, link: &Link) -> bool {
     !link.flags.has(LinkFlags::GONE) && (!closed || try_closed)
 }
 
-/// Compares people's MSI fields, as they were read, with what Dynamics was seen to hold; those whose rows are right leave the list.
+/// Compares people's MSI fields, as they were read, with what Dynamics was seen to hold; those whose rows are right leave the list. Gives what is to be written, and
+/// whom Marketo doesn't show yet.
 pub(super) async fn compare(
     bridge: &Bridge,
     prepared: &Prepared,
     by_person: BTreeMap<i64, Link>,
     found: People,
-) -> Result<Vec<Write>, SyncError> {
+) -> Result<(Vec<Write>, Vec<RecordId>), SyncError> {
     let mut batch = Batch::new();
     let people: BTreeMap<i64, Map<String, Value>> = found.people.into_iter().map(|person| (person.id, person.record)).collect();
-    let (mut writes, mut unchanged) = (Vec::new(), 0);
+    let (mut writes, mut staying, mut unchanged) = (Vec::new(), Vec::new(), 0);
     let absent: BTreeSet<RecordId> = by_person.iter().filter(|(id, _)| !people.contains_key(id)).map(|(_, link)| link.record).collect();
     let present: BTreeSet<RecordId> = by_person.values().map(|link| link.record).filter(|record| !absent.contains(record)).collect();
     let absent_again = due::note_absent(bridge, &absent, &present, &mut batch).await?;
@@ -80,7 +81,7 @@ pub(super) async fn compare(
         match difference {
             Some((changes, after)) if !changes.is_empty() => writes.push(Write { link, changes, after }),
             // Marketo's index may lag behind; a person that isn't there the next time either is left to the sweep.
-            None if !absent_again.contains(&link.record) => {}
+            None if !absent_again.contains(&link.record) => staying.push(link.record),
             Some(_) | None => {
                 unchanged += 1;
                 done(link.record, &mut batch);
@@ -89,7 +90,7 @@ pub(super) async fn compare(
     }
     bridge.count(|summary| summary.written_back.unchanged += unchanged);
     bridge.commit(batch).await?;
-    Ok(writes)
+    Ok((writes, staying))
 }
 
 /// Saves what became of each row; gives how many were written.

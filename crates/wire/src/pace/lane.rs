@@ -10,6 +10,8 @@ pub enum Lane {
     /// What has changed today.
     #[default]
     Changes,
+    /// What can wait until nothing else has to be called.
+    Sweep,
 }
 
 /// A place in the queue.
