@@ -6,7 +6,7 @@ use store::{
     Batch, StoreExt,
     record::{Fact, Run},
 };
-use wire::{Limits, Pace};
+use wire::{Limits, Raised};
 
 use crate::{bridge::Bridge, error::SyncError};
 
@@ -70,30 +70,16 @@ impl Bootstrap {
     }
 }
 
-/// Limits of the first load, until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Raised {
-    pace: Pace,
-    usual: Limits,
-}
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        self.pace.limit(self.usual.calls_max, self.usual.in_flight_max);
-    }
-}
-
-/// Until a cycle has come to its end, Marketo's limits are those of `[bootstrap]`. Where nothing limits the calls of a window, nothing does.
+/// Until a cycle has come to its end, Marketo's limits are those of `[bootstrap]`, where they are higher; until what is given is dropped.
 pub(crate) async fn raise_limits(bridge: &Bridge) -> Result<Option<Raised>, SyncError> {
     let Bootstrap { calls_per_20s, max_in_flight, .. } = bridge.options.bootstrap;
     if calls_per_20s.is_none() && max_in_flight.is_none() || is_loaded(bridge).await? {
         return Ok(None);
     }
-    let pace = bridge.marketo.pace().clone();
+    let pace = bridge.marketo.pace();
     let usual = pace.limits();
-    let calls_max = usual.calls_max.map(|usual| calls_per_20s.unwrap_or(usual));
-    pace.limit(calls_max, max_in_flight.unwrap_or(usual.in_flight_max));
-    Ok(Some(Raised { pace, usual }))
+    let calls_max = calls_per_20s.or(usual.calls_max);
+    Ok(Some(pace.raise(Limits { calls_max, in_flight_max: max_in_flight.unwrap_or(usual.in_flight_max) })))
 }
 
 /// A cycle has come to its end: the first load is over.

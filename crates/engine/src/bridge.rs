@@ -50,8 +50,7 @@ pub struct Bridge {
     pub progress: Progress,
     /// Calls counted.
     pub ledger: Arc<CallLedger>,
-    /// Held by the pass that writes links. Passes read a link, change their part of it and save the whole, so that two at once could
-    /// overwrite each other: the second waits here, and nowhere else.
+    /// Held by the pass that decides who is linked to whom: one at a time.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     /// Held while links are read, changed and saved by whoever may work beside others.
     pub(crate) links: Arc<tokio::sync::Mutex<()>>,

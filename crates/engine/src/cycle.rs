@@ -73,10 +73,11 @@ async fn noticed_and_written_back(bridge: &Bridge) -> Result<(), SyncError> {
         // Who is linked to whom is the other pass's while it runs.
         Err(_) => notice_activities(bridge, Merges::Leave).await?,
     }
+    drop(turn);
     write_urgent(bridge, &prepared).await
 }
 
-/// The sweep: everybody's MSI fields, begun anew. It doesn't wait for a whole cycle that is under way, nor does one for it but at its end. It isn't
+/// The sweep: everybody's MSI fields, begun anew. It doesn't wait for a whole cycle that is under way; at its end that one waits for it. It isn't
 /// kept among the runs either.
 pub fn sweep(bridge: &Bridge) -> BoxFuture<'_, (Summary, Option<SyncError>)> {
     async move {
@@ -162,7 +163,12 @@ async fn first(bridge: &Bridge, prepared: &Prepared) -> Result<(Noticed, Left), 
     let loading = loading.inspect(|_: &Result<Noticed, SyncError>| filled.cancel());
     let back = bridge.beside(Share::WriteBack).in_lane(Lane::Sweep).unwatched();
     let (loaded, left) = join(loading, meanwhile(&back, prepared, &filled)).await;
-    Ok((loaded?, left?))
+    // What stopped it stops the write-back at the end as well, if it still does.
+    let left = left.unwrap_or_else(|error| {
+        tracing::info!(code = error.code(), "Sales Insight fields are read at the end");
+        Left::new()
+    });
+    Ok((loaded?, left))
 }
 
 /// Any later cycle.

@@ -136,6 +136,7 @@ pub fn erase<'a>(bridge: &'a Bridge, erasure: &'a Erasure) -> BoxFuture<'a, Resu
         bridge.commit(batch).await?;
         let prepared = prepare(bridge).await?;
         take_out(bridge, &prepared, &erasure.persons, erasure.marketo).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+        let _links = bridge.links.lock().await;
         let mut batch = Batch::new();
         for person in &erasure.persons {
             batch.remove::<PersonIndex>(PersonIndex::key_of(*person));

@@ -88,9 +88,13 @@ impl Tokens<'_> {
 /// # Errors
 /// When Marketo can't be read or the state can't be written.
 pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
-    let is_first = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?.is_none();
+    let before = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?;
+    let is_first = before.is_none();
+    let position = before.and_then(|cursor| serde_json::from_value::<Position>(cursor.position).ok());
+    // Under a process that reads them every minute they are left to that, unless it doesn't.
+    let is_old = position.and_then(|position| position.at).is_none_or(|at| since(at, bridge.clock.now()) > FAR);
     let mut tokens = Tokens { bridge, taken: None };
-    if is_first || !bridge.run.served {
+    if is_old || !bridge.run.served {
         activities(bridge, &mut tokens, Merges::TakeIn).await?;
     }
     if is_first {
@@ -105,7 +109,7 @@ pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
 pub(crate) enum Merges {
     /// Whose person is gone is looked for again.
     TakeIn,
-    /// The reading ends before the page that tells of one.
+    /// The reading ends with the page that tells of one of ours, and begins there the next time.
     Leave,
 }
 
@@ -139,17 +143,21 @@ async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>, merges: Merges) ->
         };
         let print = |happened: &Happened| xxh3_64(happened.guid.as_bytes());
         let fresh: Vec<&Happened> = page.activities.iter().filter(|happened| !known.contains(&print(happened))).collect();
-        if merges == Merges::Leave && fresh.iter().any(|happened| !happened.merged.is_empty()) {
-            return Ok(());
-        }
+        let losers: Vec<_> = fresh.iter().flat_map(|happened| &happened.merged).map(|loser| PersonIndex::key_of(*loser)).collect();
+        let is_left = merges == Merges::Leave && bridge.store.read::<PersonIndex>(&losers).await?.iter().any(Option::is_some);
         met.extend(page.activities.iter().map(print));
         let mut batch = Batch::new();
-        let merged = fresh.iter().flat_map(|happened| happened.merged.iter().map(|loser| (*loser, Some(happened.person))));
-        lost::look_again(bridge, merged.collect()).await?;
+        if !is_left {
+            let merged = fresh.iter().flat_map(|happened| happened.merged.iter().map(|loser| (*loser, Some(happened.person))));
+            lost::look_again(bridge, merged.collect()).await?;
+        }
         let people: BTreeSet<i64> = fresh.iter().map(|happened| happened.person).collect();
         let keys: Vec<_> = people.into_iter().map(PersonIndex::key_of).collect();
         for person in bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten() {
             batch.put(&MsiUrgent { record: person.record });
+        }
+        if is_left {
+            return bridge.commit(batch).await;
         }
         bridge.count(|summary| summary.written_back.activities += fresh.len() as u64);
         if !page.more || page.next == token {

@@ -42,6 +42,7 @@ pub(crate) use role_wish::all_role_names;
 pub use tally::{Left, left};
 
 use brake::Brake;
+use gate::{Gate, sendable};
 use part::people::Tried;
 use spelling::Spellings;
 
@@ -76,11 +77,17 @@ pub async fn tell(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError>
 /// # Errors
 /// When Marketo can't be asked, or the state can't be written.
 pub(crate) async fn learn_spellings(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
-    let sample = bridge.store.list::<Outbox>(&[Object::Lead.code()], None, LEFT).await?;
-    if sample.is_empty() || Spellings::load(bridge, Object::Lead, &prepared.person_key).await?.is_some() {
+    if Spellings::load(bridge, Object::Lead, &prepared.person_key).await?.is_some() {
         return Ok(());
     }
-    let ids: Vec<_> = sample.iter().map(|entry| entry.record.id).collect();
+    let sample = sendable(bridge.store.list::<Outbox>(&[Object::Lead.code()], None, LEFT).await?, |_| true)?;
+    let links = Gate::new(bridge, false).links(&sample).await?;
+    // Who waits costs no call.
+    let ids: Vec<_> =
+        sample.iter().filter(|(_, desired)| Gate::missing_parent(desired, &links).is_none()).map(|(entry, _)| entry.record.id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
     Spellings::sample(bridge, Object::Lead, &prepared.person_key, &ids).await.map(drop)
 }
 

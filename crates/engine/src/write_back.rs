@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use wire::CallError;
 
 use allowance::Allowance;
-use rows::{Write, compare, save, writable};
+use rows::{Write, compare, save, take_up, writable};
 
 use crate::{
     bridge::Bridge,
@@ -78,11 +78,22 @@ pub(crate) async fn write_back(bridge: &Bridge, prepared: &Prepared, mut left: L
     if !bridge.options.write_back.enabled {
         return Ok(());
     }
-    let _turn = bridge.writing_back.lock().await;
+    let turn = bridge.writing_back.lock().await;
     due::from_the_map(bridge, prepared).await?;
     due::from_the_sweep(bridge).await?;
-    go_through(bridge, prepared, List::Urgent, &mut Left::new()).await?;
-    go_through(bridge, prepared, List::Due, &mut left).await
+    drop(turn);
+    to_its_end(bridge, prepared, &mut left).await
+}
+
+/// Goes through both lists. Whoever becomes urgent meanwhile is seen to first, also by another pass.
+async fn to_its_end(bridge: &Bridge, prepared: &Prepared, left: &mut Left) -> Result<(), SyncError> {
+    loop {
+        let _turn = bridge.writing_back.lock().await;
+        go_through(bridge, prepared, List::Urgent, left).await?;
+        if go_through(bridge, prepared, List::Due, left).await? == Ended::Whole {
+            return Ok(());
+        }
+    }
 }
 
 /// Goes through the list in full calls while others put people on it, until `filled`: calls that nobody else has a use for. Gives who was looked at
@@ -95,20 +106,19 @@ pub(crate) async fn meanwhile(bridge: &Bridge, prepared: &Prepared, filled: &Can
     if !bridge.options.write_back.enabled {
         return Ok(left);
     }
-    while !filled.is_cancelled() {
+    loop {
+        // Also where nothing can be done just now: no column to write to, or no rows left today.
+        tokio::select! {
+            () = filled.cancelled() => return Ok(left),
+            () = tokio::time::sleep(LOOK) => {}
+        }
         let due = List::Due.count(bridge).await?.saturating_sub(left.len() as u64);
         // People who come by import are read with that.
-        if due < PEOPLE_PER_CALL as u64 || import::Note::any(bridge).await? {
-            tokio::select! {
-                () = filled.cancelled() => {}
-                () = tokio::time::sleep(LOOK) => {}
-            }
-            continue;
+        if due >= PEOPLE_PER_CALL as u64 && !import::Note::any(bridge).await? {
+            let _turn = bridge.writing_back.lock().await;
+            go_through(bridge, prepared, List::DueInFullCalls, &mut left).await?;
         }
-        let _turn = bridge.writing_back.lock().await;
-        go_through(bridge, prepared, List::DueInFullCalls, &mut left).await?;
     }
-    Ok(left)
 }
 
 /// Begins a round in which everybody is looked at once, and goes through as much of it as one pass may; later passes go on with it.
@@ -119,10 +129,10 @@ pub async fn sweep(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError
     if !bridge.options.write_back.enabled || bridge.options.write_back.sweep_hours == 0 {
         return Ok(());
     }
-    let _turn = bridge.writing_back.lock().await;
+    let turn = bridge.writing_back.lock().await;
     due::begin_round(bridge).await?;
-    go_through(bridge, prepared, List::Urgent, &mut Left::new()).await?;
-    go_through(bridge, prepared, List::Due, &mut Left::new()).await
+    drop(turn);
+    to_its_end(bridge, prepared, &mut Left::new()).await
 }
 
 /// Brings up to date the MSI columns of those with whom something has just happened.
@@ -134,17 +144,26 @@ pub async fn write_urgent(bridge: &Bridge, prepared: &Prepared) -> Result<(), Sy
         return Ok(());
     }
     let _turn = bridge.writing_back.lock().await;
-    go_through(bridge, prepared, List::Urgent, &mut Left::new()).await
+    go_through(bridge, prepared, List::Urgent, &mut Left::new()).await.map(drop)
 }
 
-async fn go_through(bridge: &Bridge, prepared: &Prepared, list: List, left: &mut Left) -> Result<(), SyncError> {
+/// How a list was gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// To its end.
+    Whole,
+    /// Somebody has become urgent.
+    Early,
+}
+
+async fn go_through(bridge: &Bridge, prepared: &Prepared, list: List, left: &mut Left) -> Result<Ended, SyncError> {
     if prepared.tables.values().all(|plan| plan.msi.targets.is_empty()) {
         // Who is on the list stays there until there is a column to write to.
-        return Ok(());
+        return Ok(Ended::Whole);
     }
     let total = list.count(bridge).await?;
     if total == 0 {
-        return Ok(());
+        return Ok(Ended::Whole);
     }
     let targets = prepared.tables.values().flat_map(|plan| plan.msi.targets.iter().map(|(_, name, _)| name.clone()));
     let fields: BTreeSet<String> = targets.chain(["id".to_owned()]).collect();
@@ -162,6 +181,7 @@ async fn go_through(bridge: &Bridge, prepared: &Prepared, list: List, left: &mut
         left,
         after: None,
         exhausted: false,
+        interrupted: false,
         waiting: BTreeMap::new(),
         reads: 0,
         writes: 0,
@@ -170,11 +190,12 @@ async fn go_through(bridge: &Bridge, prepared: &Prepared, list: List, left: &mut
         total,
     };
     let outcome = round.run().await;
-    if round.allowance.is_used_up() && list != List::DueInFullCalls {
+    if round.allowance.is_used_up(bridge.clock.now()) && list != List::DueInFullCalls {
         let left = list.count(bridge).await?;
         bridge.count(|summary| summary.written_back.put_off += left);
     }
-    outcome
+    outcome?;
+    Ok(if round.interrupted { Ended::Early } else { Ended::Whole })
 }
 
 impl List {
@@ -226,6 +247,8 @@ struct Round<'a> {
     /// How far the list has been gone through.
     after: Option<Vec<u8>>,
     exhausted: bool,
+    /// Whether somebody has become urgent.
+    interrupted: bool,
     /// Rows to be written.
     waiting: BTreeMap<Table, Vec<Write>>,
     reads: usize,
@@ -267,8 +290,12 @@ impl<'a> Round<'a> {
             let backlog: usize = self.waiting.values().map(Vec::len).sum();
             let is_full = self.reads >= self.bridge.marketo.in_flight_max() || backlog >= self.rows * WRITES_AT_ONCE;
             // Who can't be written to today isn't read either.
-            if self.exhausted || is_full || self.allowance.is_used_up() {
+            if self.exhausted || is_full || self.allowance.is_used_up(self.bridge.clock.now()) {
                 return Ok(());
+            }
+            if self.list != List::Urgent && !self.bridge.store.list::<MsiUrgent>(&[], None, 1).await?.is_empty() {
+                (self.interrupted, self.exhausted) = (true, true);
+                continue;
             }
             let people = self.next_people().await?;
             if !people.is_empty() {
@@ -286,6 +313,9 @@ impl<'a> Round<'a> {
             self.exhausted = due.is_empty();
             self.after = due.last().map(|record| store::record::record_key(*record)).or(self.after.take());
             self.looked += due.len() as u64;
+            if self.list == List::Urgent {
+                take_up(self.bridge, &due).await?;
+            }
             let due: Vec<RecordId> = due.into_iter().filter(|record| !self.left.contains(record)).collect();
             people.extend(writable(self.bridge, &due).await?);
         }
@@ -298,7 +328,7 @@ impl<'a> Round<'a> {
     /// A message of `at_least` rows, up to as many as one holds and as may be written today.
     fn message(&mut self, at_least: usize) -> Option<(Table, Vec<Write>)> {
         let (table, writes) = self.waiting.iter_mut().find(|(_, writes)| !writes.is_empty() && writes.len() >= at_least)?;
-        let rows = self.allowance.take(writes.len().min(self.rows));
+        let rows = self.allowance.take(writes.len().min(self.rows), self.bridge.clock.now());
         (rows > 0).then(|| (*table, writes.drain(..rows).collect()))
     }
 
@@ -368,6 +398,8 @@ impl<'a> Round<'a> {
                 }
                 false
             }
+            // It was made before they became smaller.
+            Some(error) if rows > self.rows && error.may_have_acted() => true,
             Some(error) if rows > 1 && self.shrunk < SHRINK_MAX && error.may_have_acted() => {
                 (self.rows, self.good) = ((rows / 2).max(1).min(self.rows), 0);
                 self.shrunk += 1;

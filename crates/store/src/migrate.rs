@@ -57,7 +57,7 @@ pub(crate) fn look(connection: &Connection, place: &str) -> Result<Found, StoreE
     match found(connection).map_err(|e| failed(e.to_string()))? {
         Found::Version(found) if found > NEWEST => Err(StoreError::TooNew { found, known: NEWEST }),
         Found::Foreign => Err(failed("it is a database of another program; name a file of its own".into())),
-        ours => Ok(ours),
+        ours @ (Found::Nothing | Found::Version(_)) => Ok(ours),
     }
 }
 

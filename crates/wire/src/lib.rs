@@ -15,7 +15,7 @@ pub mod transport;
 
 pub use call::{Endpoint, Replay};
 pub use error::{CallError, Class, Refusal};
-pub use pace::{Budget, Ended, Journal, Lane, Limits, Pace, PaceOptions};
+pub use pace::{Budget, Ended, Journal, Lane, Limits, Pace, PaceOptions, Raised};
 pub use pipeline::{Pipeline, PipelineOptions};
 pub use request::{Request, Response, Target};
 pub use retry::RetryOptions;

@@ -39,7 +39,7 @@ use window::Window;
 
 pub use lane::Lane;
 pub use layer::{PaceLayer, Paced};
-pub use limits::Limits;
+pub use limits::{Limits, Raised};
 pub use share::Ended;
 
 /// What is added to the vendor's window, so that it also holds where the calls arrive, whatever the network does to their spacing.
@@ -111,6 +111,7 @@ struct State {
     /// Starts in a window; none without a limit.
     rate: Option<Adaptive>,
     places: Adaptive,
+    limits: limits::Set,
     in_flight: usize,
     paused_until: Option<Instant>,
     /// Closed for a used-up quota.
@@ -272,6 +273,7 @@ impl Pace {
         let state = State {
             queue: Queue::default(),
             window: Window::default(),
+            limits: limits::Set::new(options.calls_max, options.in_flight_max),
             rate: options.calls_max.map(|max| Adaptive::new(max, options.window + WINDOW_MARGIN)),
             places: Adaptive::new(options.in_flight_max, options.window + WINDOW_MARGIN),
             in_flight: 0,
@@ -392,23 +394,6 @@ impl Pace {
     /// Changes what may still be called today; none: there is no limit.
     pub fn set_budget(&self, budget: Option<Budget>) {
         self.change(|state| state.share(self.share).budget = budget);
-    }
-
-    /// How long each of many calls takes of the whole, at the limits as they are set: what the window leaves, or the places and how long
-    /// answers have taken lately.
-    #[must_use]
-    pub fn time_per_call(&self) -> Duration {
-        let window = self.options.window + WINDOW_MARGIN;
-        self.with(|state| {
-            let by_window = state.rate.as_ref().map_or(Duration::ZERO, |rate| window.div_f64(rate.most().max(1) as f64));
-            by_window.max(state.latency.unwrap_or_default().div_f64(state.places.most().max(1) as f64))
-        })
-    }
-
-    /// Calls that may still start today; `None`: no limit is known.
-    #[must_use]
-    pub fn calls_left(&self) -> Option<u64> {
-        self.with(|state| state.share(self.share).budget.as_ref().map(|budget| budget.left))
     }
 
     /// Until when no call starts because the service says that its quota is used up.

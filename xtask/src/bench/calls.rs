@@ -17,7 +17,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     let people = bench.people(100_000, 10_000);
     let world = bench.world("calls", people, &[], None)?;
     let run = world.sync(Pace::UNLIMITED)?;
-    let (made, fewest) = (calls(&run), fewest_calls(&run));
+    let (made, fewest) = (calls(&run), fewest_calls(&run, people));
     Ok(vec![Figure {
         name: "calls",
         line: format!("{made} Marketo calls for a first sync of {people} people; the fewest possible are {fewest}"),

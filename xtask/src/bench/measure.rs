@@ -49,14 +49,13 @@ pub fn calls(run: &Run) -> u64 {
 
 /// The fewest Marketo calls that could have done what this first sync did.
 ///
-/// Every person that is sent or held was looked up by its key once, those sent were written once, and the Sales Insight fields of those
-/// that are in scope of the write-back were read once; the other objects were written once.
-pub fn fewest_calls(run: &Run) -> u64 {
+/// The key of every one of the `people` (leads and contacts) was looked up once, also of those that stand for another, because Marketo may know the
+/// person by either; those sent were written once, and the Sales Insight fields of those that are in scope of the write-back were read once; the
+/// other objects were written once.
+pub fn fewest_calls(run: &Run, people: u64) -> u64 {
     let written =
         |object: &str| ["created", "updated"].iter().map(|what| number(&run.summary, &format!("/pushed/{object}/{what}"))).sum::<u64>();
-    let held: u64 =
-        run.summary.pointer("/pushed/lead/held").and_then(Value::as_object).map_or(0, |held| held.values().filter_map(Value::as_u64).sum());
-    let people = batches(written("lead") + held) + batches(written("lead")) + batches(number(&run.summary, "/written_back/read"));
+    let people = batches(people) + batches(written("lead")) + batches(number(&run.summary, "/written_back/read"));
     CALLS_ALWAYS + people + KEYED.iter().map(|object| batches(written(object))).sum::<u64>()
 }
 

@@ -58,7 +58,7 @@ fn figure(setting: &Setting, world: &World, run: &Run, people: u64, theirs: Opti
     let all = refused("606") + refused("615");
     let theirs_refused = theirs.as_ref().map_or(0, |theirs| theirs.refused.values().sum());
     let ours_refused = all.saturating_sub(theirs_refused);
-    let (fewest, mean_s) = (fewest_calls(run), MEDIAN_MS / 1000.0 * (SIGMA * SIGMA / 2.0).exp());
+    let (fewest, mean_s) = (fewest_calls(run, people), MEDIAN_MS / 1000.0 * (SIGMA * SIGMA / 2.0).exp());
     let floor = fewest as f64 * (WINDOW_S / f64::from(setting.calls_per_20s)).max(mean_s / f64::from(setting.in_flight));
     let beside = theirs
         .as_ref()

@@ -13,7 +13,7 @@ use planner::{
 use serde_json::{Map, Value};
 use store::{
     Batch, Record, StoreExt,
-    record::{AliasKind, Cursor, Dependent, DirtyRoles, Fact, Json, Link, LinkFlags, Outbox, Refetch, record_key, role::SourceBy},
+    record::{AliasKind, Cursor, Dependent, DirtyRoles, Fact, Json, Link, LinkFlags, Outbox, Refetch, Seen, record_key, role::SourceBy},
 };
 
 use crate::{
@@ -126,6 +126,10 @@ impl<'a> Context<'a> {
     pub(super) async fn apply_rows(&mut self, table: Table, plan: &TablePlan, page: &Rows) -> Result<(), SyncError> {
         let _links = self.bridge.links.lock().await;
         let mut batch = Batch::new();
+        // Rows that come while all ids are being compared with what is known are there.
+        if !self.bridge.store.list::<Seen>(&[table.code()], None, 1).await?.is_empty() {
+            self.mark_seen(plan, &page.rows, &mut batch);
+        }
         for id in page.unreadable.iter().flatten() {
             batch.put(&Refetch { record: RecordId::new(table, *id) });
         }

@@ -119,9 +119,15 @@ async fn unseen_links(context: &Context<'_>, table: Table) -> Result<Vec<Guid>, 
         if page.is_empty() {
             return Ok(absent);
         }
-        let ids = page.iter().filter(|link| !link.flags.has(LinkFlags::GONE)).map(|link| link.record.id).collect();
+        let ids = page.iter().filter(|link| !link.flags.has(LinkFlags::GONE) && was_read(link)).map(|link| link.record.id).collect();
         absent.extend(unseen(context, table, ids).await?);
     }
+}
+
+/// Whether a record's row was ever read; of others only is known that something refers to them.
+fn was_read(link: &Link) -> bool {
+    let only_wanted = Link { flags: LinkFlags::WANTED, ..Link::new(link.record) };
+    *link != only_wanted
 }
 
 async fn unseen_connections(context: &Context<'_>) -> Result<Vec<Guid>, SyncError> {

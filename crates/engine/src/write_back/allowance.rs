@@ -43,12 +43,22 @@ impl Allowance {
     }
 
     /// Whether no more rows may be written today.
-    pub(super) fn is_used_up(&self) -> bool {
+    pub(super) fn is_used_up(&mut self, now: Timestamp) -> bool {
+        self.turn(now);
         self.written.rows >= self.most
     }
 
+    /// A new day begins with none.
+    fn turn(&mut self, now: Timestamp) {
+        let day = day(now);
+        if self.written.day != day {
+            self.written = Written { day, rows: 0 };
+        }
+    }
+
     /// Takes up to so many rows; gives how many may be written.
-    pub(super) fn take(&mut self, rows: usize) -> usize {
+    pub(super) fn take(&mut self, rows: usize, now: Timestamp) -> usize {
+        self.turn(now);
         let left = usize::try_from(self.most.saturating_sub(self.written.rows)).unwrap_or(usize::MAX);
         let taken = rows.min(left);
         self.written.rows += taken as u64;

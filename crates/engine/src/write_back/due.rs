@@ -1,6 +1,6 @@
 //! Whose Sales Insight fields are to be looked at.
 //!
-//! Everybody who was linked is on the list already ([`MsiDue`]), and so is who had an interesting moment, a score change or a merge
+//! Everybody who was linked is on the list already ([`MsiDue`]), and who had an interesting moment, a score change or a merge is on one of its own
 //! ([`crate::noticed`]). Onto it comes, over a day, everybody once: Marketo cuts the tiers of all people anew every night without an
 //! activity for any of them (Adobe, "Sales Insight": relative score and urgency).
 

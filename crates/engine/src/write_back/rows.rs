@@ -23,10 +23,19 @@ pub(super) struct Write {
     pub(super) after: Fingerprints,
 }
 
-/// Takes a record from both lists.
+/// Takes a record from the list. Whoever was urgent is on it since it was taken up: something may happen with it again meanwhile.
 fn done(record: RecordId, batch: &mut Batch) {
     batch.remove::<MsiDue>(record_key(record));
-    batch.remove::<MsiUrgent>(record_key(record));
+}
+
+/// From now on these are due as all others are.
+pub(super) async fn take_up(bridge: &Bridge, urgent: &[RecordId]) -> Result<(), SyncError> {
+    let mut batch = Batch::new();
+    for record in urgent {
+        batch.put(&MsiDue { record: *record });
+        batch.remove::<MsiUrgent>(record_key(*record));
+    }
+    bridge.commit(batch).await
 }
 
 /// Those of the records whose rows can be written, by Marketo's id; the others leave the lists.

@@ -56,7 +56,7 @@ pub(crate) fn seen(
         summary.written_back.read += 1;
         summary.written_back.unchanged += u64::from(is_right);
     });
-    Ok((!is_right).then(|| Seen(Write { link, changes, after })))
+    Ok((!is_right).then_some(Seen(Write { link, changes, after })))
 }
 
 /// Writes rows. What can't be written now stays on the list of those that are due, and is read and written with the others.
@@ -81,7 +81,7 @@ async fn write(bridge: &Bridge, prepared: &Prepared, seen: Vec<Seen>) -> Result<
     for (table, mut writes) in by_table {
         let plan = prepared.table(table)?;
         while !writes.is_empty() {
-            let taken = allowance.take(writes.len().min(rows));
+            let taken = allowance.take(writes.len().min(rows), bridge.clock.now());
             if taken == 0 {
                 return Ok(());
             }
