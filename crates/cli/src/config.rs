@@ -209,6 +209,9 @@ mod tests {
             ("[brake]\npercent = -5", "brake.percent"),
             ("[retry]\ntries = 0", "retry.tries"),
             ("[write_back]\nrows_per_message = 0", "write_back.rows_per_message"),
+            ("[bootstrap]\nbulk_rows = 0", "bootstrap.bulk_rows"),
+            ("[bootstrap]\ncalls_per_20s = 101", "bootstrap.calls_per_20s"),
+            ("[bootstrap]\nmax_in_flight = 11", "bootstrap.max_in_flight"),
         ] {
             let text = told(&format!("{GOOD}\n{wrong}"));
             assert!(text.contains(key), "{text}");

@@ -19,8 +19,8 @@ use crate::{
 /// Facts that hold notes.
 const NOTE_FACT: &str = "import/";
 
-/// Bytes of one row in a note: table, id, how it came to be known, fields, fingerprint of what was to be sent.
-const ROW_BYTES: usize = 27;
+/// Bytes of one row in a note: table, id, how it came to be known, fields, fingerprints of what was to be sent and of the e-mail.
+const ROW_BYTES: usize = 35;
 
 /// Which column says who is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub(crate) struct Row {
     pub(crate) fields: u8,
     /// Fingerprint of what Marketo shall hold, as the outbox said when the row was written.
     pub(crate) print: u64,
+    /// Fingerprint of the e-mail; 0: none.
+    pub(crate) email: u64,
 }
 
 impl Row {
@@ -140,6 +142,7 @@ impl Note {
             bytes.extend_from_slice(&row.record.id.to_bytes());
             bytes.extend_from_slice(&[u8::from(row.adopted), row.fields]);
             bytes.extend_from_slice(&row.print.to_be_bytes());
+            bytes.extend_from_slice(&row.email.to_be_bytes());
         }
         let saved = Saved { by: self.by, stage: self.stage, rows: hex(&bytes) };
         batch.put(&Fact { name: self.name.clone(), value: serde_json::to_value(saved).unwrap_or_default() });
@@ -165,8 +168,8 @@ impl Note {
 
 fn read_row(bytes: &[u8; ROW_BYTES]) -> Option<Row> {
     let record = RecordId { table: Table::of_code(bytes[0])?, id: Guid::from_slice(&bytes[1..17]).ok()? };
-    let print = u64::from_be_bytes(bytes[19..].try_into().ok()?);
-    Some(Row { record, adopted: bytes[17] != 0, fields: bytes[18], print })
+    let (print, email) = (u64::from_be_bytes(bytes[19..27].try_into().ok()?), u64::from_be_bytes(bytes[27..].try_into().ok()?));
+    Some(Row { record, adopted: bytes[17] != 0, fields: bytes[18], print, email })
 }
 
 /// Outbox keys of all people that are in a file.
@@ -185,6 +188,7 @@ mod tests {
             adopted,
             fields: 7,
             print: u64::MAX - 5,
+            email: 3,
         };
         let note = Note {
             name: "import/1/2".into(),

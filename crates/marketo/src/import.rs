@@ -202,11 +202,14 @@ fn report(name: &'static str, batch_id: i64, which: &str) -> Request {
 
 /// A text that is not in the file.
 fn boundary(file: &[u8]) -> String {
+    let is_in = |text: &str| file.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    let mut number = 0_u64;
     loop {
-        let boundary = format!("part-{}", uuid::Uuid::new_v4().simple());
-        if !file.windows(boundary.len()).any(|bytes| bytes == boundary.as_bytes()) {
+        let boundary = format!("part-of-import-{number}");
+        if !is_in(&boundary) {
             return boundary;
         }
+        number += 1;
     }
 }
 

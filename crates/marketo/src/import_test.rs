@@ -18,6 +18,12 @@ fn a_file_is_sent_as_one_part_with_its_parameters_in_the_address() {
 }
 
 #[test]
+fn no_part_of_a_file_looks_like_its_end() {
+    let file = Bytes::from("email,note\na@x.example,part-of-import-0 part-of-import-1\n");
+    assert_eq!(boundary(&file), "part-of-import-2");
+}
+
+#[test]
 fn more_than_a_file_may_hold_is_not_sent() {
     let call = ImportLeads { file: vec![b'x'; 10_000_000].into(), lookup_field: "email".into(), partition: None, list_id: None };
     assert_eq!(call.request().unwrap_err().class(), Some(wire::Class::Split));

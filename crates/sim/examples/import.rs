@@ -1,6 +1,6 @@
 //! A first load by import, counted: `cargo run --release -p sim --example import -- [--people N] [--minutes-per-file M]`.
 //!
-//! Of a million contacts one in a thousand has a title that Marketo refuses. Each of those must be held with its reason and everybody else be there once; the
+//! One in a thousand of the contacts has a title that Marketo refuses. Each of those must be held with its reason and everybody else be there once; the
 //! calls that imports take must be a tenth at most of the calls of 300 that they replace. Time is virtual.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a program that can't go on has failed")]

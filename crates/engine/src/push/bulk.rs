@@ -25,8 +25,7 @@ use crate::{
     marketo::ImportFile,
     options,
     prepare::Prepared,
-    push::person::{Candidate, How, Resting, Write, email_of},
-    task::Task,
+    push::person::{How, Resting, Write, email_of},
 };
 
 /// Files of ours that Marketo may have at once: it works through two at a time, of ten that may wait, and the others are for other people's lists
@@ -44,9 +43,6 @@ const ROWS_MIN: usize = 3_600;
 
 /// Files with one row by which a kind is tried in one push; then it isn't used in this one.
 const PROBES_MAX: u32 = 3;
-
-/// Outbox entries read at a time.
-const PAGE: usize = 1_000;
 
 /// The facts that say that imports of a kind do what they should.
 const PROVEN_FACT: &str = "import_proven/";
@@ -103,12 +99,10 @@ pub(super) struct Bulk {
     proofs: BTreeMap<ImportBy, Proof>,
     /// Files that Marketo has, or that are being settled.
     open: usize,
-    /// Hashes of the e-mails of people who may be in a file that creates: nobody else with such an e-mail is written before that is over.
+    /// Fingerprints of e-mails that people are given in this push: nobody else is given one of them before all files are settled.
     emails: BTreeSet<u64>,
-    /// Outbox keys that this push leaves alone.
+    /// Whom this push leaves alone.
     pub(super) resting: Resting,
-    /// Whether nobody knows of a file whether there is a job.
-    in_doubt: bool,
     /// Whether some were left in the outbox to go by calls at the end.
     left_behind: bool,
     began_again: bool,
@@ -138,8 +132,7 @@ impl Bulk {
             ready: VecDeque::new(),
             proofs: proofs.collect(),
             open: 0,
-            emails: emails_of(bridge, &resting).await?,
-            in_doubt: !resting.is_empty(),
+            emails: resting.emails.clone(),
             resting,
             left_behind: false,
             began_again: false,
@@ -171,14 +164,14 @@ impl Bulk {
             let forecast = sample.forecast(people, self.rows_max as u64);
             tracing::info!(people, by_calls = forecast.by_calls, by_files = forecast.by_files, "Marketo calls for the rest, either way");
             self.way = if forecast.is_for_files() { Way::Files } else { Way::Calls };
-            if !self.is_on() && !self.in_doubt {
-                self.emails.clear();
+            if !self.is_on() {
+                self.emails.clone_from(&self.resting.emails);
             }
         }
     }
 
-    /// Takes an e-mail for somebody who is to be created; false when somebody else with it may be in a file. An import by e-mail would make the two one
-    /// person, and Marketo's index may not show the first one yet.
+    /// Takes an e-mail for somebody who is to have it in Marketo; false when somebody else with it may be in a file, or may have come to have it since the
+    /// look-up by e-mail. An import by e-mail would make the two one person.
     pub(super) fn takes_email(&mut self, email: &str) -> bool {
         let print = print_of_email(email);
         match self.way {
@@ -190,12 +183,6 @@ impl Bulk {
             }
             Way::Files => self.emails.insert(print),
         }
-    }
-
-    /// Nobody knows whether there is a job for these people: nothing is sent for them.
-    pub(super) fn doubts(&mut self, people: impl Iterator<Item = Vec<u8>>) {
-        self.in_doubt = true;
-        self.resting.extend(people);
     }
 
     /// Somebody is left in the outbox to go by calls at the end.
@@ -212,12 +199,10 @@ impl Bulk {
     }
 
     /// Whether the push begins again, by calls, for those who were left behind: once, because who shares an e-mail with somebody in doubt waits for the
-    /// next one.
+    /// next one. No file is under way.
     pub(super) fn begins_again(&mut self) -> bool {
         self.end();
-        if !self.in_doubt {
-            self.emails.clear();
-        }
+        self.emails.clone_from(&self.resting.emails);
         self.left_behind && !std::mem::replace(&mut self.began_again, true)
     }
 
@@ -355,26 +340,13 @@ fn print_of_email(email: &str) -> u64 {
     xxh3_64(email.to_lowercase().as_bytes())
 }
 
-/// The e-mails of people in the outbox.
-async fn emails_of(bridge: &Bridge, people: &Resting) -> Result<BTreeSet<u64>, SyncError> {
-    let keys: Vec<Vec<u8>> = people.iter().cloned().collect();
-    let mut emails = BTreeSet::new();
-    for keys in keys.chunks(PAGE) {
-        for entry in bridge.store.read::<Outbox>(keys).await?.iter().flatten() {
-            if let Task::Send(desired) = Task::of(entry)? {
-                emails.extend(email_of(&Candidate::new(entry.clone(), desired)).map(print_of_email));
-            }
-        }
-    }
-    Ok(emails)
-}
-
 fn row_of(write: &Write) -> Row {
     Row {
         record: write.candidate.entry.record,
         adopted: write.how == How::Adopted,
         fields: u8::try_from(write.change.len()).unwrap_or(u8::MAX),
         print: print_of(&write.candidate.entry),
+        email: email_of(&write.candidate).map(print_of_email).unwrap_or_default(),
     }
 }
 

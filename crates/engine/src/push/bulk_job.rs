@@ -14,8 +14,11 @@ use crate::{
     push::bulk::Load,
 };
 
-/// How long after it was given a job is asked about first, and the shortest time between two questions (Adobe, "Bulk lead import": 5 to 30 seconds).
+/// How long after it was given a small job is asked about first, and the shortest time between two questions (Adobe, "Bulk lead import": 5 to 30 seconds).
 const ASK_MIN: Duration = Duration::from_secs(5);
+
+/// By how much longer for each row: how fast Marketo is, nobody documents, and a thousand rows a second would be fast.
+const ASK_LATER: Duration = Duration::from_millis(1);
 
 /// The longest time between two questions. A job that takes long is asked about ever more rarely, so that it doesn't cost more calls than it saves.
 const ASK_MAX: Duration = Duration::from_secs(300);
@@ -93,8 +96,9 @@ pub(super) async fn give(bridge: &Bridge, load: Load, key_field: &str) -> Given 
 /// Asks about a job until it has ended, ever more rarely.
 pub(super) async fn watch(bridge: &Bridge, note: Note, job: i64, key_field: &str) -> Ended {
     let begun = Instant::now();
+    let first = ASK_MIN + ASK_LATER * u32::try_from(note.rows.len()).unwrap_or(u32::MAX);
     loop {
-        if let Err(error) = pause(bridge, (begun.elapsed() / 2).clamp(ASK_MIN, ASK_MAX)).await {
+        if let Err(error) = pause(bridge, (begun.elapsed() / 2).min(ASK_MAX).max(first)).await {
             return Ended::Stopped(error);
         }
         match bridge.marketo.import_state(job, key_field).await {

@@ -93,7 +93,7 @@ impl Pusher<'_> {
                         note.rows.len()
                     ));
                 });
-                self.bulk.doubts(note.rows.iter().map(Row::key));
+                self.bulk.resting.add(&note.rows);
                 self.bulk.closed();
                 self.bulk.end();
             }
@@ -227,7 +227,7 @@ impl Pusher<'_> {
                 Identity::Absent => {
                     // Marketo's index may be late. The next cycle asks again.
                     tracing::info!(%record, "imported, and not there yet");
-                    self.bulk.resting.insert(returned.row.key());
+                    self.bulk.resting.keys.insert(returned.row.key());
                     open.push(returned.row.key());
                     self.done += 1;
                 }

@@ -29,10 +29,10 @@ const DOUBT_REST: Duration = Duration::from_secs(3_600);
 pub(super) async fn finish_imports(bridge: &Bridge, prepared: &Prepared, brake: &Brake) -> Result<Resting, SyncError> {
     let notes = Note::all(bridge).await?;
     if notes.is_empty() {
-        return Ok(Resting::new());
+        return Ok(Resting::default());
     }
     let people = notes.iter().map(|note| note.rows.len() as u64).sum();
-    let mut pusher = Pusher::new(bridge, prepared, brake, people, Resting::new()).await?;
+    let mut pusher = Pusher::new(bridge, prepared, brake, people, Resting::default()).await?;
     // None but these people.
     pusher.exhausted = true;
     pusher.bulk.end();
@@ -71,11 +71,11 @@ impl Pusher<'_> {
     }
 
     async fn rest(&mut self, note: &Note, begun: Timestamp, now: Timestamp) -> Result<(), SyncError> {
-        let keys: Vec<_> = note.rows.iter().map(Row::key).collect();
         if since(begun, now) < DOUBT_REST {
-            self.bulk.doubts(keys.into_iter());
+            self.bulk.resting.add(&note.rows);
             return Ok(());
         }
+        let keys: Vec<_> = note.rows.iter().map(Row::key).collect();
         tracing::info!(
             people = note.rows.len(),
             "a file that was given to Marketo without an answer hasn't shown; its people are looked up again"

@@ -25,6 +25,7 @@ use crate::{
     bridge::Bridge,
     defect::{Defect, has},
     error::SyncError,
+    import::Row,
     intent::{MaybeSent, maybe_sent},
     prepare::Prepared,
     push::{
@@ -41,8 +42,22 @@ use crate::{
     write_back::Seen,
 };
 
-/// Outbox keys of people for whom nothing is sent now, because they may be in a file that Marketo has.
-pub(super) type Resting = BTreeSet<Vec<u8>>;
+/// People for whom nothing is sent now, because they may be in a file that Marketo has.
+#[derive(Debug, Default)]
+pub(super) struct Resting {
+    /// Their keys in the outbox.
+    pub(super) keys: BTreeSet<Vec<u8>>,
+    /// Fingerprints of the e-mails in that file: nobody else is given one of them.
+    pub(super) emails: BTreeSet<u64>,
+}
+
+impl Resting {
+    /// Adds the people of a file.
+    pub(super) fn add(&mut self, rows: &[Row]) {
+        self.keys.extend(rows.iter().map(Row::key));
+        self.emails.extend(rows.iter().map(|row| row.email).filter(|email| *email != 0));
+    }
+}
 
 /// A record whose person isn't known yet, or has to be read first.
 #[derive(Debug, Clone)]
@@ -114,7 +129,7 @@ impl Item for Write {
     }
 }
 
-/// Sends people, but those whose keys in the outbox are `resting`.
+/// Sends people, but those who are `resting`.
 pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &Brake, resting: Resting) -> Result<(), SyncError> {
     let total = bridge.store.count(Outbox::FAMILY, &[Object::Lead.code()]).await?;
     if total == 0 {
@@ -228,7 +243,7 @@ impl<'a> Pusher<'a> {
         };
         self.after = Some(last.key());
         let now = self.bridge.clock.now();
-        let entries = sendable(page, |entry| !self.bulk.resting.contains(&entry.key()) && self.gate.may_try(entry, now))?;
+        let entries = sendable(page, |entry| !self.bulk.resting.keys.contains(&entry.key()) && self.gate.may_try(entry, now))?;
         let links = self.gate.links(&entries).await?;
         let ids: Vec<RecordId> = entries.iter().map(|(entry, _)| entry.record).collect();
         let mut standings = standings(self.bridge, &ids, &links).await?;
@@ -377,6 +392,12 @@ impl<'a> Pusher<'a> {
         let mut write = Write { candidate, change, record, how, held_back };
         if write.record.is_empty() {
             self.confirm(write, None, batch);
+            return Ok(());
+        }
+        if let Some(email) = write.record.get("email").and_then(Value::as_str)
+            && !self.bulk.takes_email(email)
+        {
+            self.bulk.leave_behind();
             return Ok(());
         }
         write.record.insert("id".into(), write.candidate.link.marketo_id.unwrap_or_default().into());

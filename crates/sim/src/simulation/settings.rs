@@ -90,6 +90,15 @@ pub(super) fn draw(dice: &mut Dice) -> Vec<Step> {
     if !policy.is_empty() {
         steps.push(Step::Configure(policy));
     }
+    if dice.percent(25.0) {
+        // Everybody goes by import, few in a file.
+        let bootstrap = json!({ "bulk_above": 1, "bulk": "always", "bulk_rows": 1 + dice.below(5) });
+        steps.push(Step::Configure(Map::from_iter([("bootstrap".to_owned(), bootstrap)])));
+        if dice.percent(10.0) {
+            let marketo = Map::from_iter([("bulk_import_fails".to_owned(), json!(true))]);
+            steps.push(Step::Emulators(Settings { marketo, dataverse: Map::new() }));
+        }
+    }
     steps
 }
 
