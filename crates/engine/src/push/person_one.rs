@@ -63,7 +63,10 @@ impl Pusher<'_> {
     /// Notes whose person it takes over, where an alias was linked with it: what was confirmed of that still counts.
     pub(super) async fn inherit(&self, candidate: &mut Candidate, person: &Person) -> Result<(), SyncError> {
         let links = self.alias_links(&candidate.aliases).await?;
-        candidate.inherits = links.into_iter().find(|link| link.is_confirmed() && link.marketo_id == Some(person.id));
+        let alias = links.into_iter().find(|link| link.is_confirmed() && link.marketo_id == Some(person.id));
+        // What may have been sent for the record itself, without an answer, counts more than what was confirmed of the alias.
+        let doubts = Fingerprints::read(&candidate.link.confirmed);
+        candidate.inherits = alias.map(|alias| Link { confirmed: Fingerprints::read(&alias.confirmed).or(&doubts).write(), ..alias });
         Ok(())
     }
 
