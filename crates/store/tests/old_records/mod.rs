@@ -137,7 +137,10 @@ fn compact_records_of_0_2_load_and_are_saved_as_they_were() {
 
 /// The lines of a family's records, saved anew.
 fn saved<R: Record>(file: &str) -> Vec<String> {
-    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: Vec<u8>| match bytes.as_slice() {
+        [] => "-".to_owned(),
+        bytes => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
     load::<R>(file).iter().map(|record| format!("{} {} {}", R::FAMILY.name(), hex(record.key()), hex(record.value()))).collect()
 }
 
