@@ -95,7 +95,7 @@ fn reserve() -> u64 {
 }
 
 const fn page_rows() -> u32 {
-    5_000
+    1_000
 }
 
 fn authority() -> String {
