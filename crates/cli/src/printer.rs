@@ -107,7 +107,7 @@ pub(crate) fn summary(summary: &Summary, width: Option<u16>) -> String {
         back.read, back.written, back.unchanged, back.not_writable
     ));
     if back.put_off > 0 {
-        text.push_str(&format!("\n  {} people's rows wait for tomorrow: dynamics.daily_writes is used up", back.put_off));
+        text.push_str(&format!("\n  {} people wait for tomorrow: dynamics.daily_writes is used up", back.put_off));
     }
     for (code, number) in &back.refused {
         text.push_str(&format!("\n  Dynamics refused {number} rows: {code}"));

@@ -54,6 +54,8 @@ pub struct Bridge {
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     /// Held while links are read, changed and saved by whoever may work beside others.
     pub(crate) links: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the feed of activities is read on.
+    pub(crate) noticing: Arc<tokio::sync::Mutex<()>>,
     /// Held while the lists of the write-back are gone through.
     pub(crate) writing_back: Arc<tokio::sync::Mutex<()>>,
     /// What of links this one may change, where others work beside it.
@@ -118,6 +120,7 @@ impl Bridge {
                 ledger: Arc::new(ledger),
                 turn: Arc::default(),
                 links: Arc::default(),
+                noticing: Arc::default(),
                 writing_back: Arc::default(),
                 share: None,
                 tried: Arc::default(),
@@ -157,6 +160,7 @@ impl Bridge {
             ledger: self.ledger.clone(),
             turn: self.turn.clone(),
             links: self.links.clone(),
+            noticing: self.noticing.clone(),
             writing_back: self.writing_back.clone(),
             share: None,
             tried: Arc::default(),

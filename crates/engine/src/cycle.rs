@@ -121,6 +121,10 @@ async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     let prepared = prepare(bridge).await?;
     let (prepared, noticed, left) = match is_first(bridge).await? {
         true => {
+            let prepared = match prepared.is_of_now(bridge).await {
+                Err(SyncError::Stale) => prepare(bridge).await?,
+                now => now.map(|()| prepared)?,
+            };
             let (noticed, left) = first(bridge, &prepared).await?;
             (prepared, noticed, left)
         }
@@ -161,7 +165,7 @@ async fn first(bridge: &Bridge, prepared: &Prepared) -> Result<(Noticed, Left), 
         Ok(noticed)
     };
     let loading = loading.inspect(|_: &Result<Noticed, SyncError>| filled.cancel());
-    let back = bridge.beside(Share::WriteBack).in_lane(Lane::Sweep).unwatched();
+    let back = bridge.beside(Share::WriteBack).in_lane(Lane::Spare).unwatched();
     let (loaded, left) = join(loading, meanwhile(&back, prepared, &filled)).await;
     // What stopped it stops the write-back at the end as well, if it still does.
     let left = left.unwrap_or_else(|error| {

@@ -135,13 +135,6 @@ pub enum RowFate {
     NotTried,
 }
 
-impl RowFate {
-    /// Whether there is nothing left to be done about the row.
-    pub(crate) fn is_done(&self) -> bool {
-        matches!(self, Self::Written | Self::Gone)
-    }
-}
-
 /// Whether a row is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {

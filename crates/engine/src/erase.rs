@@ -129,7 +129,7 @@ pub fn erase<'a>(bridge: &'a Bridge, erasure: &'a Erasure) -> BoxFuture<'a, Resu
     async move {
         let mut batch = Batch::new();
         for id in &erasure.records {
-            batch.put(&Fact { name: format!("{ERASED_FACT}{id}"), value: true.into() });
+            batch.put(&Fact { name: format!("{ERASED_FACT}{id}"), value: serde_json::json!(erasure.marketo) });
             // Cut off from here on, nothing of it is sent any more.
             batch.remove::<Outbox>(Outbox::key_of(Object::Lead, *id, ""));
         }
@@ -171,6 +171,12 @@ async fn forget(bridge: &Bridge, id: Guid, erasure: &Erasure, batch: &mut Batch)
         }
     }
     Ok(())
+}
+
+/// How an erased person's Marketo record is to be parted with, where it was erased and that is known; earlier releases kept only that it was.
+pub(crate) async fn erased_how(bridge: &Bridge, id: Guid) -> Result<Option<PersonParting>, SyncError> {
+    let tombstone = bridge.store.read_one::<Fact>(format!("{ERASED_FACT}{id}").into()).await?;
+    Ok(tombstone.and_then(|tombstone| serde_json::from_value(tombstone.value).ok()))
 }
 
 async fn erased_before(bridge: &Bridge, id: Guid) -> Result<bool, SyncError> {

@@ -109,7 +109,7 @@ pub(crate) async fn notice(bridge: &Bridge) -> Result<(), SyncError> {
 pub(crate) enum Merges {
     /// Whose person is gone is looked for again.
     TakeIn,
-    /// The reading ends with the page that tells of one of ours, and begins there the next time.
+    /// Those of ours are left to the next reading, which begins with the page that tells of one.
     Leave,
 }
 
@@ -123,6 +123,7 @@ pub(crate) async fn notice_activities(bridge: &Bridge, merges: Merges) -> Result
 
 async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>, merges: Merges) -> Result<(), SyncError> {
     let marketo = |error| SyncError::of_call(Side::Marketo, error);
+    let _feed = bridge.noticing.lock().await;
     let now = bridge.clock.now();
     let before = bridge.store.read_one::<Cursor>(ACTIVITY_CURSOR.into()).await?;
     let position = before.as_ref().and_then(|cursor| serde_json::from_value::<Position>(cursor.position.clone()).ok());
@@ -136,6 +137,8 @@ async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>, merges: Merges) ->
     let mut token = position.begin(now, tokens).await?;
     let known: BTreeSet<u64> = position.recognised.iter().copied().collect();
     let (mut saved, mut met) = (before, Vec::new());
+    // Of what comes from the first page on that is left: what needn't be noticed again.
+    let mut beyond: Option<Vec<u64>> = None;
     loop {
         let page = match bridge.marketo.activities(&token, &position.types).await {
             Err(error) if is_refused(&error) => return restart(bridge, saved.as_ref(), error).await,
@@ -145,6 +148,9 @@ async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>, merges: Merges) ->
         let fresh: Vec<&Happened> = page.activities.iter().filter(|happened| !known.contains(&print(happened))).collect();
         let losers: Vec<_> = fresh.iter().flat_map(|happened| &happened.merged).map(|loser| PersonIndex::key_of(*loser)).collect();
         let is_left = merges == Merges::Leave && bridge.store.read::<PersonIndex>(&losers).await?.iter().any(Option::is_some);
+        if is_left {
+            beyond.get_or_insert_default();
+        }
         met.extend(page.activities.iter().map(print));
         let mut batch = Batch::new();
         if !is_left {
@@ -156,10 +162,19 @@ async fn activities(bridge: &Bridge, tokens: &mut Tokens<'_>, merges: Merges) ->
         for person in bridge.store.read::<PersonIndex>(&keys).await?.into_iter().flatten() {
             batch.put(&MsiUrgent { record: person.record });
         }
-        if is_left {
-            return bridge.commit(batch).await;
-        }
         bridge.count(|summary| summary.written_back.activities += fresh.len() as u64);
+        if let Some(beyond) = &mut beyond {
+            beyond.extend(fresh.iter().filter(|happened| happened.merged.is_empty()).map(|happened| print(happened)));
+            bridge.commit(batch).await?;
+            if page.more && page.next != token {
+                token = page.next;
+                continue;
+            }
+            position.recognised.append(beyond);
+            let surplus = position.recognised.len().saturating_sub(RECOGNISED_MAX);
+            position.recognised.drain(..surplus);
+            return save(bridge, saved.as_ref(), &position, Batch::new()).await.map(drop);
+        }
         if !page.more || page.next == token {
             position.reached(page.next, now, met);
             return save(bridge, saved.as_ref(), &position, batch).await.map(drop);

@@ -312,7 +312,7 @@ impl Default for Parting {
 }
 
 /// What becomes of a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PersonParting {
     /// It stays, and its external id is cleared.

@@ -1,6 +1,6 @@
 //! What a cycle starts from: both sides' metadata, and the maps compiled against them.
 //!
-//! Dynamics' metadata are read in every cycle, because a column that lost its read permission must never blank a field in Marketo.
+//! How long Dynamics' metadata are believed: [`crate::metadata`]. A column that lost its read permission must never blank a field in Marketo.
 //! Marketo's describes cost quota, change rarely and are kept for a day; an unknown field in an answer makes them be read anew.
 
 use std::{

@@ -170,7 +170,7 @@ pub struct WrittenBack {
     pub unchanged: u64,
     /// Rows that Dynamics doesn't let us write: closed leads.
     pub not_writable: u64,
-    /// People whose rows are left for tomorrow, because today's rows are written.
+    /// People who are left for tomorrow, because today's rows are written.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub put_off: u64,
     /// Rows that Dynamics refused, with its code.

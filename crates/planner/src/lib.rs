@@ -9,7 +9,7 @@ pub mod defaults;
 pub mod diff;
 pub mod expression;
 pub mod fingerprint;
-pub mod forecast;
+pub mod import_cost;
 pub mod identity;
 pub mod mapping;
 pub mod msi;

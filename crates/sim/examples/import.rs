@@ -50,6 +50,7 @@ async fn main() -> ExitCode {
     let imports = count(&["import.create", "import.status", "import.failures", "import.warnings"]);
     let replaced = (people - bad).div_ceil(300);
     let held = ran.held(Object::Lead);
+    println!("reads besides (look-ups by external id and by e-mail, and the one read back): {}", count(&["leads.get"]));
     println!("held: {held:?}; imports took {imports} calls instead of {replaced}; calls for bad rows: {}", count(&["leads.sync"]));
     let there = world.people().len() as u64;
     let good = ran.error.is_none()

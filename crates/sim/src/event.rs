@@ -64,6 +64,9 @@ pub fn read(line: Value, world: &World, names: &mut Names) -> Result<Event, Stri
                 *entry = json!({ "at": at, "do": operations });
                 continue;
             }
+            if let Some(word) = deed.keys().find(|word| !DEEDS.contains(&word.as_str())) {
+                return Err(format!("nobody does {word:?} meanwhile"));
+            }
             let (operations, _) = deeds(deed, world, names)?;
             *entry = json!({ "at": at, "do": operations });
         }

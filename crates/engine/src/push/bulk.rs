@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use planner::forecast::Sample;
+use planner::import_cost::Sample;
 use store::{
     Batch, StoreExt,
     record::{Fact, Outbox},
@@ -161,9 +161,9 @@ impl Bulk {
         if let Way::Sample(sample) = self.way
             && sample.people() >= SAMPLE
         {
-            let forecast = sample.forecast(people, self.rows_max as u64);
-            tracing::info!(people, by_calls = forecast.by_calls, by_files = forecast.by_files, "Marketo calls for the rest, either way");
-            self.way = if forecast.is_for_files() { Way::Files } else { Way::Calls };
+            let cost = sample.cost(people, self.rows_max as u64);
+            tracing::info!(people, by_calls = cost.by_calls, by_files = cost.by_files, "Marketo calls for the rest, either way");
+            self.way = if cost.is_for_files() { Way::Files } else { Way::Calls };
             if !self.is_on() {
                 self.emails.clone_from(&self.resting.emails);
             }
@@ -252,17 +252,21 @@ impl Bulk {
         if self.open >= JOBS_MAX {
             return None;
         }
-        let may_go = |load: &Load| match self.proofs.get(&load.by) {
-            Some(Proof::Given) => true,
-            Some(Proof::Asked(_)) => load.rows.len() == 1,
-            Some(Proof::Open(_) | Proof::Failed) | None => false,
-        };
-        let at = self.ready.iter().position(may_go)?;
+        let at = self.ready.iter().position(|load| self.may_go(load))?;
         self.open += 1;
         self.ready.remove(at)
     }
 
-    /// Nobody else comes: what is worth a file becomes one. Gives whether there is one now.
+    /// Whether its kind has shown that it does what it should, or it is to show that.
+    fn may_go(&self, load: &Load) -> bool {
+        match self.proofs.get(&load.by) {
+            Some(Proof::Given) => true,
+            Some(Proof::Asked(_)) => load.rows.len() == 1,
+            Some(Proof::Open(_) | Proof::Failed) | None => false,
+        }
+    }
+
+    /// Nobody else comes: what is worth a file becomes one. Gives whether there is one now that may go.
     pub(super) fn seal_rest(&mut self) -> Result<bool, SyncError> {
         let (sealed, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.piles)
             .into_iter()
@@ -271,7 +275,7 @@ impl Bulk {
         for (by, pile) in sealed {
             self.ready.push_back(pile.seal(by)?);
         }
-        Ok(!self.ready.is_empty())
+        Ok(self.ready.iter().any(|load| self.may_go(load)))
     }
 
     /// A file that was taken on by an earlier process.

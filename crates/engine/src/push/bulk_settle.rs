@@ -19,10 +19,12 @@ use store::{Batch, StoreExt, record::Outbox};
 use wire::Class;
 
 use crate::{
+    erase::erased_how,
     error::{Side, SyncError},
     import::{Note, Row, Stage},
     intent::Intent,
     marketo::Reports,
+    options::PersonParting,
     push::{
         alias::aliases_of,
         bulk::print_of,
@@ -124,6 +126,7 @@ impl Pusher<'_> {
                     summary.warn(format!("an import of {} people failed as a whole; they go by calls", note.rows.len()));
                 });
                 let mut batch = Batch::new();
+                self.take_back(&self.gone_of(&note.rows).await?).await?;
                 Intent::left_open(self.bridge, note.rows.iter().map(Row::key).collect()).close(&mut batch);
                 note.remove(&mut batch);
                 self.bridge.commit(batch).await?;
@@ -183,8 +186,13 @@ impl Pusher<'_> {
                 settling.open.push(row.key());
                 continue;
             };
-            let confirmed =
-                settling.reports.whole && !settling.reports.warned.contains_key(&row.record.id) && print_of(&entry) == row.print;
+            // Dynamics has changed it meanwhile: it is looked at as everybody is, with what it refers to now.
+            if print_of(&entry) != row.print {
+                settling.open.push(row.key());
+                self.bulk.leave_behind();
+                continue;
+            }
+            let confirmed = settling.reports.whole && !settling.reports.warned.contains_key(&row.record.id);
             let how = if row.adopted { How::Adopted } else { How::Ours };
             let mut candidate = Candidate::new(entry, desired);
             if let Some(link) = links.remove(&row.record) {
@@ -193,6 +201,19 @@ impl Pusher<'_> {
             page.push(Returned { candidate, row, confirmed, how });
         }
         Ok(page)
+    }
+
+    /// Those of some rows who aren't to be in Marketo any more: nothing is asked for them, and they aren't linked.
+    pub(super) async fn gone_of(&self, rows: &[Row]) -> Result<Vec<Guid>, SyncError> {
+        let mut gone = Vec::new();
+        for rows in rows.chunks(RECORDS_MAX) {
+            let keys: Vec<_> = rows.iter().map(Row::key).collect();
+            let entries = self.bridge.store.read::<Outbox>(&keys).await?;
+            let links = load_links(self.bridge, &rows.iter().map(|row| row.record).collect()).await?;
+            let is_gone = |row: &Row| links.get(&row.record).is_none_or(|link| !link.is_confirmed());
+            gone.extend(rows.iter().zip(entries).filter(|(row, entry)| entry.is_none() && is_gone(row)).map(|(row, _)| row.record.id));
+        }
+        Ok(gone)
     }
 
     /// Takes in who of a file is there.
@@ -287,19 +308,32 @@ impl Pusher<'_> {
         self.bridge.commit(batch).await
     }
 
-    /// Who came by import although Dynamics doesn't have it any more, or it was erased meanwhile, is treated as who is deleted.
-    async fn take_back(&self, gone: &[Guid]) -> Result<(), SyncError> {
+    /// Who came by import although Dynamics doesn't have it any more, or it was erased meanwhile, is treated as who is deleted, or as the
+    /// erasure asked.
+    pub(super) async fn take_back(&self, gone: &[Guid]) -> Result<(), SyncError> {
         let marketo = |error| SyncError::of_call(Side::Marketo, error);
         for chunk in gone.chunks(RECORDS_MAX) {
             let ids = chunk.iter().map(Guid::to_string).collect();
-            let found = self.bridge.marketo.people(&self.key_field, ids, &["id".to_owned()]).await.map_err(marketo)?;
+            let fields = ["id".to_owned(), self.key_field.clone()];
+            let found = self.bridge.marketo.people(&self.key_field, ids, &fields).await.map_err(marketo)?;
             let owned = self.owned(&found.people).await?;
-            let free: Vec<i64> = found.people.iter().map(|person| person.id).filter(|id| !owned.contains_key(id)).collect();
-            match take_out(self.bridge, self.prepared, &free, self.bridge.options.on_delete.person).await {
-                Err(error) if error.class() == Some(Class::Record) => self.bridge.count(|summary| {
-                    summary.warn(format!("people who are gone in Dynamics came by an import under way, and Marketo keeps them ({error})"));
-                }),
-                taken_out => taken_out.map_err(marketo)?,
+            let mut by_policy: BTreeMap<PersonParting, Vec<i64>> = BTreeMap::new();
+            for person in found.people.iter().filter(|person| !owned.contains_key(&person.id)) {
+                let id = person.text(&self.key_field).and_then(|text| text.parse().ok());
+                let asked = match id {
+                    Some(id) => erased_how(self.bridge, id).await?,
+                    None => None,
+                };
+                by_policy.entry(asked.unwrap_or(self.bridge.options.on_delete.person)).or_default().push(person.id);
+            }
+            for (how, persons) in by_policy {
+                match take_out(self.bridge, self.prepared, &persons, how).await {
+                    Err(error) if error.class() == Some(Class::Record) => self.bridge.count(|summary| {
+                        summary
+                            .warn(format!("people who are gone in Dynamics came by an import under way, and Marketo keeps them ({error})"));
+                    }),
+                    taken_out => taken_out.map_err(marketo)?,
+                }
             }
         }
         Ok(())

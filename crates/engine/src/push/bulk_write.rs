@@ -80,6 +80,7 @@ impl Pusher<'_> {
             people = note.rows.len(),
             "a file that was given to Marketo without an answer hasn't shown; its people are looked up again"
         );
+        self.take_back(&self.gone_of(&note.rows).await?).await?;
         let mut batch = Batch::new();
         note.remove(&mut batch);
         Intent::left_open(self.bridge, keys).close(&mut batch);

@@ -25,7 +25,6 @@ use crate::{
         person_one::described,
         person_written::TRIES_MAX,
     },
-    write_back,
 };
 
 impl Pusher<'_> {
@@ -60,7 +59,6 @@ impl Pusher<'_> {
             dirty_by(self.bridge, SourceBy::Contact, contact).await?;
         }
         self.bridge.commit(batch).await?;
-        write_back::save_seen(self.bridge, self.prepared, std::mem::take(&mut self.seen)).await;
         self.bulk.decide(self.total.saturating_sub(self.done));
         Ok(stop)
     }

@@ -21,6 +21,7 @@ use crate::{
         person::{Pusher, Write},
         person_calls::{Answer, Call, Kind},
     },
+    write_back,
 };
 
 /// Something that was under way has ended.
@@ -28,6 +29,8 @@ enum Happened {
     Answered(Kind, Answer),
     Given(Given),
     Ended(Ended),
+    /// Sales Insight fields are written, or left to be written with the others.
+    WrittenBack,
 }
 
 impl<'a> Pusher<'a> {
@@ -38,6 +41,7 @@ impl<'a> Pusher<'a> {
         let mut flight = Flight::new(bridge.marketo.in_flight_max());
         let mut giving: FuturesUnordered<BoxFuture<'a, Given>> = FuturesUnordered::new();
         let mut watching: FuturesUnordered<BoxFuture<'a, Ended>> = jobs.into_iter().map(|(note, job)| self.watch(note, job)).collect();
+        let mut writing: FuturesUnordered<BoxFuture<'a, ()>> = FuturesUnordered::new();
         let mut stop = None;
         loop {
             while stop.is_none() && flight.has_room() {
@@ -58,10 +62,15 @@ impl<'a> Pusher<'a> {
                 let key_field = self.key_field.clone();
                 giving.push(async move { give(bridge, load, &key_field).await }.boxed());
             }
+            // One at a time: whoever finds the lists taken leaves their people to be read again.
+            if writing.is_empty() && !self.seen.is_empty() {
+                writing.push(write_back::save_seen(bridge, self.prepared, std::mem::take(&mut self.seen)).boxed());
+            }
             let happened = tokio::select! {
                 biased;
                 Some((kind, answer)) = flight.next() => Happened::Answered(kind, answer),
                 Some(given) = giving.next() => Happened::Given(given),
+                Some(()) = writing.next() => Happened::WrittenBack,
                 // The state knows of the jobs: who stops needn't wait for them.
                 Some(ended) = watching.next(), if stop.is_none() => Happened::Ended(ended),
                 else => match stop {
@@ -85,6 +94,7 @@ impl<'a> Pusher<'a> {
                     Err(error) => Some(error),
                 },
                 Happened::Ended(ended) => self.after_job(ended).await.err(),
+                Happened::WrittenBack => None,
             };
             if let Some(error) = error {
                 stop.get_or_insert(error);

@@ -6,7 +6,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use base::{RecordId, Timestamp, time::since};
+use base::{
+    RecordId, Timestamp,
+    time::{later, since},
+};
 use serde::{Deserialize, Serialize};
 use store::{
     Batch, Record, StoreExt,
@@ -66,7 +69,7 @@ struct Sweep {
     /// When it began; none in the states of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     begun: Option<Timestamp>,
-    /// When people were last put on the list by it.
+    /// Until when enough people have been put on the list.
     at: Timestamp,
     /// The last of them.
     after: Option<i64>,
@@ -81,8 +84,8 @@ struct Sweep {
 pub(super) async fn begin_round(bridge: &Bridge) -> Result<(), SyncError> {
     let before = bridge.store.read_one::<Cursor>(SWEEP_CURSOR.into()).await?;
     let round = Sweep::begin(bridge).await?;
-    let all = round.people;
-    take(bridge, before.as_ref(), round, all).await
+    let (all, now) = (round.people, round.at);
+    take(bridge, before.as_ref(), round, all, now).await
 }
 
 /// Puts as many people on the list as the time since the last ones asks for, so that everybody is looked at once in `sweep_hours`. It waits
@@ -100,10 +103,17 @@ pub(super) async fn from_the_sweep(bridge: &Bridge) -> Result<(), SyncError> {
             let share = since(sweep.at, now).as_secs_f64() / round.as_secs_f64();
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // a share of a count
             let wanted = ((sweep.people as f64 * share) as u64).min(sweep.people);
-            match share < 1.0 && wanted < PEOPLE_PER_CALL as u64 {
-                true => Ok(()),
-                false => take(bridge, before.as_ref(), sweep, wanted.max(1)).await,
+            if share >= 1.0 {
+                return take(bridge, before.as_ref(), sweep, wanted.max(1), now).await;
             }
+            // Only full calls; who is left over is wanted the next time.
+            let full = wanted - wanted % PEOPLE_PER_CALL as u64;
+            if full == 0 {
+                return Ok(());
+            }
+            #[allow(clippy::cast_precision_loss)] // a share of a count
+            let at = later(sweep.at, round.mul_f64(full as f64 / sweep.people as f64));
+            take(bridge, before.as_ref(), sweep, full, at).await
         }
         Some(sweep) if since(sweep.begun.unwrap_or(sweep.at), now) < round => Ok(()),
         // Who is linked is on the list already: a new round takes its time.
@@ -122,11 +132,11 @@ impl Sweep {
     }
 }
 
-/// Puts the next people on the list, no more than a pass may.
-async fn take(bridge: &Bridge, before: Option<&Cursor>, sweep: Sweep, wanted: u64) -> Result<(), SyncError> {
+/// Puts the next people on the list, no more than a pass may. The next ones are wanted from `at` on.
+async fn take(bridge: &Bridge, before: Option<&Cursor>, sweep: Sweep, wanted: u64, at: Timestamp) -> Result<(), SyncError> {
     let most = u64::from(bridge.options.write_back.sweep_calls) * PEOPLE_PER_CALL as u64;
     let mut left = usize::try_from(wanted.min(most)).unwrap_or(usize::MAX);
-    let (mut sweep, mut saved) = (Sweep { at: bridge.clock.now(), ..sweep }, before.cloned());
+    let (mut sweep, mut saved) = (Sweep { at, ..sweep }, before.cloned());
     while left > 0 && !sweep.ended {
         let limit = left.min(PAGE);
         let after = sweep.after.map(PersonIndex::key_of);

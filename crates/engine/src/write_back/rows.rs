@@ -6,7 +6,7 @@ use base::RecordId;
 use planner::Fingerprints;
 use serde_json::{Map, Value};
 use store::{
-    Batch,
+    Batch, StoreExt,
     record::{Link, LinkFlags, MsiDue, MsiUrgent, record_key},
 };
 
@@ -34,6 +34,16 @@ pub(super) async fn take_up(bridge: &Bridge, urgent: &[RecordId]) -> Result<(), 
     for record in urgent {
         batch.put(&MsiDue { record: *record });
         batch.remove::<MsiUrgent>(record_key(*record));
+    }
+    bridge.commit(batch).await
+}
+
+/// Who was taken up and isn't seen to is urgent again.
+pub(super) async fn put_back(bridge: &Bridge, taken_up: &BTreeSet<RecordId>) -> Result<(), SyncError> {
+    let keys: Vec<_> = taken_up.iter().map(|record| record_key(*record)).collect();
+    let mut batch = Batch::new();
+    for due in bridge.store.read::<MsiDue>(&keys).await?.into_iter().flatten() {
+        batch.put(&MsiUrgent { record: due.record });
     }
     bridge.commit(batch).await
 }

@@ -1,8 +1,5 @@
 //! Sales Insight fields of people who were read for another reason: nobody is read twice.
 
-use std::collections::BTreeMap;
-
-use base::Table;
 use planner::Fingerprints;
 use serde_json::{Map, Value};
 use store::{
@@ -11,16 +8,10 @@ use store::{
 };
 
 use super::{
-    Allowance, List,
-    rows::{Write, may_write, save},
+    round::write_rows,
+    rows::{Write, may_write},
 };
-use crate::{
-    bridge::Bridge,
-    dynamics::RowFate,
-    error::{Side, SyncError},
-    prepare::Prepared,
-    share::Share,
-};
+use crate::{bridge::Bridge, error::SyncError, prepare::Prepared, share::Share};
 
 /// A row that differs from what was read.
 #[derive(Debug)]
@@ -66,34 +57,8 @@ pub(crate) async fn save_seen(bridge: &Bridge, prepared: &Prepared, seen: Vec<Se
     }
     // Moments are being written: nobody waits for them here.
     let Ok(_turn) = bridge.writing_back.try_lock() else { return };
-    if let Err(error) = write(&bridge.beside(Share::WriteBack), prepared, seen).await {
+    let rows = seen.into_iter().map(|Seen(write)| write).collect();
+    if let Err(error) = write_rows(&bridge.beside(Share::WriteBack), prepared, rows).await {
         tracing::info!(%error, "Sales Insight fields are written later");
     }
-}
-
-async fn write(bridge: &Bridge, prepared: &Prepared, seen: Vec<Seen>) -> Result<(), SyncError> {
-    let rows = usize::try_from(bridge.options.write_back.rows_per_message).unwrap_or(1).max(1);
-    let mut allowance = Allowance::load(bridge, List::Due).await?;
-    let mut by_table: BTreeMap<Table, Vec<Write>> = BTreeMap::new();
-    for Seen(write) in seen {
-        by_table.entry(write.link.record.table).or_default().push(write);
-    }
-    for (table, mut writes) in by_table {
-        let plan = prepared.table(table)?;
-        while !writes.is_empty() {
-            let taken = allowance.take(writes.len().min(rows), bridge.clock.now());
-            if taken == 0 {
-                return Ok(());
-            }
-            let part: Vec<Write> = writes.drain(..taken).collect();
-            let message = part.iter().map(|write| (write.link.record.id, write.changes.clone())).collect();
-            let (fates, stop) = bridge.dynamics.write_rows(&plan.table, message).await;
-            allowance.give_back(fates.iter().filter(|fate| **fate == RowFate::NotTried).count());
-            save(bridge, part, fates, &allowance).await?;
-            if let Some(error) = stop {
-                return Err(SyncError::of_call(Side::Dynamics, error));
-            }
-        }
-    }
-    Ok(())
 }

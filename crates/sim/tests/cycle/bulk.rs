@@ -185,3 +185,18 @@ async fn the_first_load_has_limits_of_its_own() {
     }
     assert!(most(&world) <= 2, "{}", most(&world));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_first_row_that_is_refused_stops_nothing() {
+    let mut world = world(0);
+    world.options.bootstrap = always(10);
+    world.clean_cycle().await;
+    assert!(world.sandbox.marketo.state().set_field_length(marketo_emulator::Object::Leads, "title", Some(5)));
+    // The outbox is in the order of the ids: the first is tried alone, while files fill behind it.
+    for n in 0..25 {
+        world.contact(0x1000 + n, &format!("Bo{n}"), json!({"jobtitle": if n == 0 { "Director" } else { "Chief" }}));
+    }
+    let ran = tokio::time::timeout(Duration::from_secs(24 * 3_600), world.cycle()).await.unwrap();
+    let pushed = ran.pushed(Object::Lead);
+    assert_eq!((pushed.created, ran.held(Object::Lead)), (24, vec![("1003".to_owned(), 1)]), "{pushed:?}");
+}

@@ -11,7 +11,7 @@ pub enum Lane {
     #[default]
     Changes,
     /// What can wait until nothing else has to be called.
-    Sweep,
+    Spare,
 }
 
 /// A place in the queue.

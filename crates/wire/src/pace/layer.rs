@@ -4,6 +4,7 @@ use std::task::{Context, Poll};
 
 use futures::{FutureExt, future::BoxFuture};
 use tower::{Layer, Service, ServiceExt};
+use tracing::Instrument;
 
 use super::Pace;
 use crate::{
@@ -47,9 +48,16 @@ where
         let (pace, inner) = (self.pace.clone(), self.inner.clone());
         async move {
             let flight = pace.admit(request.name, request.lane).await?;
-            let answer = inner.oneshot(request).await;
-            pace.take_in(&flight, &answer);
-            answer
+            // In a task of its own: the service works on it whether or not somebody still waits here, and its place is taken until then.
+            let call = async move {
+                let answer = inner.oneshot(request).await;
+                pace.take_in(&flight, &answer);
+                answer
+            };
+            tokio::spawn(call.in_current_span()).await.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(CallError::Stopped),
+            })
         }
         .boxed()
     }

@@ -5,7 +5,10 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use tower::{Layer, ServiceExt};
+
 use super::*;
+use crate::request::Request;
 
 async fn start(pace: &Pace) -> Result<InFlight, CallError> {
     pace.admit("x", Lane::Changes).await
@@ -98,6 +101,28 @@ async fn a_stop_wakes_who_waits() {
         assert!(matches!(waiting.await.unwrap(), Err(CallError::Stopped)));
     }
     assert!(begin.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_sent_keeps_its_place_though_nobody_waits_for_it() {
+    let pace = Pace::new(PaceOptions { in_flight_max: 1, ..PaceOptions::default() });
+    let answered = Arc::new(AtomicBool::new(false));
+    let service = tower::service_fn({
+        let answered = answered.clone();
+        move |_: Request| {
+            let answered = answered.clone();
+            async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                answered.store(true, Ordering::SeqCst);
+                Ok::<_, CallError>(Response { status: http::StatusCode::OK, headers: http::HeaderMap::new(), body: "".into() })
+            }
+        }
+    });
+    let call = PaceLayer(pace.clone()).layer(service).oneshot(Request::get("x", "http://localhost/".parse().unwrap()));
+    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    assert!(!answered.load(Ordering::SeqCst));
+    drop(start(&pace).await.unwrap());
+    assert!(answered.load(Ordering::SeqCst) && pace.ended().len() == 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ pub struct Sample {
     pub created: u64,
     /// Not created by it, because somebody has it.
     pub exists: u64,
-    /// Created by external id, or to be: their e-mail is another's, or they have none.
+    /// They have no e-mail: created by external id, or to be. Those whose e-mail is another's are among the ones that exist.
     pub without_email: u64,
     /// Of the found and those whose e-mail exists: they differ from what Dynamics says.
     pub changed: u64,
@@ -24,14 +24,14 @@ pub struct Sample {
 
 /// Calls for the rest of the people, if they are as those of the sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Forecast {
+pub struct Cost {
     /// With calls that write.
     pub by_calls: u64,
     /// With files. Who may be created must be looked up by e-mail before, because an import can't be told to create only.
     pub by_files: u64,
 }
 
-impl Forecast {
+impl Cost {
     /// Whether files are the cheaper way.
     #[must_use]
     pub fn is_for_files(self) -> bool {
@@ -48,12 +48,12 @@ impl Sample {
 
     /// The calls for `people` more, with files of at most `rows_per_file`.
     #[must_use]
-    pub fn forecast(&self, people: u64, rows_per_file: u64) -> Forecast {
+    pub fn cost(&self, people: u64, rows_per_file: u64) -> Cost {
         let of = |part: u64| scaled(part, people, self.people());
         let batches = |people: u64| people.div_ceil(RECORDS_MAX as u64);
         let (tried, exists, without, changed) = (of(self.tried()), of(self.exists), of(self.without_email), of(self.changed));
         let files = [of(self.created), without, changed].iter().map(|rows| rows.div_ceil(rows_per_file.max(1))).sum::<u64>();
-        Forecast {
+        Cost {
             by_calls: batches(tried) + batches(exists) + batches(without) + batches(changed),
             by_files: batches(tried) + files * CALLS_PER_FILE,
         }
@@ -92,9 +92,9 @@ mod tests {
             (Sample::default(), 1_000, (0, 0), false),
         ];
         for (sample, people, (by_calls, by_files), is_for_files) in cases {
-            let forecast = sample.forecast(people, 50_000);
-            assert_eq!(forecast, Forecast { by_calls, by_files }, "{sample:?}");
-            assert_eq!(forecast.is_for_files(), is_for_files, "{sample:?}");
+            let cost = sample.cost(people, 50_000);
+            assert_eq!(cost, Cost { by_calls, by_files }, "{sample:?}");
+            assert_eq!(cost.is_for_files(), is_for_files, "{sample:?}");
         }
     }
 }
