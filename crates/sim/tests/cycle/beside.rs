@@ -57,9 +57,9 @@ async fn moments(bridge: &Bridge) -> Duration {
     begun.elapsed()
 }
 
-fn spawn<T: Send + 'static>(bridge: &Bridge, run: impl FnOnce(Arc<Bridge>) -> T) -> JoinHandle<<T as Future>::Output>
+fn spawn<T>(bridge: &Bridge, run: impl FnOnce(Arc<Bridge>) -> T) -> JoinHandle<<T as Future>::Output>
 where
-    T: Future<Output: Send>,
+    T: Future<Output: Send> + Send + 'static,
 {
     tokio::spawn(run(Arc::new(pass(bridge))))
 }
