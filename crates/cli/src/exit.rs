@@ -65,9 +65,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configuration(report) => write!(f, "{report:?}"),
-            Self::Sync(SyncError::Store(error @ (StoreError::Address { .. } | StoreError::NoFolder { .. }))) => {
-                write!(f, "error[state]: {error}")
-            }
             Self::Sync(error) => write!(f, "error[{}]: {error}", error.code()),
             Self::Control(text) => write!(f, "error[control]: {text}"),
             Self::NotServed(text) => write!(f, "error[not-served]: {text}"),
