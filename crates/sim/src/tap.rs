@@ -61,6 +61,8 @@ pub struct Call {
 pub enum Act {
     /// The process dies: this call never ends.
     Die,
+    /// The program has a mistake: this call panics.
+    Panic,
     /// Somebody else does this.
     Do(Vec<Operation>),
 }
@@ -185,6 +187,7 @@ impl Tap {
                     self.dead.notify_one();
                     std::future::pending::<()>().await;
                 }
+                Act::Panic => panic!("a mistake on purpose"),
             }
         }
     }

@@ -27,6 +27,13 @@ pub(super) struct Keeper {
     view: watch::Sender<View>,
 }
 
+/// However it ends, also dropped or by a mistake of the program, nobody sees a bridge that is open or takes anything more.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.show(Phase::Ending);
+    }
+}
+
 /// What is next for a bridge that isn't open.
 enum Next {
     Session(Arc<Bridge>),
@@ -75,12 +82,13 @@ impl Keeper {
                 After::End => break,
             }
         }
-        self.show(Phase::Ending);
     }
 
     /// Opens it, and listens meanwhile. The error is why it could not be opened.
     async fn open(&mut self) -> Result<Next, String> {
-        let opened = AbortOnDropHandle::new(tokio::spawn((self.served.open)()));
+        let open = self.served.open.clone();
+        // Called in that task, too, so that a panic of it is not the keeper's.
+        let opened = AbortOnDropHandle::new(tokio::spawn(async move { open().await }));
         tokio::pin!(opened);
         loop {
             tokio::select! {

@@ -45,6 +45,8 @@ pub struct Passes {
     pub running: Option<Timestamp>,
     /// What the last one came to.
     pub last: Option<Arc<Summary>>,
+    /// The last one ended by a mistake of the program, so that nobody knows what it came to.
+    pub broken: bool,
     /// The last one that nothing stopped.
     pub finished: Option<Arc<Summary>>,
     /// How many ended how.
@@ -84,7 +86,14 @@ impl View {
                 format!("it is paused since {} UTC; resume begins its passes again", since.strftime("%Y-%m-%d %H:%M:%S")),
             );
         }
-        let last = self.passes.get(&PassKind::Changes).and_then(|passes| passes.last.as_ref());
+        let cycles = self.passes.get(&PassKind::Changes);
+        if cycles.is_some_and(|cycles| cycles.broken) {
+            return not(
+                "failed",
+                "the last whole cycle ended by a mistake of the program; the log says more, and it is tried again".into(),
+            );
+        }
+        let last = cycles.and_then(|cycles| cycles.last.as_ref());
         let Some(last) = last else { return not("first-cycle", "the first whole cycle since it was opened hasn't ended".into()) };
         // The error's words may hold people's data.
         let error = last.error.as_ref()?;
@@ -95,7 +104,7 @@ impl View {
 /// Why a bridge doesn't do its work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotReady {
-    /// A stable word: of the phase, `paused`, or the code of an error.
+    /// A stable word: of the phase, `paused`, `first-cycle`, or the code of an error.
     pub code: String,
     /// The same for people.
     pub why: String,
@@ -105,8 +114,10 @@ impl Passes {
     /// Takes in a pass that ended; none when only that is known of it.
     pub(super) fn take(&mut self, summary: Option<Arc<Summary>>) {
         self.running = None;
+        self.broken = summary.is_none();
         let Some(summary) = summary else {
             *self.ended.entry(Outcome::Stopped).or_default() += 1;
+            self.last = None;
             return;
         };
         *self.ended.entry(summary.outcome).or_default() += 1;

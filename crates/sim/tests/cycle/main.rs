@@ -29,4 +29,5 @@ mod moments;
 mod beside;
 mod served;
 mod steered;
+mod broken;
 mod bulk;

@@ -1,0 +1,69 @@
+//! What is seen of a bridge that can't do its work because of a mistake of the program, and that it is tried again.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use engine::supervisor::{Handle, Open, PassKind, Phase, Supervisor};
+use sim::tap::{Act, Moment, Nth};
+
+use crate::served::{served, world};
+
+/// Why it isn't ready.
+fn not_ready(handle: &Handle) -> (String, String) {
+    handle.view().not_ready().map(|not| (not.code, not.why)).unwrap_or_default()
+}
+
+async fn until_ready(handle: &Handle) {
+    assert!(handle.until(|view| view.not_ready().is_none()).await, "{:?}", not_ready(handle));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cycle_that_panicked_is_not_ready_until_one_goes_well() {
+    let world = Arc::new(world());
+    let supervisor = Supervisor::start(vec![served("one", &world)], |_| ());
+    let one = supervisor.handles().remove(0);
+    until_ready(&one).await;
+    world.tap.arm(vec![(Moment::Before(Nth::DynamicsCall(1)), Act::Panic)]);
+    one.until(|view| view.not_ready().is_some()).await;
+    let (code, why) = not_ready(&one);
+    assert!(code == "failed" && why.contains("mistake of the program"), "{code}: {why}");
+    assert!(one.view().bridge().is_some(), "the bridge itself goes on");
+    until_ready(&one).await;
+    supervisor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_panics_is_told_and_tried_again() {
+    let world = Arc::new(world());
+    let (mut one, tries) = (served("one", &world), Arc::new(AtomicU64::new(0)));
+    let open = one.open.clone();
+    let broken: Open = Arc::new(move || match tries.fetch_add(1, Ordering::Relaxed) {
+        0 => panic!("a mistake on purpose"),
+        1 => Box::pin(async { panic!("a mistake on purpose") }),
+        _ => open(),
+    });
+    one.open = broken;
+    let supervisor = Supervisor::start(vec![one], |_| ());
+    let one = supervisor.handles().remove(0);
+    one.until(|view| matches!(view.phase, Phase::NotReady { .. })).await;
+    let (code, why) = not_ready(&one);
+    assert!(code == "not-open" && why.contains("mistake of the program"), "{code}: {why}");
+    until_ready(&one).await;
+    supervisor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bridge_that_nobody_keeps_any_more_is_ending() {
+    let world = Arc::new(world());
+    let supervisor = Supervisor::start(vec![served("one", &world)], |_| ());
+    let one = supervisor.handles().remove(0);
+    until_ready(&one).await;
+    drop(supervisor);
+    assert!(!one.until(|view| view.passes[&PassKind::Changes].ended.is_empty()).await, "nothing comes any more");
+    assert_eq!(not_ready(&one).0, "ending");
+}
