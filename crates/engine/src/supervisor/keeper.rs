@@ -63,19 +63,23 @@ impl Keeper {
                     }
                 }
             };
-            failures = 0;
             tracing::info!(bridge = self.served.name, "opened");
+            let opened = Instant::now();
             let session = Session::new(&mut self.served, &mut self.inbox, &self.view, bridge.clone());
             let after = session.run().await;
             if let Err(error) = bridge.close().await {
                 tracing::warn!(bridge = self.served.name, %error, "the lease could not be given back");
             }
+            // To be opened is no success yet: only one that went on for a while begins to count anew.
+            if opened.elapsed() >= PAUSE_MAX {
+                failures = 0;
+            }
             match after {
-                After::Become(served) => self.served = *served,
+                After::Become(served) => (self.served, failures) = (*served, 0),
                 After::Open => {}
-                After::Lost => {
+                After::Lost { why } => {
                     failures += 1;
-                    if let Next::End = self.rest(failures, "another process took it over".into()).await {
+                    if let Next::End = self.rest(failures, why).await {
                         break;
                     }
                 }

@@ -41,8 +41,11 @@ pub(super) enum After {
     Become(Box<Served>),
     /// It is opened again.
     Open,
-    /// Another process has it; it is opened again later.
-    Lost,
+    /// It can't go on; it is opened again later.
+    Lost {
+        /// Why.
+        why: String,
+    },
     /// Nothing.
     End,
 }
@@ -106,8 +109,8 @@ impl<'a> Session<'a> {
             Ok(paused) => paused,
             Err(error) => {
                 // Nobody knows whether it is paused, so that nothing begins.
-                tracing::error!(bridge = self.served.name, %error, "the state can't be read; it is tried again");
-                return After::Lost;
+                tracing::error!(bridge = self.served.name, %error, "whether it is paused can't be read; it is tried again");
+                return After::Lost { why: format!("whether it is paused can't be read: {error}") };
             }
         };
         if let Some(since) = paused {
@@ -187,7 +190,7 @@ impl<'a> Session<'a> {
         self.view.send_modify(|view| {
             view.phase = match &self.after {
                 Some(After::End) => Phase::Ending,
-                Some(After::Become(_) | After::Open | After::Lost) | None => {
+                Some(After::Become(_) | After::Open | After::Lost { .. }) | None => {
                     Phase::NotReady { why: "it is about to be opened anew".into() }
                 }
             }
@@ -258,7 +261,7 @@ impl<'a> Session<'a> {
             lane.failures += 1;
             lane.due = Due::In(now + pause(lane.failures, when.patience(), &mut self.served.dice));
         };
-        let mut lost = false;
+        let mut lost = None;
         let summary = match outcome {
             Ok(ended) => {
                 let (summary, error) = *ended;
@@ -271,7 +274,7 @@ impl<'a> Session<'a> {
                         lane.due = Due::At(base::time::later(until, pause(1, PAUSE_FIRST, &mut self.served.dice)));
                     }
                     // Another process has the lease: only a bridge that is opened anew can go on.
-                    Some(SyncError::Store(StoreError::Fenced)) => lost = true,
+                    Some(SyncError::Store(error @ StoreError::Fenced)) => lost = Some(error.to_string()),
                     Some(
                         SyncError::Configuration(_) | SyncError::Side { .. } | SyncError::Store(_) | SyncError::Stale | SyncError::Stopped,
                     ) => failed(lane),
@@ -287,8 +290,8 @@ impl<'a> Session<'a> {
         if lane.again {
             lane.due = Due::In(now);
         }
-        if lost && self.after.is_none() {
-            self.end(After::Lost, Running::Stops);
+        if let Some(why) = lost.filter(|_| self.after.is_none()) {
+            self.end(After::Lost { why }, Running::Stops);
         }
         // Whoever reads of it in the log finds it in the view.
         self.view.send_modify(|view| view.passes.entry(kind).or_default().take(summary.clone()));

@@ -1,4 +1,4 @@
-//! What is seen of a bridge that can't do its work because of a mistake of the program, and that it is tried again.
+//! What is seen of a bridge that can't go on, by a mistake of the program or because of its state, and that it is tried again.
 
 use std::{
     sync::{
@@ -9,7 +9,10 @@ use std::{
 };
 
 use engine::supervisor::{Handle, Open, PassKind, Phase, Supervisor};
+use serde_json::json;
 use sim::tap::{Act, Moment, Nth};
+use store::{Batch, Store, record::Fact};
+use tokio::time::sleep;
 
 use crate::served::{served, world};
 
@@ -66,4 +69,31 @@ async fn a_bridge_that_nobody_keeps_any_more_is_ending() {
     drop(supervisor);
     assert!(!one.until(|view| view.passes[&PassKind::Changes].ended.is_empty()).await, "nothing comes any more");
     assert_eq!(not_ready(&one).0, "ending");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_can_t_be_read_says_so_and_is_looked_at_less_and_less_often() {
+    let world = Arc::new(world());
+    let fence = world.store.acquire("test").await.unwrap();
+    let mut batch = Batch::new();
+    batch.put(&Fact { name: "paused".into(), value: json!({"since": "whenever"}) });
+    world.store.commit(fence, batch).await.unwrap();
+    world.store.release(fence).await.unwrap();
+
+    let (mut one, opened) = (served("one", &world), Arc::new(AtomicU64::new(0)));
+    let (open, count) = (one.open.clone(), opened.clone());
+    one.open = Arc::new(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        open()
+    });
+    let supervisor = Supervisor::start(vec![one], |_| ());
+    let one = supervisor.handles().remove(0);
+    one.until(|view| matches!(view.phase, Phase::NotReady { .. })).await;
+    let (code, why) = not_ready(&one);
+    assert!(code == "not-open" && why.contains("paused can't be read") && !why.contains("another process"), "{code}: {why}");
+    // After one minute, two, four, and then every five.
+    sleep(Duration::from_secs(3_600)).await;
+    let opened = opened.load(Ordering::Relaxed);
+    assert!((10..=14).contains(&opened), "{opened}");
+    supervisor.stop().await;
 }
