@@ -116,7 +116,7 @@ impl<'a> Session<'a> {
         if let Some(since) = paused {
             tracing::warn!(bridge = self.served.name, %since, "paused: no pass begins until it is resumed");
         }
-        self.view.send_modify(|view| (view.phase, view.paused) = (Phase::Open(self.bridge.clone()), paused));
+        self.view.send_modify(|view| view.open(self.bridge.clone(), paused));
         loop {
             if let Some(after) = self.after.take_if(|_| self.tasks.is_empty()) {
                 return after;

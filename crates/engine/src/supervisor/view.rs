@@ -11,7 +11,7 @@ use crate::{
     summary::{Outcome, Summary},
 };
 
-/// Where a bridge stands. What is kept of its passes is since the process began.
+/// Where a bridge stands. What is kept of its passes is since the process began, but for what the last whole cycle came to.
 #[derive(Debug, Clone)]
 pub struct View {
     /// Whether it is open.
@@ -43,7 +43,7 @@ pub enum Phase {
 pub struct Passes {
     /// Since when one is running.
     pub running: Option<Timestamp>,
-    /// What the last one came to.
+    /// What the last one came to; of whole cycles, the last since the bridge was opened.
     pub last: Option<Arc<Summary>>,
     /// The last one ended by a mistake of the program, so that nobody knows what it came to.
     pub broken: bool,
@@ -59,6 +59,13 @@ impl View {
     pub(super) fn new() -> Self {
         let passes = PassKind::ALL.into_iter().map(|kind| (kind, Passes::default())).collect();
         Self { phase: Phase::Opening, paused: None, passes }
+    }
+
+    /// It is open. What a whole cycle came to before says nothing of it: it may have another configuration.
+    pub(super) fn open(&mut self, bridge: Arc<Bridge>, paused: Option<Timestamp>) {
+        (self.phase, self.paused) = (Phase::Open(bridge), paused);
+        let cycles = self.passes.entry(PassKind::Changes).or_default();
+        (cycles.last, cycles.broken) = (None, false);
     }
 
     /// The bridge, where it is open.

@@ -7,7 +7,7 @@ use engine::{
     Progress, cycle,
     options::RunOptions,
     summary::Outcome,
-    supervisor::{Cron, Handle, NotDone, PassKind, Running, Schedule, Supervisor, Trigger, When},
+    supervisor::{Cron, Handle, NotDone, PassKind, Running, Schedule, Supervisor, Trigger, View, When},
 };
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -115,7 +115,7 @@ async fn a_pause_can_cut_a_long_pass_short_and_nothing_is_lost() {
     one.ask(Trigger::Pause(Running::Stops)).await.unwrap();
     until_ended(&one, 1).await;
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
-    assert_eq!(one.view().passes[&PassKind::Changes].last.as_ref().map(|last| last.outcome), Some(Outcome::Stopped));
+    assert_eq!(one.view().passes[&PassKind::Changes].ended, [(Outcome::Stopped, 1)].into());
     one.until(|view| view.bridge().is_some()).await;
     let before = calls(&world);
     sleep(Duration::from_secs(3_600)).await;
@@ -160,14 +160,19 @@ async fn bridges_are_added_removed_and_changed_after_the_passes_that_run() {
     gone.ask(Trigger::Run(PassKind::Changes)).await.unwrap();
     gone.until(|view| view.passes[&PassKind::Changes].running.is_some()).await;
 
-    let mut changed = kept;
+    let (mut changed, kept) = (kept, handle(&supervisor, "kept"));
+    let code = |view: &View| view.not_ready().map(|not| not.code);
+    assert!(kept.until(|view| code(view).is_none()).await);
     changed.schedule = Schedule { changes: When::After(Duration::from_secs(10)), ..Schedule::default() };
     supervisor.take_over(vec![changed, added]).await;
+    // What a cycle came to before says nothing of a bridge that is described anew.
+    assert!(kept.until(|view| code(view).as_deref() == Some("first-cycle")).await);
+    assert!(kept.until(|view| code(view).is_none()).await);
     until_ended(&gone, 2).await;
     assert_ne!(gone.view().passes[&PassKind::Changes].last.as_ref().map(|last| last.outcome), Some(Outcome::Stopped));
     sleep(Duration::from_secs(300)).await;
     assert!(matches!(gone.ask(Trigger::Resume).await, Err(NotDone::Ended)));
-    let (before, kept) = (calls(&worlds[1]), handle(&supervisor, "kept"));
+    let before = calls(&worlds[1]);
     sleep(Duration::from_secs(600)).await;
     assert_eq!(calls(&worlds[1]), before);
     assert!(passes(&kept) > 40, "{}", passes(&kept));
