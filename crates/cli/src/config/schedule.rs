@@ -16,9 +16,12 @@ const SWEEP: &str = "30 9 * * *";
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Schedule {
-    changes: Told,
-    moments: Told,
-    sweep: Told,
+    #[serde(deserialize_with = "when")]
+    changes: When,
+    #[serde(deserialize_with = "when")]
+    moments: When,
+    #[serde(deserialize_with = "when")]
+    sweep: When,
     /// Where times by the calendar are meant.
     #[serde(deserialize_with = "zone")]
     time_zone: TimeZone,
@@ -26,47 +29,33 @@ pub(crate) struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        let every = |seconds| Told::Every(Duration::from_secs(seconds));
-        Self { changes: every(300), moments: every(60), sweep: Told::At(SWEEP.into()), time_zone: TimeZone::UTC }
+        let every = |seconds| When::After(Duration::from_secs(seconds));
+        // A test says that it can be read.
+        Self { changes: every(300), moments: every(60), sweep: Cron::parse(SWEEP).map_or(When::Asked, When::At), time_zone: TimeZone::UTC }
     }
 }
 
-/// When one kind of pass runs, as it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
-    /// So long after the last: `5m`, `90s`.
-    Every(Duration),
-    /// Five fields of cron.
-    At(String),
-    /// Not by itself: `false`.
-    Never,
-}
-
-impl<'de> Deserialize<'de> for Told {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Off(bool),
-            Text(String),
-        }
-        let told = "write an interval as \"5m\", five fields of cron as \"30 3 * * *\", or false";
-        match Written::deserialize(deserializer) {
-            Ok(Written::Off(false)) => Ok(Self::Never),
-            Ok(Written::Text(text)) => match text.parse::<SignedDuration>() {
-                Ok(interval) => {
-                    let interval = Duration::try_from(interval).ok().filter(|interval| *interval >= INTERVAL_MIN);
-                    interval.map(Self::Every).ok_or_else(|| D::Error::custom("an interval must be at least 1s"))
-                }
-                // A zone doesn't make a time right or wrong.
-                Err(_) if text.trim().contains(' ') => match Cron::parse(&text, TimeZone::UTC) {
-                    Ok(_) => Ok(Self::At(text)),
-                    Err(why) => Err(D::Error::custom(why)),
-                },
-                Err(_) => Err(D::Error::custom(told)),
-            },
-            Ok(Written::Off(true)) | Err(_) => Err(D::Error::custom(told)),
-        }
+/// When one kind of pass runs: so long after the last (`5m`, `90s`), by five fields of cron, in UTC until the zone is known, or not by itself
+/// (`false`).
+fn when<'de, D: Deserializer<'de>>(deserializer: D) -> Result<When, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Off(bool),
+        Text(String),
+    }
+    let told = "write an interval as \"5m\", five fields of cron as \"30 3 * * *\", or false";
+    match Written::deserialize(deserializer) {
+        Ok(Written::Off(false)) => Ok(When::Asked),
+        Ok(Written::Text(text)) => match text.parse::<SignedDuration>() {
+            Ok(interval) => {
+                let interval = Duration::try_from(interval).ok().filter(|interval| *interval >= INTERVAL_MIN);
+                interval.map(When::After).ok_or_else(|| D::Error::custom("an interval must be at least 1s"))
+            }
+            Err(_) if text.trim().contains(' ') => Cron::parse(&text).map(When::At).map_err(D::Error::custom),
+            Err(_) => Err(D::Error::custom(told)),
+        },
+        Ok(Written::Off(true)) | Err(_) => Err(D::Error::custom(told)),
     }
 }
 
@@ -77,11 +66,9 @@ fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error
 
 impl From<Schedule> for engine::supervisor::Schedule {
     fn from(Schedule { changes, moments, sweep, time_zone }: Schedule) -> Self {
-        let when = |told: Told| match told {
-            Told::Every(interval) => When::After(interval),
-            // It was read once already.
-            Told::At(text) => Cron::parse(&text, time_zone.clone()).map_or(When::Asked, When::At),
-            Told::Never => When::Asked,
+        let when = |when: When| match when {
+            When::At(cron) => When::At(cron.in_zone(time_zone.clone())),
+            When::After(_) | When::Asked => when,
         };
         Self { changes: when(changes), moments: when(moments), sweep: when(sweep) }
     }
@@ -100,6 +87,7 @@ mod tests {
         let read = schedule("changes = \"1h 30m\"\nmoments = false\nsweep = \"0 2 * * mon-fri\"\ntime_zone = \"Europe/Berlin\"").unwrap();
         assert_eq!(read.changes, When::After(Duration::from_secs(5_400)));
         assert_eq!(read.moments, When::Asked);
+        assert!(matches!(schedule("").unwrap().sweep, When::At(_)));
         let When::At(cron) = read.sweep else { panic!("{read:?}") };
         assert_eq!(cron.next("2026-07-01T12:00:00Z".parse().unwrap()).unwrap().to_string(), "2026-07-02T00:00:00Z");
     }

@@ -14,6 +14,9 @@ use jiff::{
 /// So many days are looked at: the 29th of February can be eight years away.
 const DAYS_MAX: usize = 366 * 8 + 2;
 
+/// All hours of a day, as bits, however they are written.
+const EACH_HOUR: u64 = (1 << 24) - 1;
+
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
@@ -29,11 +32,12 @@ pub struct Cron {
     weekdays: Set,
 }
 
-/// Which numbers of a field are meant, as bits, and whether all are.
+/// Which numbers of a field are meant, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Set {
     bits: u64,
-    all: bool,
+    /// It is written as `*`: of two fields of days, this one says nothing.
+    star: bool,
 }
 
 impl fmt::Debug for Cron {
@@ -43,11 +47,11 @@ impl fmt::Debug for Cron {
 }
 
 impl Cron {
-    /// Reads five fields.
+    /// Reads five fields, in UTC: whether they are right doesn't depend on the zone.
     ///
     /// # Errors
     /// What is wrong with them, for people.
-    pub fn parse(text: &str, zone: TimeZone) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [minutes, hours, days, months, weekdays] = fields[..] else {
             return Err(format!(
@@ -57,7 +61,7 @@ impl Cron {
         };
         let cron = Self {
             text: fields.join(" "),
-            zone,
+            zone: TimeZone::UTC,
             minutes: Set::parse("minute", minutes, 0..=59, &[], 0)?,
             hours: Set::parse("hour", hours, 0..=23, &[], 0)?,
             days: Set::parse("day of the month", days, 1..=31, &[], 0)?,
@@ -69,6 +73,12 @@ impl Cron {
             Some(_) => Ok(cron),
             None => Err(format!("{text:?} never comes")),
         }
+    }
+
+    /// The same times of day elsewhere.
+    #[must_use]
+    pub fn in_zone(self, zone: TimeZone) -> Self {
+        Self { zone, ..self }
     }
 
     /// The next time after this one.
@@ -93,7 +103,7 @@ impl Cron {
         let day = self.days.has(date.day());
         let weekday = self.weekdays.has(date.weekday().to_sunday_zero_offset());
         // As cron has it: where both are said, one of them is enough.
-        let fits = if self.days.all || self.weekdays.all { day && weekday } else { day || weekday };
+        let fits = if self.days.star || self.weekdays.star { day && weekday } else { day || weekday };
         fits && self.months.has(date.month())
     }
 
@@ -107,7 +117,7 @@ impl Cron {
 
     /// When that really is, in this zone.
     fn really(&self, at: DateTime) -> [Option<Timestamp>; 2] {
-        let each_hour = self.hours.all;
+        let each_hour = self.hours.bits == EACH_HOUR;
         match self.zone.to_ambiguous_timestamp(at).offset() {
             AmbiguousOffset::Unambiguous { offset } => [offset.to_timestamp(at).ok(), None],
             AmbiguousOffset::Gap { .. } if each_hour => [None, None],
@@ -140,7 +150,7 @@ impl Set {
             };
             (from..=to).step_by(step).for_each(|number| bits |= 1_u64 << number);
         }
-        Ok(Self { bits, all: text == "*" })
+        Ok(Self { bits, star: text == "*" })
     }
 
     /// What holds for one number holds for the other, too.
@@ -158,7 +168,7 @@ mod tests {
     use super::*;
 
     fn cron(text: &str, zone: &str) -> Cron {
-        Cron::parse(text, TimeZone::get(zone).unwrap()).unwrap()
+        Cron::parse(text).unwrap().in_zone(TimeZone::get(zone).unwrap())
     }
 
     /// The next times after one, as they are written in UTC.
@@ -188,8 +198,11 @@ mod tests {
         // New York's clocks go from 2:00 to 3:00 on 8 March, and from 2:00 back to 1:00 on 1 November.
         check("30 2 * * *", "America/New_York", "2026-03-07T12:00:00Z", &["03-08T07:30", "03-09T06:30"]);
         check("30 1 * * *", "America/New_York", "2026-10-31T12:00:00Z", &["11-01T05:30", "11-02T06:30"]);
-        check("0 * * * *", "America/New_York", "2026-03-08T06:30:00Z", &["03-08T07:00", "03-08T08:00"]);
-        check("*/30 * * * *", "America/New_York", "2026-11-01T05:00:00Z", &["11-01T05:30", "11-01T06:00", "11-01T06:30", "11-01T07:00"]);
+        for every in ["*", "0-23", "*/1", "0-11,12-23"] {
+            check(&format!("0 {every} * * *"), "America/New_York", "2026-03-08T06:30:00Z", &["03-08T07:00", "03-08T08:00"]);
+            let twice = ["11-01T05:30", "11-01T06:00", "11-01T06:30", "11-01T07:00"];
+            check(&format!("*/30 {every} * * *"), "America/New_York", "2026-11-01T05:00:00Z", &twice);
+        }
     }
 
     #[test]
@@ -203,7 +216,7 @@ mod tests {
             ("0 0 31 2 *", "never comes"),
             ("", "has 0 fields"),
         ] {
-            let told = Cron::parse(text, TimeZone::UTC).unwrap_err();
+            let told = Cron::parse(text).unwrap_err();
             assert!(told.contains(part), "{told}");
         }
     }

@@ -9,7 +9,6 @@ use engine::{
     summary::Outcome,
     supervisor::{Cron, Handle, NotDone, PassKind, Running, Schedule, Supervisor, Trigger, View, When},
 };
-use jiff::tz::TimeZone;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -188,7 +187,7 @@ async fn bridges_are_added_removed_and_changed_after_the_passes_that_run() {
 async fn passes_by_the_calendar_come_when_it_says_also_when_the_clock_is_set() {
     let world = Arc::new(world());
     let mut one = served("one", &world);
-    let cron = |text: &str| When::At(Cron::parse(text, TimeZone::UTC).unwrap());
+    let cron = |text: &str| When::At(Cron::parse(text).unwrap());
     one.schedule = Schedule { changes: cron("0 */6 * * *"), moments: When::Asked, sweep: cron("30 3 * * *") };
     // It is noon: the first whole cycle is at six.
     let supervisor = Supervisor::start(vec![one], |_| ());
