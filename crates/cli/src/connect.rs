@@ -9,7 +9,7 @@ use std::{
 use base::Clock;
 use engine::{Bridge, Progress, Side, SyncError, bridge::Parts, check::CountedIn, options::RunOptions};
 use store::Store;
-use wire::{Pace, PaceOptions};
+use wire::{Limits, Pace, PaceOptions};
 
 use crate::{
     config::{Config, is_loopback},
@@ -77,7 +77,7 @@ impl Gates {
         let subscription = marketo::options::base(&config.marketo.base_url).unwrap_or_default();
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let gate = gates.entry(subscription).or_insert_with(|| Pace::new(limits.clone()));
-        gate.limit(limits.calls_max, limits.in_flight_max);
+        gate.limit(Limits { calls_max: limits.calls_max, in_flight_max: limits.in_flight_max });
         gate.clone()
     }
 }

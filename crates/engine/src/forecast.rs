@@ -154,7 +154,7 @@ pub(crate) async fn of_outbox(bridge: &Bridge) -> Result<(), SyncError> {
 
 async fn tell(bridge: &Bridge, work: &BTreeMap<Object, Work>, read: u64, besides: u64) -> Result<(), SyncError> {
     let pace = bridge.marketo.pace();
-    let forecast = Forecast::new(work, read, besides, pace.time_per_call(), pace.calls_left(), bridge.clock.now());
+    let forecast = Forecast::new(work, read, besides, pace.time_per_call(), pace.budget().map(|budget| budget.left), bridge.clock.now());
     let mut batch = Batch::new();
     batch.put(&Fact { name: FORECAST_FACT.into(), value: serde_json::to_value(&forecast).unwrap_or_default() });
     bridge.commit(batch).await?;

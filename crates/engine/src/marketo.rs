@@ -143,7 +143,7 @@ impl Marketo {
     /// Calls that may be under way at once.
     #[must_use]
     pub fn in_flight_max(&self) -> usize {
-        self.client.pace().in_flight_max()
+        self.client.pace().limits().in_flight_max
     }
 
     /// An object's fields.

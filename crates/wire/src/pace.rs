@@ -34,7 +34,7 @@ use crate::{
 
 use adapt::Adaptive;
 use lane::{Queue, Ticket};
-use share::{Share, ShareId};
+use share::{Held, Share, ShareId};
 use window::Window;
 
 pub use lane::Lane;
@@ -84,7 +84,7 @@ pub struct Pace {
     state: Arc<Mutex<State>>,
     /// Something changed for those who wait.
     changed: Arc<Notify>,
-    share: ShareId,
+    share: Arc<Held>,
     stopped: CancellationToken,
 }
 
@@ -246,7 +246,7 @@ impl Drop for Noting<'_> {
         self.pace.change(|state| {
             state.noting = false;
             if !self.done {
-                state.share(self.pace.share).noted = 0;
+                state.share(self.pace.share.id).noted = 0;
             }
         });
     }
@@ -285,25 +285,26 @@ impl Pace {
             noting: false,
         };
         let (state, options) = (Arc::new(Mutex::new(state)), Arc::new(options));
-        Self { options, state, changed: Arc::default(), share: ShareId(0), stopped: CancellationToken::new() }
+        let share = Held::new(ShareId(0), &state);
+        Self { options, state, changed: Arc::default(), share, stopped: CancellationToken::new() }
     }
 
-    /// Another share in the same gate, with nothing counted and no budget.
+    /// Another share in the same gate, with nothing counted and no budget. It goes with its last clone; its starts stay in the gate's window.
     #[must_use]
     pub fn share(&self) -> Self {
-        let share = self.with(|state| {
-            let share = ShareId(state.shares.keys().next_back().map_or(1, |last| last.0 + 1));
-            state.shares.insert(share, Share::default());
-            share
+        let id = self.with(|state| {
+            let id = ShareId(state.shares.keys().next_back().map_or(1, |last| last.0 + 1));
+            state.shares.insert(id, Share::default());
+            id
         });
-        Self { share, stopped: CancellationToken::new(), ..self.clone() }
+        Self { share: Held::new(id, &self.state), stopped: CancellationToken::new(), ..self.clone() }
     }
 
     /// Counts what another share has called as this one's, so that it is saved with it.
     pub fn count_in(&self, other: &Self) {
         let counts = other.counts();
         self.with(|state| {
-            let share = state.share(self.share);
+            let share = state.share(self.share.id);
             for (name, count) in counts {
                 *share.counts.entry(name).or_default() += count;
                 if let Some(budget) = &mut share.budget {
@@ -319,7 +320,7 @@ impl Pace {
         let mut starts: Vec<Instant> = ages.iter().filter_map(|age| now.checked_sub(*age)).collect();
         starts.sort();
         self.with(|state| {
-            state.share(self.share).starts.remember(starts.clone());
+            state.share(self.share.id).starts.remember(starts.clone());
             state.window.remember(starts);
         });
     }
@@ -328,37 +329,31 @@ impl Pace {
     #[must_use]
     pub fn recent(&self) -> Vec<Duration> {
         let (now, span) = (Instant::now(), self.options.window + WINDOW_MARGIN);
-        self.with(|state| state.share(self.share).recent(now, span))
+        self.with(|state| state.share(self.share.id).recent(now, span))
     }
 
     /// Calls of this share that have started, by kind.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
-        self.with(|state| state.share(self.share).counts.clone())
+        self.with(|state| state.share(self.share.id).counts.clone())
     }
 
     /// Calls of this share that have ended, by kind and by how.
     #[must_use]
     pub fn ended(&self) -> BTreeMap<(&'static str, Ended), u64> {
-        self.with(|state| state.share(self.share).ended.clone())
+        self.with(|state| state.share(self.share.id).ended.clone())
     }
 
     /// What this share may still call today; none where there is no limit.
     #[must_use]
     pub fn budget(&self) -> Option<Budget> {
-        self.with(|state| state.share(self.share).budget.clone())
+        self.with(|state| state.share(self.share.id).budget.clone())
     }
 
     /// Refusals as too fast, too many at once or over the quota since this gate was made, by the service's code.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<String, u64> {
         self.with(|state| state.refused.clone())
-    }
-
-    /// Calls that may be in flight at once, at most.
-    #[must_use]
-    pub fn in_flight_max(&self) -> usize {
-        self.with(|state| state.places.most())
     }
 
     /// From now on no call of this share starts; those in flight go on. Who waits to try again stops waiting.
@@ -374,7 +369,7 @@ impl Pace {
     /// From now on starts are noted ahead, in small blocks, or no longer.
     pub fn note_in(&self, journal: Option<Arc<dyn Journal>>) {
         self.change(|state| {
-            let share = state.share(self.share);
+            let share = state.share(self.share.id);
             share.journal = journal;
             share.noted = 0;
         });
@@ -383,7 +378,7 @@ impl Pace {
     /// Starts that were noted ahead and have not happened.
     #[must_use]
     pub fn noted_ahead(&self) -> usize {
-        self.with(|state| state.share(self.share).noted)
+        self.with(|state| state.share(self.share.id).noted)
     }
 
     /// Nobody starts a call before `wait` has passed.
@@ -393,7 +388,7 @@ impl Pace {
 
     /// Changes what may still be called today; none: there is no limit.
     pub fn set_budget(&self, budget: Option<Budget>) {
-        self.change(|state| state.share(self.share).budget = budget);
+        self.change(|state| state.share(self.share.id).budget = budget);
     }
 
     /// Until when no call starts because the service says that its quota is used up.
@@ -416,9 +411,9 @@ impl Pace {
             }
             let now = Instant::now();
             let next = self.with(|state| {
-                let next = state.next(waiting.ticket, self.share, now, &self.options)?;
+                let next = state.next(waiting.ticket, self.share.id, now, &self.options)?;
                 if let Next::Start = next {
-                    state.start(waiting.ticket, self.share, now, name);
+                    state.start(waiting.ticket, self.share.id, now, name);
                 }
                 Ok::<_, CallError>(next)
             });
@@ -439,7 +434,7 @@ impl Pace {
         // Counted as noted from now on, so that whatever else is saved meanwhile says so too. Nobody else starts calls.
         let starts = self.with(|state| {
             let starts = state.rate.as_ref().map_or(AHEAD_MAX, |rate| (rate.most() / 10).clamp(1, AHEAD_MAX));
-            state.share(self.share).noted = starts;
+            state.share(self.share.id).noted = starts;
             starts
         });
         let noted = journal.ahead(self, starts).await;
@@ -450,7 +445,7 @@ impl Pace {
     /// Takes in how a call ended.
     fn take_in(&self, flight: &InFlight, answer: &Result<Response, CallError>) {
         let now = Instant::now();
-        self.with(|state| *state.share(self.share).ended.entry((flight.name, Ended::of(answer))).or_default() += 1);
+        self.with(|state| *state.share(self.share.id).ended.entry((flight.name, Ended::of(answer))).or_default() += 1);
         match answer {
             Ok(answer) => {
                 let hint = self.options.hint.and_then(|(header, most)| Some((answer.header(header)?.trim().parse::<usize>().ok()?, most)));
@@ -464,7 +459,7 @@ impl Pace {
                     }
                 });
             }
-            Err(CallError::Refused(refusal)) => self.with(|state| state.refused(refusal, self.share, flight.begun, now, &self.options)),
+            Err(CallError::Refused(refusal)) => self.with(|state| state.refused(refusal, self.share.id, flight.begun, now, &self.options)),
             Err(_) => {}
         }
     }

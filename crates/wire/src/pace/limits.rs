@@ -59,9 +59,9 @@ impl Pace {
         self.with(|state| Limits { calls_max: state.rate.as_ref().map(Adaptive::most), in_flight_max: state.places.most() })
     }
 
-    /// Other limits, for all shares: as many calls in a window, and as many at once. Higher ones are reached in steps.
-    pub fn limit(&self, calls_max: Option<usize>, in_flight_max: usize) {
-        self.set(|limits| limits.usual = Limits { calls_max, in_flight_max });
+    /// Other limits, for all shares. Higher ones are reached in steps.
+    pub fn limit(&self, limits: Limits) {
+        self.set(|set| set.usual = limits);
     }
 
     /// Higher limits for a while, for all shares. Of several, the highest hold. Where nothing limits the calls of a window, nothing does.
@@ -85,12 +85,6 @@ impl Pace {
             let by_window = state.rate.as_ref().map_or(Duration::ZERO, |rate| window.div_f64(rate.most().max(1) as f64));
             by_window.max(state.latency.unwrap_or_default().div_f64(state.places.most().max(1) as f64))
         })
-    }
-
-    /// Calls that may still start today; `None`: no limit is known.
-    #[must_use]
-    pub fn calls_left(&self) -> Option<u64> {
-        self.with(|state| state.share(self.share).budget.as_ref().map(|budget| budget.left))
     }
 
     fn set(&self, act: impl FnOnce(&mut Set)) {

@@ -1,15 +1,41 @@
 //! What each user of a gate has of its own: its counts, its budget, and where its starts are noted.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use super::{Budget, Journal, window::Window};
+use super::{Budget, Journal, State, window::Window};
 use crate::error::CallError;
 
 /// The number of a user of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ShareId(pub(super) u64);
+
+/// A share for as long as somebody has it: bridges are opened again and again, and their gate stays.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) id: ShareId,
+    gate: Weak<Mutex<State>>,
+}
+
+impl Held {
+    pub(super) fn new(id: ShareId, gate: &Arc<Mutex<State>>) -> Arc<Self> {
+        Arc::new(Self { id, gate: Arc::downgrade(gate) })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(gate) = self.gate.upgrade() else { return };
+        let gone = gate.lock().unwrap_or_else(PoisonError::into_inner).shares.remove(&self.id);
+        // Only now, when the gate isn't locked: a journal may be anything.
+        drop(gone);
+    }
+}
 
 /// What became of a call, as far as it is seen from the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -75,13 +75,29 @@ async fn shares_have_one_window_and_their_own_counts_budgets_and_stops() {
     third.count_in(&second);
     assert_eq!((third.counts()["x"], third.budget().unwrap().left, first.budget()), (2, 1, None));
     // A lower limit holds at once, for all.
-    first.limit(Some(1), 1);
+    first.limit(Limits { calls_max: Some(1), in_flight_max: 1 });
     tokio::time::advance(Duration::from_secs(21)).await;
     let begin = Instant::now();
     drop(start(&third).await.unwrap());
     drop(start(&first).await.unwrap());
     assert!(begin.elapsed() >= Duration::from_secs(20), "{:?}", begin.elapsed());
     assert!(matches!(start(&third).await, Err(CallError::OverCap { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_goes_with_the_last_who_has_it_and_its_starts_still_count() {
+    let first = Pace::new(PaceOptions { calls_max: Some(1), ..PaceOptions::default() });
+    let shares = || first.with(|state| state.shares.keys().map(|share| share.0).collect::<Vec<_>>());
+    let second = first.share();
+    let (flight, clone) = (start(&second).await.unwrap(), second.clone());
+    drop(second);
+    drop(clone);
+    assert_eq!(shares(), [1], "a call in flight has it, too");
+    drop(flight);
+    assert!(shares().is_empty());
+    let begin = Instant::now();
+    drop(start(&first.share()).await.unwrap());
+    assert!(begin.elapsed() >= Duration::from_secs(20) && shares().is_empty(), "{:?}", begin.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +233,7 @@ async fn a_hint_of_the_service_is_followed_in_steps_and_never_above_the_limit() 
         Ok(Response { status: http::StatusCode::OK, headers, body: bytes::Bytes::new() })
     };
     pace.take_in(&start(&pace).await.unwrap(), &hinted("500"));
-    assert_eq!(pace.in_flight_max(), 48);
+    assert_eq!(pace.limits().in_flight_max, 48);
     assert_eq!(pace.with(|state| state.places.allowed(Instant::now())), 8);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(pace.with(|state| state.places.allowed(Instant::now())), 48);
