@@ -48,6 +48,7 @@ pub(crate) enum Task {
 pub(crate) enum Steer {
     Pause(args::Pause),
     Resume,
+    /// Begins a pass now, and doesn't wait for it.
     Run(args::Run),
     /// Says whether the bridge is ready.
     Health,
@@ -84,7 +85,7 @@ async fn here(config: &Config, job: &Job) -> Result<u8, Failure> {
             Ok(IN_STEP)
         }
         Job::Steer(Steer::Run(_) | Steer::Health) => {
-            let text = "no process is serving this bridge; start serve, or run one cycle with sync";
+            let text = "no process serves this bridge, or could open it; start serve, or see its log, or run one cycle with sync instead";
             Err(Failure::NotServed(text.into()))
         }
         Job::Task(task) => {

@@ -1,6 +1,6 @@
 //! Asks the process that serves a bridge, and prints what it says as if it were done here.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use anyhow::anyhow;
 use tokio::{
@@ -22,7 +22,13 @@ use crate::{
 pub(crate) async fn ask(state: &str, job: &Job) -> Result<Option<u8>, Failure> {
     let Some(file) = store::file_of(state)? else { return Ok(None) };
     let place = Place::beside(&file);
-    let cut = |error: io::Error| Failure::Control(format!("the serving process at {} can't be asked: {error}", place.path().display()));
+    let cut = |error: io::Error| {
+        let next = match error.kind() == ErrorKind::PermissionDenied {
+            true => "run the command as the user that serve runs as, or as root",
+            false => "run the command again, and see the log of serve if it stays so",
+        };
+        Failure::Control(format!("the serving process at {} can't be asked: {error}; {next}", place.path().display()))
+    };
     let Some(stream) = place.connect().await.map_err(cut)? else { return Ok(None) };
     let asked = asked_to_stop();
     tokio::select! {
@@ -35,7 +41,11 @@ pub(crate) async fn ask(state: &str, job: &Job) -> Result<Option<u8>, Failure> {
 }
 
 async fn converse(stream: UnixStream, job: &Job) -> Result<u8, Failure> {
-    let cut = |why: String| Failure::Control(format!("the serving process stopped answering ({why}); status shows what came of it"));
+    let cut = |why: String| {
+        Failure::Control(format!(
+            "the serving process stopped answering ({why}); see in status what came of it, then run the command again"
+        ))
+    };
     let (answers, mut questions) = stream.into_split();
     let request = Request { version: VERSION, width: printer::width(), job: job.clone() };
     let mut line = serde_json::to_vec(&request).map_err(|error| anyhow!(error))?;

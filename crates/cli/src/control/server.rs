@@ -68,7 +68,7 @@ async fn accept(place: &Place, handle: &Handle, source: &Source, talking: &mut J
             bound
         }
         Err(error) => {
-            tracing::error!(bridge = handle.name(), %error, "no control socket at {}: commands can't reach this process", place.path().display());
+            tracing::error!(bridge = handle.name(), %error, "no control socket at {}: commands can't reach this process; mend that, and send SIGHUP", place.path().display());
             return std::future::pending().await;
         }
     };
@@ -110,8 +110,12 @@ async fn talk(stream: UnixStream, handle: Handle, source: Source) {
     let (lines, waiting) = mpsc::channel(LINES_MAX);
     let writing = write(answers, waiting);
     let asking = async {
-        let code = match timeout(ASK_MAX, read(asks)).await {
-            Ok(Ok(Request { width, job, .. })) => {
+        let nothing = |_| {
+            let max = ASK_MAX.as_secs();
+            Err(Failure::Control(format!("nothing was asked within {max} s; connect again, and send a request as one line")))
+        };
+        let code = match timeout(ASK_MAX, read(asks)).await.unwrap_or_else(nothing) {
+            Ok(Request { width, job, .. }) => {
                 let said = lines.clone();
                 let out = Out::new(width, move |words| {
                     if !matches!(words, Said::Step(_)) || said.capacity() > LINES_MAX / 2 {
@@ -120,8 +124,7 @@ async fn talk(stream: UnixStream, handle: Handle, source: Source) {
                 });
                 obey(&handle, source, job, out).await
             }
-            Ok(Err(failure)) => told(&failure, |text| drop(lines.try_send(Reply::Said(Said::Talk(text))))),
-            Err(_) => OTHER,
+            Err(failure) => told(&failure, |text| drop(lines.try_send(Reply::Said(Said::Talk(text))))),
         };
         // Whoever asked may have gone.
         let _ = lines.send(Reply::End { code }).await;
@@ -133,8 +136,12 @@ async fn talk(stream: UnixStream, handle: Handle, source: Source) {
 async fn read(asks: OwnedReadHalf) -> Result<Request, Failure> {
     let mut line = String::new();
     let read = BufReader::new(asks.take(LINE_MAX)).read_line(&mut line).await;
-    read.map_err(|error| Failure::Control(format!("what is asked for can't be read: {error}")))?;
-    let not_understood = |error: serde_json::Error| Failure::Control(format!("what is asked for isn't understood: {error}"));
+    read.map_err(|error| Failure::Control(format!("what is asked for can't be read: {error}; run the command again")))?;
+    let not_understood = |error: serde_json::Error| {
+        Failure::Control(format!(
+            "what is asked for isn't understood: {error}; write it as docs/guide/serve.md shows, or ask with a command"
+        ))
+    };
     let Spoken { version } = serde_json::from_str(&line).map_err(not_understood)?;
     if version != VERSION {
         let ours = env!("CARGO_PKG_VERSION");
@@ -191,7 +198,9 @@ where
         })
     };
     handle.ask(Trigger::Work(Box::new(work))).await?;
-    outcome.await.unwrap_or_else(|_| Err(Failure::Control("the serving process dropped it; its log says why".into())))
+    outcome
+        .await
+        .unwrap_or_else(|_| Err(Failure::Control("the serving process dropped it; its log says why. Run the command again".into())))
 }
 
 async fn steer(handle: &Handle, steer: &Steer, out: &Out) -> Result<u8, Failure> {

@@ -154,7 +154,7 @@ fn what_isn_t_understood_is_answered() {
     for (asked, told) in [
         (r#"{"version":2,"job":{"dance":{}}}"#, "use the same release for both"),
         (r#"{"version":1,"job":{"dance":{}}}"#, "isn't understood"),
-        ("hello", "isn't understood"),
+        ("hello", "write it as docs/guide/serve.md shows"),
         ("", "isn't understood"),
     ] {
         let mut stream = UnixStream::connect(&socket).unwrap();

@@ -56,7 +56,7 @@ impl fmt::Debug for Trigger {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotDone {
     /// The bridge isn't open.
-    #[error("the bridge is not open: {why}")]
+    #[error("the bridge is not open: {why}; run the command again in a while, and see the log of serve if it stays so")]
     NotOpen {
         /// Why not.
         why: String,
@@ -68,13 +68,13 @@ pub enum NotDone {
         since: Timestamp,
     },
     /// The state could not be written.
-    #[error("the state could not be written: {why}")]
+    #[error("the state could not be written: {why}; nothing has changed. Mend that, and run the command again")]
     State {
         /// What it said.
         why: String,
     },
     /// It is no longer kept in step.
-    #[error("the bridge is no longer kept in step by this process")]
+    #[error("the bridge is no longer kept in step by this process; run the command again, which is then done without it")]
     Ended,
 }
 
