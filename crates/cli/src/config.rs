@@ -194,6 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_of_the_readme_is_read() {
+        let readme = include_str!("../../../README.md");
+        let sample = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        assert_eq!(told(sample), "");
+        for section in ["name = ", "[schedule]", "[serve]"] {
+            assert!(sample.contains(section), "{section}");
+        }
+        let read = |text: &str| File::parse(text).unwrap().bridge(None).unwrap();
+        let (shown, usual) = (read(sample), read(GOOD));
+        assert_eq!((&shown.name, shown.state()), (&usual.name, usual.state()));
+        assert_eq!(format!("{:?}", shown.schedule), format!("{:?}", usual.schedule));
+    }
+
+    #[test]
     fn mistakes_are_told_and_secrets_never_shown() {
         let replaced = |from: &str, to: &str| told(&GOOD.replacen(from, to, 1));
         assert!(replaced("base_url", "base_uri").contains("unknown field `base_uri`"));
