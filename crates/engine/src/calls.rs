@@ -34,8 +34,11 @@ const USAGE_FACT: &str = "marketo_usage";
 /// How long Marketo's word on everybody's calls is believed.
 const USAGE_MAX_AGE: Duration = Duration::from_secs(3_600);
 
-/// After how many calls of our own it is asked for again.
+/// After how many calls of our own it is asked for again, at least.
 const USAGE_CALLS: u64 = 500;
+
+/// Where more are left than that, it is asked for after one in so many of them.
+const USAGE_SHARE: u64 = 10;
 
 /// Marketo's code for a used-up quota of calls (Adobe, "Error codes").
 const QUOTA_USED_UP: &str = "607";
@@ -298,9 +301,10 @@ impl Counted {
     }
 
     fn is_stale(&self, pace: &Pace, now: Timestamp) -> bool {
+        let left = pace.budget().map_or(0, |budget| budget.left);
         self.usage.as_ref().is_none_or(|usage| {
             since(usage.at, now) >= USAGE_MAX_AGE
-                || self.ours(pace).saturating_sub(usage.ours) >= USAGE_CALLS
+                || self.ours(pace).saturating_sub(usage.ours) >= USAGE_CALLS.max(left / USAGE_SHARE)
                 || marketo_day(usage.at) != self.day
         })
     }

@@ -12,12 +12,15 @@ use store::{
     record::{Cursor, PersonIndex},
 };
 
+use tokio_util::sync::CancellationToken;
+use wire::Lane;
+
 use crate::{
     bridge::Bridge,
     capture::{Context, feed::Walk, refetch},
     error::SyncError,
     prepare::Prepared,
-    push::{learn_spellings, push_early},
+    push::{learn_spellings, look_ahead, push_early},
     share::Share,
 };
 
@@ -43,9 +46,17 @@ pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Resul
     context.keep_intents().await?;
 
     let parents = [Object::SalesPerson, Object::Company];
-    let (people, sent) = join(rows(&context, &[Table::Lead, Table::Contact]), push_early(&pusher, prepared, &parents)).await;
+    let over = CancellationToken::new();
+    let spare = pusher.beside(Share::Push).in_lane(Lane::Spare).unwatched();
+    let reading_and_sending = async {
+        let both = join(rows(&context, &[Table::Lead, Table::Contact]), push_early(&pusher, prepared, &parents)).await;
+        over.cancel();
+        both
+    };
+    let ((people, sent), looked) = join(reading_and_sending, look_ahead(&spare, prepared, &over)).await;
     walks.append(&mut people?);
     sent?;
+    looked?;
     // Who is wanted only by reference is read by now.
     refetch::drain(&mut context).await?;
     context.keep_intents().await?;
@@ -59,6 +70,7 @@ pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Resul
         try_join_all(walks.iter_mut().map(|walk| walk.ids(&context))).await
     };
     let (read, sent) = join(rest, push_early(&pusher, prepared, &[Object::Lead])).await;
+    pusher.known_absent.forget();
     read?;
     sent?;
     refetch::drain(&mut context).await?;

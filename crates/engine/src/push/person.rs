@@ -158,12 +158,12 @@ pub(super) struct Pusher<'a> {
     pub(super) update: Packer<Write>,
     pub(super) email: Vec<Candidate>,
     pub(super) read: Vec<Candidate>,
-    /// Records whose e-mail another record of a batch under way has: looked at after that one.
+    /// Records whose e-mail another record was to be created with, in vain: looked at after all others.
     pub(super) same_email: Vec<Candidate>,
     /// Calls that are ready to go.
     pub(super) full: VecDeque<Call>,
-    /// E-mails in batches that create.
-    pub(super) creating: BTreeSet<String>,
+    /// E-mails in batches that create, each with the records that have it too and wait for what comes of that.
+    pub(super) creating: BTreeMap<String, Vec<Candidate>>,
     /// Persons that records of this push have taken.
     pub(super) claimed: BTreeMap<i64, RecordId>,
     pub(super) under_way: BTreeMap<Kind, usize>,
@@ -215,7 +215,7 @@ impl<'a> Pusher<'a> {
             read: Vec::new(),
             same_email: Vec::new(),
             full: VecDeque::new(),
-            creating: BTreeSet::new(),
+            creating: BTreeMap::new(),
             claimed: BTreeMap::new(),
             under_way: BTreeMap::new(),
             breakers: BTreeMap::new(),
@@ -309,7 +309,11 @@ impl<'a> Pusher<'a> {
             self.spellings = Some(Spellings::sample(self.bridge, Object::Lead, &self.key_field, &ids).await?);
         }
         for candidate in strangers {
-            self.queue_lookup(candidate);
+            let mut ids = std::iter::once(candidate.entry.record.id).chain(candidate.aliases.iter().copied());
+            match self.bridge.known_absent.has_all(&mut ids) {
+                true => self.queue_create(candidate, &links),
+                false => self.queue_lookup(candidate),
+            }
         }
         Ok(())
     }

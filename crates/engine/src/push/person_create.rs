@@ -1,6 +1,6 @@
 //! People who are created: only if no person has their e-mail, or by external id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use planner::{
     Fingerprints,
@@ -45,9 +45,9 @@ impl Pusher<'_> {
             self.email.push(candidate);
             return self.fill_email();
         }
-        if !self.creating.insert(email) {
-            self.same_email.push(candidate);
-            return;
+        match self.creating.entry(email) {
+            Entry::Occupied(mut taken) => return taken.get_mut().push(candidate),
+            Entry::Vacant(free) => drop(free.insert(Vec::new())),
         }
         let write = self.creation(candidate, links);
         if let Some(writes) = push_sized(&mut self.create, write) {

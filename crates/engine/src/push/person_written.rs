@@ -101,7 +101,17 @@ impl Pusher<'_> {
         if kind == Kind::Create
             && let Some(email) = email_of(&write.candidate)
         {
-            self.creating.remove(&email.to_lowercase());
+            let waiting = self.creating.remove(&email.to_lowercase()).unwrap_or_default();
+            match fate {
+                // Nobody had it before: whoever has it now is that record's person, so that these get persons of their own.
+                Fate::Confirmed { created: true, .. } if !waiting.is_empty() => {
+                    let links = self.links_of(&waiting).await?;
+                    for candidate in waiting {
+                        self.queue_external(candidate, &links, batch).await?;
+                    }
+                }
+                _ => self.same_email.extend(waiting),
+            }
         }
         let now = self.bridge.clock.now();
         match fate {

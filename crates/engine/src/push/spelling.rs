@@ -32,6 +32,14 @@ impl Spellings {
         Ok(fact.and_then(|fact| serde_json::from_value(fact.value).ok()))
     }
 
+    /// What was learnt, or is from a sample of these.
+    pub(super) async fn learn(bridge: &Bridge, object: Object, key_field: &str, ids: &[Guid]) -> Result<Self, SyncError> {
+        match Self::load(bridge, object, key_field).await? {
+            Some(known) => Ok(known),
+            None => Self::sample(bridge, object, key_field, ids).await,
+        }
+    }
+
     /// Asks for a sample of keys in all spellings, and keeps what is learnt.
     pub(super) async fn sample(bridge: &Bridge, object: Object, key_field: &str, ids: &[Guid]) -> Result<Self, SyncError> {
         let size = VALUES_MAX / ids.first().map_or(1, |id| id.spellings().len());
@@ -74,6 +82,11 @@ impl Spellings {
         Ok(spellings)
     }
 
+    /// In how many spellings a key is asked for.
+    pub(super) fn count(&self) -> usize {
+        1 + self.others.len()
+    }
+
     /// How a key may be stored, the canonical spelling first.
     pub(super) fn of(&self, id: Guid) -> Vec<String> {
         let all = id.spellings();
@@ -94,7 +107,7 @@ impl Spellings {
         if !self.stored {
             return Ok(stored);
         }
-        for chunk in ids.chunks(VALUES_MAX / (1 + self.others.len())) {
+        for chunk in ids.chunks(VALUES_MAX / self.count()) {
             let values: Vec<String> = chunk.iter().flat_map(|id| self.of(*id)).collect();
             let found = bridge
                 .marketo

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base::{Object, Table};
-use emulator::{Effect, Level};
+use emulator::{Effect, Latency, Level};
 use marketo_emulator::Object as Theirs;
 use serde_json::json;
 use store::{StoreExt, record::Outbox};
@@ -166,4 +166,25 @@ async fn a_lost_answer_leaves_no_child_behind() {
         world.clean_cycle().await;
         world.assert_agreed();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_are_looked_up_while_companies_are_sent_and_nobody_twice() {
+    let world = World::generated(4_000, 3);
+    let slow = Latency::Spread { median_ms: 1_200.0, p99_ms: 3_900.0 };
+    world.sandbox.marketo.faults().set_latency(Some(slow));
+    world.sandbox.dataverse.faults().set_latency(Some(slow));
+    world.sandbox.marketo.journal().keep(10_000);
+    let first = world.cycle().await.summary;
+    world.assert_agreed();
+    let journal = world.sandbox.marketo.journal();
+    let operations: Vec<&str> = journal.last.iter().map(|exchange| exchange.operation.as_str()).collect();
+    let early = operations.iter().take_while(|operation| **operation != "leads.sync").filter(|operation| **operation == "leads.get").count();
+    let companies = operations.iter().rposition(|operation| *operation == "companies.sync").unwrap();
+    let looked_up = operations.iter().position(|operation| *operation == "leads.get").unwrap();
+    assert!(looked_up < companies, "the first look-up comes before the last company");
+    assert!(early > 3, "{early} look-ups before anybody is sent");
+    // Nobody whose look-up was made early is looked up again: what comes besides are the sample, e-mails, and calls that aren't full.
+    let (people, read) = (4_000_u64.div_ceil(300), first.written_back.read.div_ceil(300));
+    assert!(first.marketo_calls["leads.get"] <= people + read + 6, "{:?}", first.marketo_calls);
 }
