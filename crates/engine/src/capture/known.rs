@@ -42,7 +42,9 @@ pub(super) struct Known {
 impl Context<'_> {
     pub(super) async fn known(&self, table: Table, rows: &BTreeMap<Guid, Row<'_>>) -> Result<Known, SyncError> {
         let store = &self.bridge.store;
-        let keys: Vec<_> = rows.keys().map(|id| record_key(RecordId::new(table, *id))).collect();
+        // While a table is read for the first time, nothing of it is known yet: the whole page is looked for in vain.
+        let any = !store.list::<Link>(&[table.code()], None, 1).await?.is_empty();
+        let keys: Vec<_> = rows.keys().filter(|_| any).map(|id| record_key(RecordId::new(table, *id))).collect();
         let links = store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();
         let object = table.object().unwrap_or(Object::Lead);
         let keys: Vec<_> = rows.keys().map(|id| Outbox::key_of(object, *id, "")).collect();

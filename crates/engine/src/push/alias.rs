@@ -22,6 +22,9 @@ use crate::{
 /// Aliases of one record that are looked at.
 const ALIASES_MAX: usize = 100;
 
+/// Aliases between the first and the last of several records; where there are more, each record is asked for on its own.
+const RANGE_MAX: usize = 1_000;
+
 /// What a record's alias means for sending it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -79,7 +82,7 @@ pub(super) async fn still_tied(bridge: &Bridge, prepared: &Prepared, leads: &BTr
 /// The records that stand for each of these, directly or through others.
 pub(crate) async fn aliases_of(bridge: &Bridge, ids: &[RecordId]) -> Result<BTreeMap<RecordId, Vec<Guid>>, SyncError> {
     let mut found: BTreeMap<RecordId, Vec<Guid>> = BTreeMap::new();
-    for id in ids {
+    for id in &have_any(bridge, ids).await? {
         let (mut level, mut met) = (vec![*id], BTreeSet::from([*id]));
         for _ in 0..HOPS_MAX {
             let mut next = Vec::new();
@@ -94,6 +97,25 @@ pub(crate) async fn aliases_of(bridge: &Bridge, ids: &[RecordId]) -> Result<BTre
         }
     }
     Ok(found)
+}
+
+/// Those of these that any record stands for. A page of the outbox is looked through at once, because its ids lie next to each other.
+async fn have_any(bridge: &Bridge, ids: &[RecordId]) -> Result<BTreeSet<RecordId>, SyncError> {
+    let mut tables: BTreeMap<Table, BTreeSet<RecordId>> = BTreeMap::new();
+    for id in ids {
+        tables.entry(id.table).or_default().insert(*id);
+    }
+    let mut any = BTreeSet::new();
+    for ids in tables.into_values() {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { continue };
+        let met = bridge.store.list::<AliasOf>(&[], Some(&record_key(*first)), RANGE_MAX).await?;
+        if met.len() == RANGE_MAX && met.last().is_some_and(|alias| alias.survivor <= *last) {
+            any.extend(ids);
+        } else {
+            any.extend(met.into_iter().map(|alias| alias.survivor).filter(|survivor| ids.contains(survivor)));
+        }
+    }
+    Ok(any)
 }
 
 async fn direct(bridge: &Bridge, survivor: RecordId) -> Result<Vec<RecordId>, SyncError> {

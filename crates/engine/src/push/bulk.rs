@@ -348,7 +348,7 @@ fn row_of(write: &Write) -> Row {
     Row {
         record: write.candidate.entry.record,
         adopted: write.how == How::Adopted,
-        fields: u8::try_from(write.change.len()).unwrap_or(u8::MAX),
+        fields: u8::try_from(write.fields).unwrap_or(u8::MAX),
         print: print_of(&write.candidate.entry),
         email: email_of(&write.candidate).map(print_of_email).unwrap_or_default(),
     }

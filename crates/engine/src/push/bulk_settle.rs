@@ -29,7 +29,7 @@ use crate::{
         alias::aliases_of,
         bulk::print_of,
         bulk_job::{Ended, Given},
-        gate::load_links,
+        gate::{load_links, parents},
         part::people::take_out,
         person::{Candidate, How, Pusher, Write},
         person_calls::Call,
@@ -225,9 +225,9 @@ impl Pusher<'_> {
                 by_id.entry(id).or_default().push(person);
             }
         }
-        let unsure: Vec<&Candidate> = page.iter().filter(|returned| !returned.confirmed).map(|returned| &returned.candidate).collect();
-        let mut aliases = aliases_of(self.bridge, &unsure.iter().map(|candidate| candidate.entry.record).collect::<Vec<_>>()).await?;
-        let links = self.links_of(unsure).await?;
+        let unsure = || page.iter().filter(|returned| !returned.confirmed).map(|returned| &returned.candidate);
+        let mut aliases = aliases_of(self.bridge, &unsure().map(|candidate| candidate.entry.record).collect::<Vec<_>>()).await?;
+        let links = load_links(self.bridge, &unsure().flat_map(|candidate| parents(&candidate.desired)).collect()).await?;
         let (mut open, mut good) = (Vec::new(), 0);
         for returned in page {
             let record = returned.candidate.entry.record;
@@ -242,8 +242,9 @@ impl Pusher<'_> {
                 Identity::Linked(person) => {
                     let mut candidate = returned.candidate;
                     candidate.by_call = true;
+                    candidate.spell(&links);
                     candidate.aliases = aliases.remove(&record).unwrap_or_default();
-                    self.found(candidate, person, returned.how, &links, batch)?;
+                    self.found(candidate, person, returned.how, batch)?;
                 }
                 Identity::Absent => {
                     // Marketo's index may be late. The next cycle asks again.
@@ -253,7 +254,7 @@ impl Pusher<'_> {
                     self.done += 1;
                 }
                 Identity::Ambiguous | Identity::Alias(..) | Identity::Adoptable(_) | Identity::Split | Identity::Taken => {
-                    self.identified(returned.candidate, Identity::Ambiguous, &persons, &links, batch).await?;
+                    self.identified(returned.candidate, Identity::Ambiguous, &persons, batch).await?;
                 }
             }
         }
@@ -276,7 +277,7 @@ impl Pusher<'_> {
         let doubts = Fingerprints::read(&candidate.link.confirmed);
         let change = change(map, &candidate.desired, &doubts, self.prepared.key, Known::Current(&person.record));
         let created = by.is_some_and(crate::import::ImportBy::creates);
-        let write = Write { candidate, change, record: Map::new(), how, held_back: false };
+        let write = Write { candidate, fields: change.len(), confirmed: change.confirmed, record: Map::new(), how, held_back: false };
         let link = self.confirm(write, Some((Some(person.id), created)), batch);
         self.bridge.count(|summary| summary.pushed(Object::Lead).fields += u64::from(row.fields));
         self.seen.extend(write_back::seen(self.bridge, self.prepared, link, &person.record, batch)?);

@@ -15,7 +15,6 @@ use crate::{
     push::{
         brake::Brake,
         bulk_settle::Settling,
-        gate::Links,
         person::{Candidate, How, Pusher, Resting, Write, email_of},
         person_calls::is_plain,
     },
@@ -95,12 +94,12 @@ impl Pusher<'_> {
     }
 
     /// Writes somebody whom Marketo doesn't have into a file, if that can be; else gives it back, to go by a call.
-    pub(super) fn create_by_file(&mut self, mut candidate: Candidate, links: &Links) -> Result<Option<Candidate>, SyncError> {
+    pub(super) fn create_by_file(&mut self, mut candidate: Candidate) -> Result<Option<Candidate>, SyncError> {
         if email_of(&candidate).is_none_or(|email| !self.goes_by_file(&candidate, email)) {
             return Ok(Some(candidate));
         }
         candidate.by_call = true;
-        let write = self.creation(candidate, links);
+        let write = self.creation(candidate);
         Ok(self.bulk.write(ImportBy::Email, write)?.map(|write| write.candidate))
     }
 

@@ -33,7 +33,7 @@ use crate::{
         brake::Brake,
         bulk::Bulk,
         bulk_settle::Settling,
-        gate::{Gate, Links, hold, load_links, next_page, objection, reference, sendable},
+        gate::{Gate, Links, hold, next_page, objection, parents, sendable},
         outcome::Breaker,
         person_calls::{Call, Kind},
         pieces::Item,
@@ -65,6 +65,8 @@ pub(super) struct Candidate {
     pub(super) entry: Outbox,
     pub(super) desired: Desired,
     pub(super) link: Link,
+    /// How Marketo spells the keys of what it refers to, where that isn't the canonical spelling.
+    pub(super) spelt: BTreeMap<RecordId, String>,
     /// Records that are the same person.
     pub(super) aliases: Vec<Guid>,
     /// The link of the one of them whose person it takes over.
@@ -88,6 +90,7 @@ impl Candidate {
             link: Link::new(entry.record),
             entry,
             desired,
+            spelt: BTreeMap::new(),
             aliases: Vec::new(),
             inherits: None,
             besides: false,
@@ -97,13 +100,39 @@ impl Candidate {
             by_call: false,
         }
     }
+
+    /// Takes in how what it refers to is spelt.
+    pub(super) fn spell(&mut self, links: &Links) {
+        let spelt = parents(&self.desired).filter_map(|parent| Some((parent, links.get(&parent)?.stored_key.clone()?)));
+        self.spelt = spelt.collect();
+    }
+
+    /// The key under which it refers to another record.
+    fn reference(&self, table: Table, id: Guid) -> Value {
+        self.spelt.get(&RecordId::new(table, id)).cloned().unwrap_or_else(|| id.to_string()).into()
+    }
+
+    /// A change as it is sent, keys not included, and what is confirmed once it was.
+    pub(super) fn fields_of(&self, change: Change) -> (Map<String, Value>, Fingerprints) {
+        let mut record: Map<String, Value> = change.fields.into_iter().collect();
+        if let Some(owner) = change.owner {
+            record.insert("externalSalesPersonId".into(), owner.map_or(Value::Null, |owner| self.reference(Table::SystemUser, owner)));
+        }
+        if let Some(company) = change.company {
+            record.insert("externalCompanyId".into(), self.reference(Table::Account, company));
+        }
+        (record, change.confirmed)
+    }
 }
 
 /// A record on its way.
 #[derive(Debug, Clone)]
 pub(super) struct Write {
     pub(super) candidate: Candidate,
-    pub(super) change: Change,
+    /// How many fields of it change, links included.
+    pub(super) fields: usize,
+    /// What is confirmed once it was sent.
+    pub(super) confirmed: Fingerprints,
     /// As it is sent.
     pub(super) record: Map<String, Value>,
     /// How its person came to be known.
@@ -290,13 +319,14 @@ impl<'a> Pusher<'a> {
                 continue;
             }
             let mut candidate = Candidate::new(entry, desired);
+            candidate.spell(&links);
             let record = candidate.entry.record;
             if let Some(link) = links.get(&record) {
                 candidate.link = link.clone();
             }
             candidate.aliases = aliases.get(&record).cloned().unwrap_or_default();
             match (candidate.link.is_confirmed(), candidate.link.marketo_id) {
-                (true, Some(_)) => self.update_known(candidate, &links, &mut batch)?,
+                (true, Some(_)) => self.update_known(candidate, &mut batch)?,
                 // It was ours once.
                 (false, Some(_)) => self.queue_read(candidate),
                 (_, None) => strangers.push(candidate),
@@ -311,7 +341,7 @@ impl<'a> Pusher<'a> {
         for candidate in strangers {
             let mut ids = std::iter::once(candidate.entry.record.id).chain(candidate.aliases.iter().copied());
             match self.bridge.known_absent.has_all(&mut ids) {
-                true => self.queue_create(candidate, &links),
+                true => self.queue_create(candidate),
                 false => self.queue_lookup(candidate),
             }
         }
@@ -319,7 +349,7 @@ impl<'a> Pusher<'a> {
     }
 
     /// A record whose person is known: what changed is sent by Marketo's id.
-    fn update_known(&mut self, candidate: Candidate, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
+    fn update_known(&mut self, candidate: Candidate, batch: &mut Batch) -> Result<(), SyncError> {
         let map = self.prepared.map(candidate.entry.record.table)?;
         let confirmed = if has(Defect::EchoSent) { Fingerprints::default() } else { Fingerprints::read(&candidate.link.confirmed) };
         let in_doubt = candidate.link.flags.has(LinkFlags::KEY_IN_DOUBT);
@@ -328,7 +358,7 @@ impl<'a> Pusher<'a> {
             return Ok(());
         }
         let change = change(map, &candidate.desired, &confirmed, self.prepared.key, Known::Confirmed);
-        self.queue_update(candidate, change, Map::new(), links, How::Ours, batch)
+        self.queue_update(candidate, change, Map::new(), How::Ours, batch)
     }
 
     pub(super) fn queue_read(&mut self, candidate: Candidate) {
@@ -380,20 +410,20 @@ impl<'a> Pusher<'a> {
         candidate: Candidate,
         mut change: Change,
         keys: Map<String, Value>,
-        links: &Links,
         how: How,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let map = self.prepared.map(candidate.entry.record.table)?;
         let before = Fingerprints::read(&candidate.inherits.as_ref().unwrap_or(&candidate.link).confirmed);
         let held_back = change.hold_back(map, &before, |harm| self.brake.stops(harm));
-        let mut record = fields_of(&change, links);
+        let fields = change.len();
+        let (mut record, confirmed) = candidate.fields_of(change);
         record.extend(keys);
         if record.is_empty() && held_back {
             self.done += 1;
             return Ok(());
         }
-        let mut write = Write { candidate, change, record, how, held_back };
+        let mut write = Write { candidate, fields, confirmed, record, how, held_back };
         if write.record.is_empty() {
             self.confirm(write, None, batch);
             return Ok(());
@@ -419,29 +449,6 @@ impl<'a> Pusher<'a> {
         let second = self.prepared.second_person_key.clone().map(|field| (field, text.clone()));
         std::iter::once((self.key_field.clone(), text)).chain(second)
     }
-
-    pub(super) async fn links_of(&self, candidates: impl IntoIterator<Item = &Candidate>) -> Result<Links, SyncError> {
-        let ids: BTreeSet<RecordId> = candidates
-            .into_iter()
-            .flat_map(|candidate| {
-                let owner = candidate.desired.owner.map(|id| RecordId::new(Table::SystemUser, id));
-                owner.into_iter().chain(candidate.desired.company.map(|id| RecordId::new(Table::Account, id)))
-            })
-            .collect();
-        load_links(self.bridge, &ids).await
-    }
-}
-
-/// The fields of a change as they are sent, keys not included.
-pub(super) fn fields_of(change: &Change, links: &Links) -> Map<String, Value> {
-    let mut record: Map<String, Value> = change.fields.clone().into_iter().collect();
-    if let Some(owner) = change.owner {
-        record.insert("externalSalesPersonId".into(), owner.map_or(Value::Null, |owner| reference(links, Table::SystemUser, owner).into()));
-    }
-    if let Some(company) = change.company {
-        record.insert("externalCompanyId".into(), reference(links, Table::Account, company).into());
-    }
-    record
 }
 
 /// Which values a look-up asks for.

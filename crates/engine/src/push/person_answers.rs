@@ -19,7 +19,7 @@ use crate::{
     defect::{Defect, has},
     error::SyncError,
     push::{
-        gate::{Links, hold, holders, load_links},
+        gate::{hold, holders, load_links},
         person::{Candidate, How, Pusher, email_of},
         person_calls::{Answer, is_plain},
         person_one::described,
@@ -70,7 +70,6 @@ impl Pusher<'_> {
         field: &str,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
-        let links = self.links_of(&candidates).await?;
         let owned = self.owned(found).await?;
         let mut asked: BTreeMap<Guid, Vec<&Candidate>> = BTreeMap::new();
         for candidate in &candidates {
@@ -102,10 +101,10 @@ impl Pusher<'_> {
                 candidate.besides = true;
                 self.lookup_besides.push(candidate);
             } else if identity == Identity::Absent {
-                self.queue_create(candidate, &links);
+                self.queue_create(candidate);
             } else {
                 self.bulk.saw(|sample| sample.found += 1);
-                self.identified(candidate, identity, &persons, &links, batch).await?;
+                self.identified(candidate, identity, &persons, batch).await?;
             }
         }
         Ok(())
@@ -118,7 +117,6 @@ impl Pusher<'_> {
         crowded: &BTreeSet<String>,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
-        let links = self.links_of(&candidates).await?;
         let owned = self.owned(found).await?;
         let mut by_address: BTreeMap<String, Vec<&Person>> = BTreeMap::new();
         for person in found {
@@ -128,7 +126,7 @@ impl Pusher<'_> {
         }
         for candidate in candidates {
             let Some(email) = email_of(&candidate).map(str::to_lowercase) else {
-                self.queue_external(candidate, &links, batch).await?;
+                self.queue_external(candidate, batch).await?;
                 continue;
             };
             if !is_plain(&email) && (candidate.tries > 0 || self.maybe_sent.contains(&candidate.entry.key())) {
@@ -162,17 +160,17 @@ impl Pusher<'_> {
                 false => by_email(own, &candidate.aliases, last_name, &persons, &self.key_field, policy),
             };
             if identity == Identity::Taken || identity == Identity::Absent && claimed_by_others {
-                self.queue_external(candidate, &links, batch).await?;
+                self.queue_external(candidate, batch).await?;
             } else if identity == Identity::Absent && !candidate.email_exists && candidate.tries < TRIES_MAX {
-                if let Some(mut candidate) = self.create_by_file(candidate, &links)? {
+                if let Some(mut candidate) = self.create_by_file(candidate)? {
                     // It was only thought that somebody might have it.
                     candidate.tries += 1;
-                    self.queue_create(candidate, &links);
+                    self.queue_create(candidate);
                 }
             } else if identity == Identity::Absent {
                 self.put_off(candidate, batch);
             } else {
-                self.identified(candidate, identity, &persons, &links, batch).await?;
+                self.identified(candidate, identity, &persons, batch).await?;
             }
         }
         Ok(())
@@ -207,7 +205,6 @@ impl Pusher<'_> {
         mut candidate: Candidate,
         identity: Identity<'_>,
         persons: &[Person],
-        links: &Links,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
@@ -219,7 +216,7 @@ impl Pusher<'_> {
                 (person, How::Ours)
             }
             Identity::Adoptable(person) => (person, How::Adopted),
-            Identity::Alias(person, alias) => return self.re_key(candidate, person, alias, links, batch).await,
+            Identity::Alias(person, alias) => return self.re_key(candidate, person, alias, batch).await,
             Identity::Ambiguous => {
                 let reason = format!(
                     "several Marketo persons could be this record: {}; merge them in Marketo, or set policy.ambiguous",
@@ -229,22 +226,15 @@ impl Pusher<'_> {
                 self.done += 1;
                 return Ok(());
             }
-            Identity::Split => return self.split(candidate, persons, links, batch).await,
+            Identity::Split => return self.split(candidate, persons, batch).await,
             Identity::Taken | Identity::Absent => return Ok(()),
         };
-        self.found(candidate, person, how, links, batch)
+        self.found(candidate, person, how, batch)
     }
 
     /// A record whose person is this one. Where that is an alias's, what was confirmed of it still counts, so that only what Dynamics has
     /// changed is sent; otherwise it is compared with what Marketo holds.
-    pub(super) fn found(
-        &mut self,
-        mut candidate: Candidate,
-        person: &Person,
-        how: How,
-        links: &Links,
-        batch: &mut Batch,
-    ) -> Result<(), SyncError> {
+    pub(super) fn found(&mut self, mut candidate: Candidate, person: &Person, how: How, batch: &mut Batch) -> Result<(), SyncError> {
         self.claimed.insert(person.id, candidate.entry.record);
         candidate.link.marketo_id = Some(person.id);
         let (map, key) = (self.prepared.map(candidate.entry.record.table)?, self.prepared.key);
@@ -256,7 +246,7 @@ impl Pusher<'_> {
             }
         };
         let keys = self.keys_to_write(&candidate, person);
-        self.queue_update(candidate, change, keys, links, how, batch)
+        self.queue_update(candidate, change, keys, how, batch)
     }
 
     /// Key fields that don't hold this record's id as it is to be written.
@@ -265,7 +255,6 @@ impl Pusher<'_> {
     }
 
     async fn after_read(&mut self, candidates: Vec<Candidate>, found: Vec<Person>, batch: &mut Batch) -> Result<(), SyncError> {
-        let links = self.links_of(&candidates).await?;
         let owned = self.owned(&found).await?;
         let by_id: BTreeMap<i64, Person> = found.into_iter().map(|person| (person.id, person)).collect();
         for mut candidate in candidates {
@@ -293,9 +282,9 @@ impl Pusher<'_> {
                 let confirmed = Fingerprints::read(&candidate.link.confirmed);
                 let change = change_with_fill(map, &candidate.desired, &confirmed, self.prepared.key, &person.record);
                 let keys = self.keys_to_write(&candidate, person);
-                self.queue_update(candidate, change, keys, &links, How::Ours, batch)?;
+                self.queue_update(candidate, change, keys, How::Ours, batch)?;
             } else {
-                self.identified(candidate, Identity::Linked(person), std::slice::from_ref(person), &links, batch).await?;
+                self.identified(candidate, Identity::Linked(person), std::slice::from_ref(person), batch).await?;
             }
         }
         Ok(())

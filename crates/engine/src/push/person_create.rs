@@ -13,26 +13,27 @@ use crate::{
     error::SyncError,
     import::ImportBy,
     push::{
-        gate::{Links, hold},
-        person::{Candidate, How, Pusher, Write, email_of, fields_of, size},
+        gate::hold,
+        person::{Candidate, How, Pusher, Write, email_of, size},
         person_calls::Call,
     },
 };
 
 impl Pusher<'_> {
-    pub(super) fn creation(&self, candidate: Candidate, links: &Links) -> Write {
+    pub(super) fn creation(&self, candidate: Candidate) -> Write {
         let map = self.prepared.map(candidate.entry.record.table);
         let doubts = Fingerprints::read(&candidate.link.confirmed);
         let change = map.map(|map| change(map, &candidate.desired, &doubts, self.prepared.key, Known::Nothing)).unwrap_or_default();
-        let mut record = fields_of(&change, links);
+        let fields = change.len();
+        let (mut record, confirmed) = candidate.fields_of(change);
         record.extend(self.keys(candidate.entry.record.id));
         if let Some(name) = &candidate.desired.company_name {
             record.insert("company".into(), name.clone().into());
         }
-        Write { candidate, change, record, how: How::Ours, held_back: false }
+        Write { candidate, fields, confirmed, record, how: How::Ours, held_back: false }
     }
 
-    pub(super) fn queue_create(&mut self, candidate: Candidate, links: &Links) {
+    pub(super) fn queue_create(&mut self, candidate: Candidate) {
         let Some(email) = email_of(&candidate).map(str::to_lowercase) else {
             // Decided with the others that are created by external id.
             self.email.push(candidate);
@@ -49,7 +50,7 @@ impl Pusher<'_> {
             Entry::Occupied(mut taken) => return taken.get_mut().push(candidate),
             Entry::Vacant(free) => drop(free.insert(Vec::new())),
         }
-        let write = self.creation(candidate, links);
+        let write = self.creation(candidate);
         if let Some(writes) = push_sized(&mut self.create, write) {
             self.full.push_back(Call::Create(writes));
         }
@@ -62,7 +63,7 @@ impl Pusher<'_> {
     }
 
     /// Created by external id, where Marketo can: someone else's e-mail, or none.
-    pub(super) async fn queue_external(&mut self, candidate: Candidate, links: &Links, batch: &mut Batch) -> Result<(), SyncError> {
+    pub(super) async fn queue_external(&mut self, candidate: Candidate, batch: &mut Batch) -> Result<(), SyncError> {
         let can = match self.external_lookup {
             Some(can) => can,
             None => {
@@ -85,7 +86,7 @@ impl Pusher<'_> {
             self.bulk.saw(|sample| sample.without_email += 1);
         }
         let by_call = candidate.by_call;
-        let mut write = self.creation(candidate, links);
+        let mut write = self.creation(candidate);
         if !by_call {
             let Some(given_back) = self.bulk.write(ImportBy::Key, write)? else { return Ok(()) };
             write = given_back;

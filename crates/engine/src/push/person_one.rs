@@ -48,7 +48,6 @@ impl Pusher<'_> {
         mut candidate: Candidate,
         person: &Person,
         alias: Guid,
-        links: &Links,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
         self.inherit(&mut candidate, person).await?;
@@ -57,7 +56,7 @@ impl Pusher<'_> {
             return Ok(());
         }
         tracing::info!(record = %candidate.entry.record, %alias, "takes over the person of a record that stands for it");
-        self.found(candidate, person, How::ReKeyed, links, batch)
+        self.found(candidate, person, How::ReKeyed, batch)
     }
 
     /// Notes whose person it takes over, where an alias was linked with it: what was confirmed of that still counts.
@@ -72,13 +71,7 @@ impl Pusher<'_> {
 
     /// Persons under the record's own id and under an alias's, or under those of several aliases. By policy the record takes one of them,
     /// its own if there is one, and the others are joined with it; or a person decides.
-    pub(super) async fn split(
-        &mut self,
-        candidate: Candidate,
-        persons: &[Person],
-        links: &Links,
-        batch: &mut Batch,
-    ) -> Result<(), SyncError> {
+    pub(super) async fn split(&mut self, candidate: Candidate, persons: &[Person], batch: &mut Batch) -> Result<(), SyncError> {
         let now = self.bridge.clock.now();
         let by = |person: &Person, field: &str| person.text(field).and_then(|text| text.parse::<Guid>().ok());
         let besides = self.prepared.second_person_key.as_deref();
@@ -116,8 +109,8 @@ impl Pusher<'_> {
         }
         let (Some(person), Some(holder)) = (persons.get(taken), holders.get(taken)) else { return Ok(()) };
         match *holder == own {
-            true => self.found(candidate, person, How::Ours, links, batch),
-            false => self.re_key(candidate, person, *holder, links, batch).await,
+            true => self.found(candidate, person, How::Ours, batch),
+            false => self.re_key(candidate, person, *holder, batch).await,
         }
     }
 

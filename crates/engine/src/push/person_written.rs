@@ -105,9 +105,8 @@ impl Pusher<'_> {
             match fate {
                 // Nobody had it before: whoever has it now is that record's person, so that these get persons of their own.
                 Fate::Confirmed { created: true, .. } if !waiting.is_empty() => {
-                    let links = self.links_of(&waiting).await?;
                     for candidate in waiting {
-                        self.queue_external(candidate, &links, batch).await?;
+                        self.queue_external(candidate, batch).await?;
                     }
                 }
                 _ => self.same_email.extend(waiting),
@@ -163,7 +162,7 @@ impl Pusher<'_> {
 
     /// Marketo has it: only now do fingerprints move. Gives what is known of it now.
     pub(super) fn confirm(&mut self, write: Write, answered: Option<(Option<i64>, bool)>, batch: &mut Batch) -> Link {
-        let Write { candidate, change, record, how, held_back } = write;
+        let Write { candidate, fields, confirmed, record, how, held_back } = write;
         let Candidate { entry, mut link, inherits, .. } = candidate;
         if let Some(mut alias) = inherits {
             // Its person is this record's now: its own link leads nowhere any more.
@@ -176,7 +175,7 @@ impl Pusher<'_> {
         }
         let was_linked = link.is_confirmed();
         link.marketo_id = answered.and_then(|(id, _)| id).or(link.marketo_id);
-        link.confirmed = change.confirmed.write();
+        link.confirmed = confirmed.write();
         // One that was on its way when its key came to be doubted says nothing of it.
         let in_doubt = self.doubted.contains(&link.record) && !record.contains_key(&self.key_field);
         link.flags = link.flags.with(LinkFlags::CONFIRMED, true).with(LinkFlags::KEY_IN_DOUBT, in_doubt);
@@ -200,7 +199,7 @@ impl Pusher<'_> {
             }
             line.adopted += u64::from(how == How::Adopted);
             line.rekeyed += u64::from(how == How::ReKeyed);
-            line.fields += if record.is_empty() { 0 } else { change.len() as u64 };
+            line.fields += if record.is_empty() { 0 } else { fields as u64 };
         });
         link
     }

@@ -179,7 +179,8 @@ async fn people_are_looked_up_while_companies_are_sent_and_nobody_twice() {
     world.assert_agreed();
     let journal = world.sandbox.marketo.journal();
     let operations: Vec<&str> = journal.last.iter().map(|exchange| exchange.operation.as_str()).collect();
-    let early = operations.iter().take_while(|operation| **operation != "leads.sync").filter(|operation| **operation == "leads.get").count();
+    let early =
+        operations.iter().take_while(|operation| **operation != "leads.sync").filter(|operation| **operation == "leads.get").count();
     let companies = operations.iter().rposition(|operation| *operation == "companies.sync").unwrap();
     let looked_up = operations.iter().position(|operation| *operation == "leads.get").unwrap();
     assert!(looked_up < companies, "the first look-up comes before the last company");
