@@ -1,4 +1,4 @@
-//! Words that every crate shares: time, ids, secrets, seeded chance.
+//! Words that every crate shares: time, ids, secrets, seeded chance, the values of a row.
 //!
 //! Nothing here does I/O or waits; nothing here knows a vendor.
 
@@ -7,9 +7,11 @@ pub mod guid;
 pub mod kind;
 pub mod secret;
 pub mod time;
+pub mod values;
 
 pub use dice::Dice;
 pub use guid::Guid;
 pub use kind::{Object, RecordId, Table};
 pub use secret::Secret;
 pub use time::{Clock, Timestamp};
+pub use values::{Names, Values};

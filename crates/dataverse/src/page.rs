@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use base::Guid;
+use base::{Guid, Names};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -32,6 +32,7 @@ pub struct Page {
 #[derive(Debug, Clone, Default)]
 pub struct Items {
     texts: VecDeque<Bytes>,
+    names: Names,
     id_column: Option<String>,
 }
 
@@ -51,7 +52,7 @@ impl Iterator for Items {
 
     fn next(&mut self) -> Option<Item> {
         let text = self.texts.pop_front()?;
-        Some(item(&text, self.id_column.as_deref()).unwrap_or_else(Item::Bad))
+        Some(item(&text, self.id_column.as_deref(), &mut self.names).unwrap_or_else(Item::Bad))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -92,7 +93,7 @@ impl Page {
         let applied = response.headers.get_all("preference-applied");
         let texts = body.value.into_iter().map(|text| response.body.slice_ref(text.get().as_bytes())).collect();
         Ok(Self {
-            items: Items { texts, id_column: id_column.map(str::to_owned) },
+            items: Items { texts, names: Names::default(), id_column: id_column.map(str::to_owned) },
             next: body.next.map(Link::new),
             delta: body.delta.map(Link::new),
             tracked: applied.iter().any(|value| value.to_str().is_ok_and(|value| value.contains("odata.track-changes"))),
@@ -101,18 +102,18 @@ impl Page {
     }
 }
 
-fn item(text: &[u8], id_column: Option<&str>) -> Result<Item, BadRow> {
+fn item(text: &[u8], id_column: Option<&str>, names: &mut Names) -> Result<Item, BadRow> {
     let bad = |id, why: &str| BadRow { id, why: why.into() };
-    let values = match serde_json::from_slice(text) {
-        Ok(Value::Object(values)) => values,
-        Ok(_) => return Err(bad(None, "it is not an object")),
+    let values = match names.read(text) {
+        Ok(values) => values,
+        Err(_) if !text.starts_with(b"{") => return Err(bad(None, "it is not an object")),
         Err(_) => return Err(bad(id_column.and_then(|column| id_in(text, column)), "a value in it can't be read")),
     };
     let context = values.get("@odata.context").and_then(Value::as_str).unwrap_or_default();
     // A table may have columns named `id` and `reason`; a deleted entry has nothing else.
-    let bare = values.contains_key("reason")
-        && values.contains_key("id")
-        && values.keys().all(|key| key.starts_with('@') || key == "id" || key == "reason");
+    let bare = values.get("reason").is_some()
+        && values.get("id").is_some()
+        && values.names().all(|name| name.starts_with('@') || name == "id" || name == "reason");
     if context.ends_with("/$deletedEntity") || bare {
         let id = values.get("id").and_then(Value::as_str).and_then(crate::key::guid_at_end);
         return id.map(Item::Deleted).ok_or_else(|| bad(None, "a deleted row's key can't be read"));

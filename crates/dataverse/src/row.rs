@@ -1,10 +1,8 @@
 //! A row as it came: column to value, with readers that tell "no value" from "not what the column should hold" by giving neither.
 
-use base::{Guid, Timestamp};
+use base::{Guid, Timestamp, Values};
 use jiff::civil::Date;
 use serde_json::{Number, Value};
-
-use crate::Values;
 
 /// The annotation that says which table a lookup's GUID belongs to. Without it nothing in the JSON does.
 pub const LOOKUP_TABLE: &str = "Microsoft.Dynamics.CRM.lookuplogicalname";
@@ -35,7 +33,7 @@ impl Row {
             Some(Value::String(etag)) => Some(etag),
             Some(_) | None => None,
         };
-        values.retain(|key, _| !key.starts_with("@odata."));
+        values.retain(|name| !name.starts_with("@odata."));
         Self { etag, values }
     }
 
@@ -114,7 +112,7 @@ mod tests {
 
     fn row(value: Value) -> Row {
         let Value::Object(values) = value else { panic!("an object") };
-        Row::of(values)
+        Row::of(values.into())
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn representation(response: &Response) -> Result<Option<Row>, CallError> {
     if response.body.is_empty() {
         return Ok(None);
     }
-    odata::read::<Map<String, Value>>(response).map(|values| Some(Row::of(values)))
+    odata::read::<Map<String, Value>>(response).map(|values| Some(Row::of(values.into())))
 }
 
 /// The key of a representation: the first of the columns asked for that holds a GUID and names one.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use base::{Guid, Table};
+use base::{Guid, Table, Values};
 use dataverse::{
     BadRow, Batch, Client, Filter, Follow, Get, Item, Items, Link, List, Page, Part, PartOutcome, Query, RowCounts, Update, UpdateMultiple,
     WhoAmI, WhoAmIReply,
@@ -66,7 +66,7 @@ pub struct FeedPage {
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
     /// Rows, with annotations.
-    pub rows: Vec<RowMap>,
+    pub rows: Vec<Values>,
     /// Rows that could not be read, by id where that can be told.
     pub unreadable: Vec<Option<Guid>>,
     /// Ids of deleted rows.

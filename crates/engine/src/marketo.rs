@@ -231,11 +231,11 @@ impl Marketo {
     ///
     /// # Errors
     /// What became of the call as a whole.
-    pub async fn sync_people(
+    pub async fn sync_people<R: Serialize + Send + Sync>(
         &self,
         mode: SyncMode,
         lookup_field: &str,
-        records: Vec<Map<String, Value>>,
+        records: Vec<R>,
     ) -> Result<Vec<Verdict>, CallError> {
         let sync = SyncLeads { action: action(mode), lookup_field: lookup_field.to_owned(), records, partition: None };
         verdicts(self.client.call(&sync).await?)

@@ -43,28 +43,28 @@ impl Action {
 
 /// One write of 1 to 300 leads.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SyncLeads {
+pub struct SyncLeads<R = Record> {
     /// What to do with those that are there and those that are not.
     pub action: Action,
     /// The field that says which lead is meant; every record must hold it. `id` only with [`Action::UpdateOnly`].
     pub lookup_field: String,
-    /// The records. One key must not be in two of them, nor in two writes at the same time.
-    pub records: Vec<Record>,
+    /// The records: [`Record`]s, or what is written as one. One key must not be in two of them, nor in two writes at the same time.
+    pub records: Vec<R>,
     /// The partition in which to create; `None`: the default partition. Only for actions that create.
     pub partition: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+struct Body<'a, R> {
     action: Action,
     lookup_field: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     partition_name: Option<&'a str>,
-    input: &'a [Record],
+    input: &'a [R],
 }
 
-impl Endpoint for SyncLeads {
+impl<R: Serialize> Endpoint for SyncLeads<R> {
     /// One verdict per record, in the order of the records.
     type Reply = Vec<Verdict>;
 

@@ -5,12 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use base::{Guid, RecordId, Table};
+use base::{Guid, RecordId, Table, Values};
 use planner::{
     Desired, Row,
     reference::{AliasRef, CompanyRef, OwnerRef, alias, company, is_inactive, is_untold, owner},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use store::{
     Batch, Record, StoreExt,
     record::{AliasKind, Cursor, Dependent, DirtyRoles, Fact, Json, Link, LinkFlags, Outbox, Refetch, Seen, record_key, role::SourceBy},
@@ -148,8 +148,8 @@ impl<'a> Context<'a> {
         self.apply_deleted(table, &page.deleted).await
     }
 
-    async fn apply_teams(&mut self, plan: &TablePlan, rows: &[Map<String, Value>], batch: &mut Batch) -> Result<(), SyncError> {
-        for row in rows.iter().map(Row) {
+    async fn apply_teams(&mut self, plan: &TablePlan, rows: &[Values], batch: &mut Batch) -> Result<(), SyncError> {
+        for row in rows.iter().map(Row::from) {
             if let Some(id) = row.guid(&plan.table.primary_id) {
                 self.set_team(id, row.lookup("administratorid").map(|(id, _)| id), batch).await?;
             }
@@ -194,14 +194,9 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    async fn apply_records(
-        &mut self,
-        table: Table,
-        plan: &TablePlan,
-        rows: &[Map<String, Value>],
-        batch: &mut Batch,
-    ) -> Result<(), SyncError> {
-        let rows: BTreeMap<Guid, Row<'_>> = rows.iter().map(Row).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
+    async fn apply_records(&mut self, table: Table, plan: &TablePlan, rows: &[Values], batch: &mut Batch) -> Result<(), SyncError> {
+        let rows: BTreeMap<Guid, Row<'_>> =
+            rows.iter().map(Row::from).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
         let store = &self.bridge.store;
         let mut known = self.known(table, &rows).await?;
         if table == Table::Opportunity {

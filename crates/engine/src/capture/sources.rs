@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::Guid;
+use base::{Guid, Values};
 use planner::{
     Row,
     reference::primary_contact,
     role::{Kind, RoleTexts, connection},
 };
-use serde_json::{Map, Value};
 use store::{
     Batch, StoreExt,
     record::{DirtyRoles, RoleName, RoleSource, SourceKind, role::SourceIndex},
@@ -17,15 +16,10 @@ use store::{
 use crate::{capture::Context, error::SyncError, prepare::TablePlan, push::all_role_names};
 
 impl Context<'_> {
-    pub(super) async fn apply_role_names(
-        &mut self,
-        plan: &TablePlan,
-        rows: &[Map<String, Value>],
-        batch: &mut Batch,
-    ) -> Result<(), SyncError> {
+    pub(super) async fn apply_role_names(&mut self, plan: &TablePlan, rows: &[Values], batch: &mut Batch) -> Result<(), SyncError> {
         let before: BTreeMap<Guid, String> = all_role_names(self.bridge).await?.into_iter().collect();
         let mut after = before.clone();
-        for row in rows.iter().map(Row) {
+        for row in rows.iter().map(Row::from) {
             let Some(id) = row.guid(&plan.table.primary_id) else { continue };
             let name = row.text("name").unwrap_or_default().to_owned();
             batch.put(&RoleName { id, name: name.clone() });
@@ -56,13 +50,9 @@ impl Context<'_> {
         }
     }
 
-    pub(super) async fn apply_connections(
-        &mut self,
-        plan: &TablePlan,
-        rows: &[Map<String, Value>],
-        batch: &mut Batch,
-    ) -> Result<(), SyncError> {
-        let rows: BTreeMap<Guid, Row<'_>> = rows.iter().map(Row).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
+    pub(super) async fn apply_connections(&mut self, plan: &TablePlan, rows: &[Values], batch: &mut Batch) -> Result<(), SyncError> {
+        let rows: BTreeMap<Guid, Row<'_>> =
+            rows.iter().map(Row::from).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
         let keys: Vec<_> = rows.keys().map(|id| RoleSource::key_of(*id)).collect();
         let known = self.bridge.store.read::<RoleSource>(&keys).await?;
         for ((id, row), known) in rows.into_iter().zip(known) {

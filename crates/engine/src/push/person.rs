@@ -134,7 +134,7 @@ pub(super) struct Write {
     /// What is confirmed once it was sent.
     pub(super) confirmed: Fingerprints,
     /// As it is sent.
-    pub(super) record: Map<String, Value>,
+    pub(super) record: Arc<Map<String, Value>>,
     /// How its person came to be known.
     pub(super) how: How,
     /// Whether the brake has taken something out.
@@ -423,18 +423,18 @@ impl<'a> Pusher<'a> {
             self.done += 1;
             return Ok(());
         }
-        let mut write = Write { candidate, fields, confirmed, record, how, held_back };
-        if write.record.is_empty() {
-            self.confirm(write, None, batch);
+        if record.is_empty() {
+            self.confirm(Write { candidate, fields, confirmed, record: Arc::default(), how, held_back }, None, batch);
             return Ok(());
         }
-        if let Some(email) = write.record.get("email").and_then(Value::as_str)
+        if let Some(email) = record.get("email").and_then(Value::as_str)
             && !self.bulk.takes_email(email)
         {
             self.bulk.leave_behind();
             return Ok(());
         }
-        write.record.insert("id".into(), write.candidate.link.marketo_id.unwrap_or_default().into());
+        record.insert("id".into(), candidate.link.marketo_id.unwrap_or_default().into());
+        let write = Write { candidate, fields, confirmed, record: Arc::new(record), how, held_back };
         let Some(write) = self.update_by_file(write)? else { return Ok(()) };
         let bytes = size(&write.record);
         if let Some(batch) = self.update.push(write, bytes) {

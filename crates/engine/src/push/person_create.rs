@@ -1,6 +1,9 @@
 //! People who are created: only if no person has their e-mail, or by external id.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use planner::{
     Fingerprints,
@@ -30,7 +33,7 @@ impl Pusher<'_> {
         if let Some(name) = &candidate.desired.company_name {
             record.insert("company".into(), name.clone().into());
         }
-        Write { candidate, fields, confirmed, record, how: How::Ours, held_back: false }
+        Write { candidate, fields, confirmed, record: Arc::new(record), how: How::Ours, held_back: false }
     }
 
     pub(super) fn queue_create(&mut self, candidate: Candidate) {
