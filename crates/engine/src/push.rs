@@ -90,7 +90,10 @@ pub(crate) async fn learn_spellings(bridge: &Bridge, prepared: &Prepared) -> Res
     if ids.is_empty() {
         return Ok(());
     }
-    Spellings::sample(bridge, Object::Lead, &prepared.person_key, &ids).await.map(drop)
+    if Spellings::sample(bridge, Object::Lead, &prepared.person_key, &ids).await?.count() > 1 {
+        bridge.known_absent.forget();
+    }
+    Ok(())
 }
 
 /// Sends what the outbox holds of these objects, before everything is known that is to be sent.

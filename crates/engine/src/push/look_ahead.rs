@@ -51,7 +51,8 @@ impl KnownAbsent {
     }
 }
 
-/// Looks people of the outbox up in full calls, until `over`. Who isn't found needs no look-up when its turn comes.
+/// Looks people of the outbox up in full calls, until `over`. Who isn't found needs no look-up when its turn comes, unless Marketo turns out to
+/// hold keys in other spellings too.
 ///
 /// # Errors
 /// When Marketo can't be asked, or the state can't be read or written.
@@ -60,23 +61,22 @@ pub(crate) async fn look_ahead(bridge: &Bridge, prepared: &Prepared, over: &Canc
         // Nobody is known to be absent before both keys were asked for.
         return Ok(());
     }
+    if Spellings::load(bridge, Object::Lead, &prepared.person_key).await?.is_some_and(|spellings| spellings.count() > 1) {
+        return Ok(());
+    }
     let (field, fields) = (&prepared.person_key, [prepared.person_key.clone(), "id".to_owned()]);
-    let mut spellings: Option<Spellings> = None;
-    let mut after = None;
+    let mut after: Option<Vec<u8>> = None;
     let (mut asked, mut found_total, mut known) = (0, 0, 0);
     let mut calls = FuturesUnordered::new();
     loop {
         let may_ask = !over.is_cancelled() && known < AHEAD_MAX && found_total <= asked / FOUND_MAX;
         while may_ask && calls.len() < bridge.marketo.in_flight_max() {
-            let per_call = spellings.as_ref().map_or(RECORDS_MAX, |spellings| RECORDS_MAX / spellings.count());
-            let Some((ids, last)) = next_ids(bridge, after.as_deref(), per_call).await? else { break };
-            let Some(spellings) = &spellings else {
-                spellings = Some(Spellings::learn(bridge, Object::Lead, field, &ids).await?);
-                continue;
-            };
-            after = Some(last);
-            asked += ids.len();
-            let values = ids.iter().flat_map(|id| spellings.of(*id)).collect();
+            let page = next_page(bridge, Object::Lead, after.as_deref(), RECORDS_MAX).await?;
+            let Some(last) = page.last().filter(|_| page.len() == RECORDS_MAX) else { break };
+            after = Some(last.key());
+            asked += page.len();
+            let ids: Vec<Guid> = page.iter().map(|entry| entry.record.id).collect();
+            let values = ids.iter().map(ToString::to_string).collect();
             let (marketo, fields) = (&bridge.marketo, &fields);
             calls.push(async move { (ids, marketo.people(field, values, fields).await) });
         }
@@ -92,11 +92,4 @@ pub(crate) async fn look_ahead(bridge: &Bridge, prepared: &Prepared, over: &Canc
             else => return Ok(()),
         }
     }
-}
-
-/// The next people of the outbox that fill a call, and the key of the last of them.
-async fn next_ids(bridge: &Bridge, after: Option<&[u8]>, per_call: usize) -> Result<Option<(Vec<Guid>, Vec<u8>)>, SyncError> {
-    let page = next_page(bridge, Object::Lead, after, per_call).await?;
-    let last = page.last().filter(|_| page.len() == per_call).map(Record::key);
-    Ok(last.map(|last| (page.iter().map(|entry| entry.record.id).collect(), last)))
 }

@@ -109,7 +109,7 @@ impl Pusher<'_> {
                         self.queue_external(candidate, batch).await?;
                     }
                 }
-                _ => self.same_email.extend(waiting),
+                Fate::Confirmed { .. } | Fate::Refused(_) | Fate::Unknown(_) => self.same_email.extend(waiting),
             }
         }
         let now = self.bridge.clock.now();

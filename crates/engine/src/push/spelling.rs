@@ -32,14 +32,6 @@ impl Spellings {
         Ok(fact.and_then(|fact| serde_json::from_value(fact.value).ok()))
     }
 
-    /// What was learnt, or is from a sample of these.
-    pub(super) async fn learn(bridge: &Bridge, object: Object, key_field: &str, ids: &[Guid]) -> Result<Self, SyncError> {
-        match Self::load(bridge, object, key_field).await? {
-            Some(known) => Ok(known),
-            None => Self::sample(bridge, object, key_field, ids).await,
-        }
-    }
-
     /// Asks for a sample of keys in all spellings, and keeps what is learnt.
     pub(super) async fn sample(bridge: &Bridge, object: Object, key_field: &str, ids: &[Guid]) -> Result<Self, SyncError> {
         let size = VALUES_MAX / ids.first().map_or(1, |id| id.spellings().len());
