@@ -50,12 +50,13 @@ pub fn calls(run: &Run) -> u64 {
 /// The fewest Marketo calls that could have done what this first sync did.
 ///
 /// The key of every one of the `people` (leads and contacts) was looked up once, also of those that stand for another, because Marketo may know the
-/// person by either; those sent were written once, and the Sales Insight fields of those that are in scope of the write-back were read once; the
-/// other objects were written once.
+/// person by either; whom Marketo knew by e-mail only was looked up by that; those sent were written once, and the Sales Insight fields of those
+/// that are in scope of the write-back were read once; the other objects were written once.
 pub fn fewest_calls(run: &Run, people: u64) -> u64 {
     let written =
         |object: &str| ["created", "updated"].iter().map(|what| number(&run.summary, &format!("/pushed/{object}/{what}"))).sum::<u64>();
-    let people = batches(people) + batches(written("lead")) + batches(number(&run.summary, "/written_back/read"));
+    let by_email = number(&run.summary, "/pushed/lead/adopted") + number(&run.summary, "/pushed/lead/held/ambiguous");
+    let people = batches(people) + batches(by_email) + batches(written("lead")) + batches(number(&run.summary, "/written_back/read"));
     CALLS_ALWAYS + people + KEYED.iter().map(|object| batches(written(object))).sum::<u64>()
 }
 

@@ -186,6 +186,8 @@ pub(super) struct Pusher<'a> {
     pub(super) create_external: BTreeMap<usize, Packer<Write>>,
     pub(super) update: Packer<Write>,
     pub(super) email: Vec<Candidate>,
+    /// Have none, so that there is nobody to be looked up.
+    pub(super) without_email: Vec<Candidate>,
     pub(super) read: Vec<Candidate>,
     /// Records whose e-mail another record was to be created with, in vain: looked at after all others.
     pub(super) same_email: Vec<Candidate>,
@@ -241,6 +243,7 @@ impl<'a> Pusher<'a> {
             create_external: BTreeMap::new(),
             update: Packer::new(RECORDS_MAX),
             email: Vec::new(),
+            without_email: Vec::new(),
             read: Vec::new(),
             same_email: Vec::new(),
             full: VecDeque::new(),

@@ -38,9 +38,12 @@ impl Pusher<'_> {
 
     pub(super) fn queue_create(&mut self, candidate: Candidate) {
         let Some(email) = email_of(&candidate).map(str::to_lowercase) else {
-            // Decided with the others that are created by external id.
-            self.email.push(candidate);
-            return self.fill_email();
+            // Created by external id, which is decided where nobody was found by e-mail. It takes no room in a call.
+            self.without_email.push(candidate);
+            if self.without_email.len() >= RECORDS_MAX {
+                self.full.push_back(Call::ByEmail(std::mem::take(&mut self.without_email)));
+            }
+            return;
         };
         if !self.bulk.takes_email(&email) && !candidate.by_call {
             return self.bulk.leave_behind();

@@ -163,6 +163,9 @@ impl<'a> Pusher<'a> {
                 let rest = self.email.split_off(self.email.len().min(RECORDS_MAX));
                 return Ok(Some(Call::ByEmail(std::mem::replace(&mut self.email, rest))));
             }
+            if !self.without_email.is_empty() {
+                return Ok(Some(Call::ByEmail(std::mem::take(&mut self.without_email))));
+            }
             if !idle(&[Kind::ByEmail]) {
                 return Ok(None);
             }
