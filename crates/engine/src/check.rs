@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base::{Clock, Guid, Object, Table};
 use futures::{FutureExt, future::BoxFuture};
+use serde_json::{Map, Value};
 use store::{MemoryStore, Store, StoreError};
 
 use crate::{
@@ -130,7 +131,7 @@ impl Bridge {
     /// Whether companies can be written: an update of one that isn't there changes nothing, and a native CRM sync refuses it all the same.
     async fn probe_writes(&self) -> Result<(), SyncError> {
         let nobody = Guid::from_u128(u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)));
-        let record = [(key_field(Object::Company).to_owned(), nobody.to_string().into())].into_iter().collect();
+        let record: Map<String, Value> = [(key_field(Object::Company).to_owned(), nobody.to_string().into())].into_iter().collect();
         let answer = self.marketo.sync(Object::Company, SyncMode::UpdateOnly, vec![record]).await;
         answer.map(drop).map_err(|error| SyncError::of_call(Side::Marketo, error))
     }

@@ -245,7 +245,12 @@ impl Marketo {
     ///
     /// # Errors
     /// What became of the call as a whole.
-    pub async fn sync(&self, object: Object, mode: SyncMode, records: Vec<Map<String, Value>>) -> Result<Vec<Verdict>, CallError> {
+    pub async fn sync<R: Serialize + Send + Sync>(
+        &self,
+        object: Object,
+        mode: SyncMode,
+        records: Vec<R>,
+    ) -> Result<Vec<Verdict>, CallError> {
         let sync = SyncObjects { object, action: action(mode), dedupe_by: KeyBy::DedupeFields, records };
         verdicts(self.client.call(&sync).await?)
     }

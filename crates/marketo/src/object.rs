@@ -62,15 +62,15 @@ pub enum KeyBy {
 
 /// One write of 1 to 300 records.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SyncObjects {
+pub struct SyncObjects<R = Record> {
     /// Which object.
     pub object: Object,
     /// What to do with those that are there and those that are not; never [`Action::CreateDuplicate`].
     pub action: Action,
     /// Which key the records hold.
     pub dedupe_by: KeyBy,
-    /// The records. One key must not be in two of them.
-    pub records: Vec<Record>,
+    /// The records: [`Record`]s, or what is written as one. One key must not be in two of them.
+    pub records: Vec<R>,
 }
 
 /// One deletion of 1 to 300 records. What is gone already is skipped with 1013, what is still referred to with 1022.
@@ -146,13 +146,13 @@ impl Endpoint for QueryRoles {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SyncBody<'a> {
+struct SyncBody<'a, R> {
     action: Action,
     dedupe_by: KeyBy,
-    input: &'a [Record],
+    input: &'a [R],
 }
 
-impl Endpoint for SyncObjects {
+impl<R: Serialize> Endpoint for SyncObjects<R> {
     /// One verdict per record, in the order of the records.
     type Reply = Vec<Verdict>;
 

@@ -27,7 +27,7 @@ use crate::{
 const OVERLAP: Duration = Duration::from_secs(300);
 
 /// Rows of a page that are read from their text and applied at once.
-const ROWS: usize = 1_000;
+const ROWS: usize = 500;
 
 /// Where a table's feed goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

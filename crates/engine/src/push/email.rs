@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object, RecordId, Table};
 use planner::diff::Change;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use store::{
     Batch, StoreExt,
     record::{Fact, LinkFlags, Outbox},
@@ -56,9 +56,9 @@ impl Emails {
     }
 
     /// Whether a refusal may be due to the e-mail; then the record is tried again without.
-    pub(super) fn is_to_blame(&mut self, entry: &Outbox, change: &Change, failure: &Failure) -> bool {
-        let sent = entry.record.table == Table::SystemUser && change.fields.contains_key(FIELD);
-        sent && failure.lasting && self.without.insert(entry.record.id, email_of(change)).is_none()
+    pub(super) fn is_to_blame(&mut self, entry: &Outbox, record: &Map<String, Value>, failure: &Failure) -> bool {
+        let sent = entry.record.table == Table::SystemUser && record.contains_key(FIELD);
+        sent && failure.lasting && self.without.insert(entry.record.id, email_of(record)).is_none()
     }
 
     /// Whom to send again.
@@ -67,7 +67,7 @@ impl Emails {
     }
 
     /// Notes what Marketo says it did.
-    pub(super) fn confirmed(&self, entry: &Outbox, change: &Change, created: bool, batch: &mut Batch) {
+    pub(super) fn confirmed(&self, entry: &Outbox, record: &Map<String, Value>, created: bool, batch: &mut Batch) {
         if entry.record.table != Table::SystemUser {
             return;
         }
@@ -78,8 +78,8 @@ impl Emails {
         } else if created {
             // Whatever was so of an earlier one under this key.
             batch.remove::<Fact>(name.into());
-        } else if change.fields.contains_key(FIELD) {
-            batch.put(&Fact { name, value: json!({ UNREAD: email_of(change) }) });
+        } else if record.contains_key(FIELD) {
+            batch.put(&Fact { name, value: json!({ UNREAD: email_of(record) }) });
         }
     }
 }
@@ -115,8 +115,8 @@ pub(super) async fn read_back(bridge: &Bridge) -> Result<(), SyncError> {
     bridge.commit(batch).await
 }
 
-fn email_of(change: &Change) -> Option<String> {
-    change.fields.get(FIELD).and_then(Value::as_str).map(str::to_lowercase)
+fn email_of(record: &Map<String, Value>) -> Option<String> {
+    record.get(FIELD).and_then(Value::as_str).map(str::to_lowercase)
 }
 
 fn fact_name(id: Guid) -> String {

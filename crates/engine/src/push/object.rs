@@ -47,10 +47,14 @@ use crate::{
 struct Sendable {
     entry: Outbox,
     link: Link,
-    change: Change,
-    record: Map<String, Value>,
-    /// As Marketo shall hold it.
-    desired: Desired,
+    /// How many fields change, links included.
+    fields: usize,
+    /// What is confirmed once it was sent.
+    confirmed: Fingerprints,
+    /// As it is sent.
+    record: Arc<Map<String, Value>>,
+    /// What it refers to.
+    parents: Vec<RecordId>,
     /// Whether the brake has taken something out.
     held_back: bool,
 }
@@ -202,14 +206,15 @@ impl<'a> Pusher<'a> {
                 continue;
             }
             if change.is_empty() && link.is_confirmed() {
-                self.emails.confirmed(&entry, &change, false, &mut batch);
+                self.emails.confirmed(&entry, &Map::new(), false, &mut batch);
                 self.confirm_unsent(&entry, link, change, &mut batch);
                 continue;
             }
-            let record = self.record(&link, &change, &links);
+            let (fields, parents) = (change.len(), parents(&desired).collect());
+            let (record, confirmed) = self.record(&link, change, &links);
             let bytes = serde_json::to_vec(&record).map_or(0, |bytes| bytes.len());
             let packer = if is_known(&link) { &mut self.update } else { &mut self.create };
-            batches.extend(packer.push(Sendable { entry, link, change, record, desired, held_back }, bytes));
+            batches.extend(packer.push(Sendable { entry, link, fields, confirmed, record: Arc::new(record), parents, held_back }, bytes));
         }
         self.bridge.commit(batch).await?;
         self.tell();
@@ -287,11 +292,11 @@ impl<'a> Pusher<'a> {
         Ok(current)
     }
 
-    /// The record as it is sent: its key, and what changes.
-    fn record(&self, link: &Link, change: &Change, links: &Links) -> Map<String, Value> {
+    /// The record as it is sent, its key and what changes; and what is confirmed once it was.
+    fn record(&self, link: &Link, change: Change, links: &Links) -> (Map<String, Value>, Fingerprints) {
         let mut record = Map::new();
         record.insert(key_field(self.object).into(), link.reference().into());
-        record.extend(change.fields.clone());
+        record.extend(change.fields);
         if let Some(owner) = change.owner.filter(|_| self.object != Object::SalesPerson) {
             let owner = owner.map_or(Value::Null, |owner| reference(links, Table::SystemUser, owner).into());
             record.insert("externalSalesPersonId".into(), owner);
@@ -299,7 +304,7 @@ impl<'a> Pusher<'a> {
         if let Some(company) = change.company.filter(|_| self.object == Object::Opportunity) {
             record.insert("externalCompanyId".into(), reference(links, Table::Account, company).into());
         }
-        record
+        (record, change.confirmed)
     }
 
     async fn settle(&mut self, fates: Vec<(Sendable, Fate)>, intent: &Intent) -> Result<(), SyncError> {
@@ -316,9 +321,9 @@ impl<'a> Pusher<'a> {
             match fate {
                 Fate::Confirmed { id, created } => self.confirmed(sent, id, created, &mut batch),
                 Fate::Refused(_) if absent.contains(&sent.entry.record) => self.gone(sent, &absent, &mut batch).await?,
-                Fate::Refused(failure) if self.emails.is_to_blame(&sent.entry, &sent.change, &failure) => {}
+                Fate::Refused(failure) if self.emails.is_to_blame(&sent.entry, &sent.record, &failure) => {}
                 Fate::Refused(failure) | Fate::Unknown(Some(failure)) => {
-                    let lost = parents(&sent.desired).filter(|parent| absent.contains(parent)).collect();
+                    let lost = sent.parents.into_iter().filter(|parent| absent.contains(parent)).collect();
                     refuse(self.bridge, &sent.entry, &failure, lost, now, &mut batch).await?;
                 }
                 // It stays in the outbox and is sent again: the same call twice does no more than once.
@@ -336,7 +341,7 @@ impl<'a> Pusher<'a> {
         for (sent, fate) in fates {
             let Fate::Refused(failure) = fate else { continue };
             if may_be_its_parents(&failure.code) {
-                asked.extend(parents(&sent.desired));
+                asked.extend(&sent.parents);
             }
             if may_be_its_absence(&failure.code) && is_known(&sent.link) {
                 asked.insert(sent.entry.record);
@@ -352,7 +357,7 @@ impl<'a> Pusher<'a> {
         self.gone.insert(sent.entry.record);
         let flags = sent.link.flags.with(LinkFlags::CONFIRMED, false);
         batch.put(&Link { marketo_id: None, confirmed: Vec::new(), flags, ..sent.link });
-        for parent in parents(&sent.desired).filter(|parent| absent.contains(parent)) {
+        for parent in sent.parents.into_iter().filter(|parent| absent.contains(parent)) {
             forget_confirmed(self.bridge, parent, batch).await?;
         }
         if self.object == Object::Opportunity {
@@ -365,10 +370,10 @@ impl<'a> Pusher<'a> {
         self.bridge.count(|summary| {
             let line = summary.pushed(self.object);
             *(if created { &mut line.created } else { &mut line.updated }) += 1;
-            line.fields += sent.change.len() as u64;
+            line.fields += sent.fields as u64;
         });
-        self.emails.confirmed(&sent.entry, &sent.change, created, batch);
-        sent.link.confirmed = sent.change.confirmed.write();
+        self.emails.confirmed(&sent.entry, &sent.record, created, batch);
+        sent.link.confirmed = sent.confirmed.write();
         sent.link.marketo_id = id.or(sent.link.marketo_id);
         sent.link.flags = sent.link.flags.with(LinkFlags::CONFIRMED, true);
         batch.put(&sent.link);
