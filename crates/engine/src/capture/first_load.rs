@@ -67,7 +67,11 @@ pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Resul
     let rest = async {
         let mut rest = rows(&context, &[Table::Opportunity, Table::Connection]).await?;
         walks.append(&mut rest);
-        try_join_all(walks.iter_mut().map(|walk| walk.ids(&context))).await
+        // One table after the other: nobody waits for it, and people are in memory meanwhile.
+        for walk in &mut walks {
+            walk.ids(&context).await?;
+        }
+        Ok::<(), SyncError>(())
     };
     let (read, sent) = join(rest, push_early(&pusher, prepared, &[Object::Lead])).await;
     pusher.known_absent.forget();
