@@ -90,10 +90,7 @@ pub(crate) async fn learn_spellings(bridge: &Bridge, prepared: &Prepared) -> Res
     if ids.is_empty() {
         return Ok(());
     }
-    if Spellings::sample(bridge, Object::Lead, &prepared.person_key, &ids).await?.count() > 1 {
-        bridge.known_absent.forget();
-    }
-    Ok(())
+    Spellings::sample(bridge, Object::Lead, &prepared.person_key, &ids).await.map(drop)
 }
 
 /// Sends what the outbox holds of these objects, before everything is known that is to be sent.

@@ -56,7 +56,9 @@ pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Resul
     let ((people, sent), looked) = join(reading_and_sending, look_ahead(&spare, prepared, &over)).await;
     walks.append(&mut people?);
     sent?;
-    looked?;
+    if let Err(error) = looked {
+        tracing::info!(code = error.code(), "people are looked up when their turn comes");
+    }
     // Who is wanted only by reference is read by now.
     refetch::drain(&mut context).await?;
     context.keep_intents().await?;

@@ -42,7 +42,7 @@ pub(super) struct Known {
 impl Context<'_> {
     pub(super) async fn known(&self, table: Table, rows: &BTreeMap<Guid, Row<'_>>) -> Result<Known, SyncError> {
         let store = &self.bridge.store;
-        // While a table is read for the first time, nothing of it is known yet: the whole page is looked for in vain.
+        // Until the first link of a table is saved the whole page would be looked for in vain.
         let any = !store.list::<Link>(&[table.code()], None, 1).await?.is_empty();
         let keys: Vec<_> = rows.keys().filter(|_| any).map(|id| record_key(RecordId::new(table, *id))).collect();
         let links = store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();

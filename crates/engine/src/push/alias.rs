@@ -100,6 +100,9 @@ pub(crate) async fn aliases_of(bridge: &Bridge, ids: &[RecordId]) -> Result<BTre
 
 /// Those of these that any record stands for. A page of the outbox is looked through at once, because its ids lie next to each other.
 async fn have_any(bridge: &Bridge, ids: &[RecordId]) -> Result<BTreeSet<RecordId>, SyncError> {
+    if ids.len() == 1 {
+        return Ok(ids.iter().copied().collect());
+    }
     let mut tables: BTreeMap<Table, BTreeSet<RecordId>> = BTreeMap::new();
     for id in ids {
         tables.entry(id.table).or_default().insert(*id);

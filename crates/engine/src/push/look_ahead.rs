@@ -22,7 +22,7 @@ use crate::{
 /// How often it is looked whether those who were read fill a call.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// People looked up ahead at most; each takes some 20 bytes until people are sent.
+/// People looked up ahead at most; each takes some 30 bytes until people are sent.
 const AHEAD_MAX: usize = 40_000;
 
 /// One in so many may be found: whoever is has to be looked up again when its turn comes, because found people are large.

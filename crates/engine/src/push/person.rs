@@ -342,13 +342,20 @@ impl<'a> Pusher<'a> {
             self.spellings = Some(Spellings::sample(self.bridge, Object::Lead, &self.key_field, &ids).await?);
         }
         for candidate in strangers {
-            let mut ids = std::iter::once(candidate.entry.record.id).chain(candidate.aliases.iter().copied());
-            match self.bridge.known_absent.has_all(&mut ids) {
+            match self.is_known_absent(&candidate) {
                 true => self.queue_create(candidate),
                 false => self.queue_lookup(candidate),
             }
         }
         Ok(())
+    }
+
+    /// Whether Marketo was seen a short while ago to have nobody under any of its keys. Who may have been sent without an answer may have come since.
+    fn is_known_absent(&self, candidate: &Candidate) -> bool {
+        let may_have_come = self.maybe_sent.contains(&candidate.entry.key()) || !candidate.link.confirmed.is_empty();
+        let is_canonical = self.spellings.as_ref().is_some_and(|spellings| spellings.count() == 1);
+        let ids = std::iter::once(candidate.entry.record.id).chain(candidate.aliases.iter().copied());
+        is_canonical && !may_have_come && self.bridge.known_absent.has_all(ids)
     }
 
     /// A record whose person is known: what changed is sent by Marketo's id.

@@ -116,6 +116,8 @@ impl<'a> Pusher<'a> {
         if !self.bulk.begins_again() || !reads_outbox {
             return Ok(false);
         }
+        // A file may have brought people since.
+        self.bridge.known_absent.forget();
         // Who is held by now was held in this push.
         self.gate = Gate::new(self.bridge, false);
         (self.after, self.exhausted) = (None, false);

@@ -103,8 +103,8 @@ impl Pusher<'_> {
         {
             let waiting = self.creating.remove(&email.to_lowercase()).unwrap_or_default();
             match fate {
-                // Nobody had it before: whoever has it now is that record's person, so that these get persons of their own.
-                Fate::Confirmed { created: true, .. } if !waiting.is_empty() => {
+                // Nobody had it before: whoever has it now is that record's person, so that these get persons of their own. No call is made for that.
+                Fate::Confirmed { created: true, .. } if self.external_lookup.is_some() => {
                     for candidate in waiting {
                         self.queue_external(candidate, batch).await?;
                     }
