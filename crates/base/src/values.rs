@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, MapAccess, Visitor},
+};
 use serde_json::{Map, Value};
 
 /// Columns with their values, in the order in which they came. Of a column that comes twice the last value counts.
@@ -30,6 +33,12 @@ impl Values {
     /// The columns' names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| &**name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        Object(&mut Names::default()).deserialize(reader)
     }
 }
 
@@ -96,7 +105,7 @@ impl<'de> Visitor<'de> for Object<'_> {
 }
 
 /// A name that borrows from the text where it has no escapes.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]

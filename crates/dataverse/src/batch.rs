@@ -197,10 +197,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Guid, Values, read::Get, write::Update};
+    use crate::{Guid, NewValues, read::Get, write::Update};
 
     fn update(id: u128) -> Update {
-        let row = Values::from_iter([("mkt_priority".to_owned(), json!(3))]);
+        let row = NewValues::from_iter([("mkt_priority".to_owned(), json!(3))]);
         Update { set: "leads".into(), id: Guid::from_u128(id), row, if_match: None }
     }
 

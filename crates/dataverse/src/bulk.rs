@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::{CallError, Endpoint, Replay, Request, Response};
 
-use crate::{Values, filter::Filter, key::Key, odata, query::Query};
+use crate::{NewValues, filter::Filter, key::Key, odata, query::Query};
 
 /// Creates rows. The reply has their keys, in the order sent.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct CreateMultiple {
     /// The primary key's column: targets that all carry their own key make the call repeatable.
     pub id_column: String,
     /// The rows.
-    pub targets: Vec<Values>,
+    pub targets: Vec<NewValues>,
 }
 
 /// Updates rows that must all exist. Two targets for one row are refused here, because what the service does then is not documented.
@@ -36,7 +36,7 @@ pub struct UpdateMultiple {
     /// The primary key's column.
     pub id_column: String,
     /// Each row's key and the columns to change.
-    pub targets: Vec<(Guid, Values)>,
+    pub targets: Vec<(Guid, NewValues)>,
 }
 
 /// Creates or updates rows. The answer tells neither keys nor what was done.
@@ -49,7 +49,7 @@ pub struct UpsertMultiple {
     /// The primary key's column.
     pub id_column: String,
     /// Each row's key and its columns; the key's columns needn't be repeated.
-    pub targets: Vec<(Key, Values)>,
+    pub targets: Vec<(Key, NewValues)>,
 }
 
 #[derive(Deserialize)]
@@ -118,15 +118,22 @@ impl Endpoint for UpsertMultiple {
     }
 }
 
-fn with(row: &Values, name: &str, value: String) -> Values {
+fn with(row: &NewValues, name: &str, value: String) -> NewValues {
     let mut row = row.clone();
     row.insert(name.to_owned(), Value::String(value));
     row
 }
 
-fn action(what: &'static str, message: &str, set: &str, table: &str, targets: Vec<Values>, replay: Replay) -> Result<Request, CallError> {
+fn action(
+    what: &'static str,
+    message: &str,
+    set: &str,
+    table: &str,
+    targets: Vec<NewValues>,
+    replay: Replay,
+) -> Result<Request, CallError> {
     let kind = format!("Microsoft.Dynamics.CRM.{}", odata::name(table)?);
-    let targets: Vec<Values> = targets.into_iter().map(|target| with(&target, "@odata.type", kind.clone())).collect();
+    let targets: Vec<NewValues> = targets.into_iter().map(|target| with(&target, "@odata.type", kind.clone())).collect();
     let path = format!("/{}/Microsoft.Dynamics.CRM.{message}", odata::name(set)?);
     odata::send(what, Method::POST, path, &json!({ "Targets": targets }), replay)
 }
@@ -174,7 +181,7 @@ impl Endpoint for BulkAvailable {
 mod tests {
     use super::*;
 
-    fn values(value: Value) -> Values {
+    fn values(value: Value) -> NewValues {
         let Value::Object(values) = value else { panic!("an object") };
         values
     }
@@ -208,7 +215,7 @@ mod tests {
             set: "leads".into(),
             table: "lead".into(),
             id_column: "leadid".into(),
-            targets: vec![Values::new(), Values::new()],
+            targets: vec![NewValues::new(), NewValues::new()],
         };
         assert_eq!(create.request().unwrap().replay, Replay::Unsafe);
         let answer = |body: &str| Response { status: http::StatusCode::OK, headers: http::HeaderMap::new(), body: body.to_owned().into() };
@@ -224,7 +231,7 @@ mod tests {
             set: "accounts".into(),
             table: "account".into(),
             id_column: "accountid".into(),
-            targets: vec![(key, Values::new())],
+            targets: vec![(key, NewValues::new())],
         };
         assert_eq!(body(&upsert.request().unwrap())["Targets"][0]["@odata.id"], "accounts(accountnumber='A-1')");
     }

@@ -53,5 +53,5 @@ pub use row_counts::RowCounts;
 pub use whoami::{Organization, OrganizationSettings, WhoAmI, WhoAmIReply};
 pub use write::{Create, Created, Delete, Update, Upsert, UpsertMode, Upserted};
 
-/// What a client sends and receives as a row: column to value.
-pub type Values = serde_json::Map<String, serde_json::Value>;
+/// What is written to a row: column to value.
+pub type NewValues = serde_json::Map<String, serde_json::Value>;

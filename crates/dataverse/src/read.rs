@@ -130,7 +130,7 @@ impl Endpoint for Get {
     }
 
     fn decode(&self, response: &Response) -> Result<Row, CallError> {
-        odata::read::<crate::Values>(response).map(|values| Row::of(values.into()))
+        odata::read(response).map(Row::of)
     }
 }
 

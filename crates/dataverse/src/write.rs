@@ -5,11 +5,11 @@
 
 use base::Guid;
 use http::Method;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use wire::{CallError, Endpoint, Replay, Request, Response};
 
 use crate::{
-    Values,
+    NewValues,
     key::{self, Key},
     odata::{self, encoded},
     row::Row,
@@ -24,7 +24,7 @@ pub struct Create {
     /// so that it may be repeated; a refusal that [`crate::is_duplicate_key`] then may mean that the first one worked.
     pub own_id: Option<(String, Guid)>,
     /// The columns.
-    pub row: Values,
+    pub row: NewValues,
     /// Columns to be sent back; empty: none but the key.
     pub representation: Vec<String>,
 }
@@ -68,7 +68,7 @@ pub struct Update {
     /// The row's key.
     pub id: Guid,
     /// The columns to change; null clears, an absent column stays.
-    pub row: Values,
+    pub row: NewValues,
     /// The version that must still be there, as [`Row::etag`] gave it; `None`: any.
     pub if_match: Option<String>,
 }
@@ -115,7 +115,7 @@ pub struct Upsert {
     /// Which row.
     pub key: Key,
     /// The columns. Those of the key needn't be repeated.
-    pub row: Values,
+    pub row: NewValues,
     /// What it may do.
     pub mode: UpsertMode,
     /// Columns to be sent back: name the primary key to learn it and whether the row was created, because otherwise the service repeats
@@ -195,7 +195,7 @@ fn representation(response: &Response) -> Result<Option<Row>, CallError> {
     if response.body.is_empty() {
         return Ok(None);
     }
-    odata::read::<Map<String, Value>>(response).map(|values| Some(Row::of(values.into())))
+    odata::read(response).map(|values| Some(Row::of(values)))
 }
 
 /// The key of a representation: the first of the columns asked for that holds a GUID and names one.
@@ -213,7 +213,7 @@ mod tests {
 
     const ID: &str = "7eb60000-0000-0000-0000-000000000001";
 
-    fn values(value: Value) -> Values {
+    fn values(value: Value) -> NewValues {
         let Value::Object(values) = value else { panic!("an object") };
         values
     }
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_new_key_is_found_wherever_it_is() {
-        let mut create = Create { set: "leads".into(), own_id: None, row: Values::new(), representation: vec![] };
+        let mut create = Create { set: "leads".into(), own_id: None, row: NewValues::new(), representation: vec![] };
         let address = format!("https://contoso.crm.dynamics.com/api/data/v9.2/leads({ID})");
         for header in ["odata-entityid", "location"] {
             assert_eq!(create.decode(&answer(204, &[(header, &address)], "")).unwrap().id.to_string(), ID);

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use base::{Clock, Guid, Timestamp};
 use dataverse::{
     Batch, BulkAvailable, BulkMessage, Client, ColumnKind, Create, CreateMultiple, Credential, Delete, Filter, Get, Item, Key, List,
-    Options, Organization, Page, Part, PartOutcome, Query, Relations, Row, Update, UpdateMultiple, Upsert, UpsertMode, Values, WhoAmI,
+    NewValues, Options, Organization, Page, Part, PartOutcome, Query, Relations, Row, Update, UpdateMultiple, Upsert, UpsertMode, WhoAmI,
     bind, is_duplicate_key, is_expired_delta, is_not_tracked, is_stale_version,
 };
 use dataverse_emulator::State;
@@ -46,7 +46,7 @@ fn world() -> World {
     World { served, client }
 }
 
-fn values(value: Value) -> Values {
+fn values(value: Value) -> NewValues {
     value.as_object().unwrap().clone()
 }
 
@@ -318,11 +318,11 @@ async fn lookups_and_keys_are_written() {
     let relations = world.client.call(&Relations { table: "lead".into() }).await.unwrap();
     let relation = relations.iter().find(|relation| relation.column == "parentaccountid").unwrap();
     assert_eq!(relation.target, "account");
-    let row = Values::from_iter([bind(&relation.navigation, "accounts", account).unwrap()]);
+    let row = NewValues::from_iter([bind(&relation.navigation, "accounts", account).unwrap()]);
     world.client.call(&Update { set: "leads".into(), id, row, if_match: None }).await.unwrap();
     let lead = world.client.call(&Get { set: "leads".into(), id, select: vec!["_parentaccountid_value".into()] }).await.unwrap();
     assert_eq!(lead.lookup("parentaccountid").unwrap().id, account);
-    let wrong = Values::from_iter([bind("ParentAccountId", "accounts", account).unwrap()]);
+    let wrong = NewValues::from_iter([bind("ParentAccountId", "accounts", account).unwrap()]);
     let error = world.client.call(&Update { set: "leads".into(), id, row: wrong, if_match: None }).await.unwrap_err();
     assert_eq!((error.code(), error.class()), ("0x80048d19", Some(Class::Bug)));
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use base::Clock;
-use dataverse::{Client, Credential, Filter, Item, List, Options, Query, UpdateMultiple, Values};
+use dataverse::{Client, Credential, Filter, Item, List, NewValues, Options, Query, UpdateMultiple};
 use dataverse_emulator::State;
 use emulator::{Effect, Fault, Served, When};
 use serde_json::json;
@@ -30,7 +30,7 @@ async fn links_and_values_survive_the_network() {
 
     let mut ids = BTreeSet::new();
     for at in 0..25 {
-        let row: Values = json!({"lastname": format!("O'Neil & Co+{at}%"), "subject": "s"}).as_object().unwrap().clone();
+        let row: NewValues = json!({"lastname": format!("O'Neil & Co+{at}%"), "subject": "s"}).as_object().unwrap().clone();
         ids.insert(served.state().insert("lead", row, Clock::system().now()).unwrap());
     }
 

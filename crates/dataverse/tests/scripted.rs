@@ -9,7 +9,7 @@ use std::{
 
 use base::Guid;
 use bytes::Bytes;
-use dataverse::{Client, Create, Credential, Follow, Get, Link, Options, Values, WhoAmI};
+use dataverse::{Client, Create, Credential, Follow, Get, Link, NewValues, Options, WhoAmI};
 use serde_json::json;
 use tokio::time::Instant;
 use tower::{service_fn, util::BoxCloneSyncService};
@@ -155,7 +155,7 @@ async fn a_login_that_fails_leaves_the_call_unsent() {
         2 => answer(200, &[], r#"{"token_type":"Bearer","access_tok"#),
         _ => good_login(request, number),
     });
-    let create = Create { set: "leads".into(), own_id: None, row: Values::new(), representation: vec![] };
+    let create = Create { set: "leads".into(), own_id: None, row: NewValues::new(), representation: vec![] };
     let created = client(transport, login).call(&create).await.unwrap();
     assert_eq!(created.id, Guid::from_u128(7));
     assert_eq!((logins.len(), calls.len()), (4, 1), "a create that must not be repeated was still sent, once");
@@ -243,7 +243,7 @@ async fn what_may_have_been_done_is_not_done_again() {
     for first in [unanswered(), answer(502, &[], "<html>"), answer(201, &[("content-type", "application/json")], "{\"lea")] {
         let (transport, calls) = scripted(move |_, _| first.clone());
         let (login, _) = scripted(good_login);
-        let create = Create { set: "leads".into(), own_id: None, row: Values::new(), representation: vec![] };
+        let create = Create { set: "leads".into(), own_id: None, row: NewValues::new(), representation: vec![] };
         assert!(client(transport, login).call(&create).await.is_err());
         assert_eq!(calls.len(), 1);
     }

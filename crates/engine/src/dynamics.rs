@@ -8,11 +8,10 @@ use std::{
 
 use base::{Guid, Table, Values};
 use dataverse::{
-    BadRow, Batch, Client, Filter, Follow, Get, Item, Items, Link, List, Page, Part, PartOutcome, Query, RowCounts, Update, UpdateMultiple,
-    WhoAmI, WhoAmIReply,
+    BadRow, Batch, Client, Filter, Follow, Get, Item, Items, Link, List, NewValues, Page, Part, PartOutcome, Query, RowCounts, Update,
+    UpdateMultiple, WhoAmI, WhoAmIReply,
 };
 use planner::{Column, ColumnKind, schema::Columns};
-use serde_json::{Map, Value};
 use wire::{CallError, Class, Pace};
 
 /// Rows asked for by id in one request; each takes about 60 characters of an address that may have 32,768.
@@ -29,9 +28,6 @@ const FRUITLESS_MAX: u32 = 5;
 
 /// How long everybody waits after a part that the service was too busy for, when it doesn't say.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
-
-/// A row as it came.
-pub type RowMap = Map<String, Value>;
 
 /// A table as Dynamics describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -315,7 +311,7 @@ impl Dynamics {
 
     /// Writes rows that must exist: all in one bulk message, and where that fails each on its own, so that one bad row holds only itself.
     /// Gives each row's fate, and the error after which nothing more can be written.
-    pub async fn write_rows(&self, table: &DynamicsTable, rows: Vec<(Guid, RowMap)>) -> (Vec<RowFate>, Option<CallError>) {
+    pub async fn write_rows(&self, table: &DynamicsTable, rows: Vec<(Guid, NewValues)>) -> (Vec<RowFate>, Option<CallError>) {
         let count = rows.len();
         let bulk = UpdateMultiple {
             set: table.set.clone(),
@@ -335,7 +331,7 @@ impl Dynamics {
 
     /// Writes each row on its own, in batches. What a batch leaves undone, because the service was too busy or stopped at another row, is
     /// sent again, as long as every few batches get something done.
-    async fn write_singly(&self, table: &DynamicsTable, rows: &[(Guid, RowMap)]) -> (Vec<RowFate>, Option<CallError>) {
+    async fn write_singly(&self, table: &DynamicsTable, rows: &[(Guid, NewValues)]) -> (Vec<RowFate>, Option<CallError>) {
         let mut fates = vec![RowFate::NotTried; rows.len()];
         let mut left: VecDeque<usize> = (0..rows.len()).collect();
         let mut fruitless = 0;
@@ -370,8 +366,12 @@ impl Dynamics {
         (fates, None)
     }
 
-    async fn write_each(&self, table: &DynamicsTable, rows: impl Iterator<Item = &(Guid, RowMap)>) -> Result<Vec<PartOutcome>, CallError> {
-        let update = |(id, row): &(Guid, RowMap)| Update { set: table.set.clone(), id: *id, row: row.clone(), if_match: None };
+    async fn write_each(
+        &self,
+        table: &DynamicsTable,
+        rows: impl Iterator<Item = &(Guid, NewValues)>,
+    ) -> Result<Vec<PartOutcome>, CallError> {
+        let update = |(id, row): &(Guid, NewValues)| Update { set: table.set.clone(), id: *id, row: row.clone(), if_match: None };
         let parts = rows.map(|row| Part::single(&update(row))).collect::<Result<_, _>>()?;
         self.client.call(&Batch { parts, continue_on_error: true }).await
     }

@@ -263,7 +263,7 @@ async fn create(bridge: &Bridge, prepared: &Prepared, user: Guid) -> Result<(), 
     let rows = page.map_err(|error| SyncError::of_call(Side::Dynamics, error))?.rows;
     let Some(row) = rows.first() else { return Err(problem("user", format!("Dynamics has no user {user}"))) };
     let map = prepared.map(Table::SystemUser)?;
-    let desired = Desired::new(map.map(Row::from(row)), None, None, None);
+    let desired = Desired::new(map.map(Row(row)), None, None, None);
     let change = change(map, &desired, &Fingerprints::default(), prepared.key, Known::Nothing);
     let mut link = link_of(bridge, user).await?.unwrap_or_else(|| Link::new(record));
     let mut fields = key_of(Some(&link), user);

@@ -203,7 +203,7 @@ mod tests {
     fn check(text: &str, expected: Value) {
         let row = json!({"firstname": "Änne", "rating": 2, "employees": 41});
         let expression = Compiler::default().compile(text, &columns()).unwrap();
-        assert_eq!(expression.value(Row::from(row.as_object().unwrap()), &columns()), Ok(expected), "{text}");
+        assert_eq!(expression.value(Row(&row.as_object().unwrap().clone().into()), &columns()), Ok(expected), "{text}");
     }
 
     #[test]

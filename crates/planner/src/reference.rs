@@ -187,7 +187,7 @@ mod tests {
     const B: &str = "0000000b-0000-4000-8000-000000000000";
 
     fn check<T: PartialEq + std::fmt::Debug>(row: serde_json::Value, read: impl Fn(Row<'_>) -> T, expected: &T) {
-        assert_eq!(&read(Row::from(row.as_object().unwrap())), expected, "{row}");
+        assert_eq!(&read(Row(&row.as_object().unwrap().clone().into())), expected, "{row}");
     }
 
     #[test]

@@ -256,13 +256,13 @@ mod tests {
     fn connections_are_read_either_way() {
         let row = json!({"_record1id_value": id(5).to_string(), "record1objecttypecode": 2, "_record1roleid_value": id(100).to_string(),
             "_record2id_value": id(6).to_string(), "record2objecttypecode": 3, "statecode": 0});
-        let read = connection(Row::from(row.as_object().unwrap())).unwrap();
+        let read = connection(Row(&row.as_object().unwrap().clone().into())).unwrap();
         assert_eq!((read.opportunity, read.contact, read.role, read.kind), (id(6), id(5), Some(id(100)), Kind::Mirror));
         let mut closed = row.clone();
         closed["statecode"] = json!(1);
-        assert_eq!(connection(Row::from(closed.as_object().unwrap())).map(|read| read.kind), Some(Kind::Inactive));
+        assert_eq!(connection(Row(&closed.as_object().unwrap().clone().into())).map(|read| read.kind), Some(Kind::Inactive));
         let mut other = row;
         other["record2objecttypecode"] = json!(1);
-        assert_eq!(connection(Row::from(other.as_object().unwrap())), None);
+        assert_eq!(connection(Row(&other.as_object().unwrap().clone().into())), None);
     }
 }

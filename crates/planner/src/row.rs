@@ -3,44 +3,19 @@
 use std::borrow::Cow;
 
 use base::{Guid, Table, Values};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::schema::{Column, ColumnKind};
 
 /// One row: column name to value, with OData annotations beside.
 #[derive(Debug, Clone, Copy)]
-pub struct Row<'a>(Form<'a>);
-
-/// In what form it is there.
-#[derive(Debug, Clone, Copy)]
-enum Form<'a> {
-    /// As it was read.
-    Values(&'a Values),
-    /// As it is written.
-    Object(&'a Map<String, Value>),
-}
-
-impl<'a> From<&'a Values> for Row<'a> {
-    fn from(values: &'a Values) -> Self {
-        Self(Form::Values(values))
-    }
-}
-
-impl<'a> From<&'a Map<String, Value>> for Row<'a> {
-    fn from(object: &'a Map<String, Value>) -> Self {
-        Self(Form::Object(object))
-    }
-}
+pub struct Row<'a>(pub &'a Values);
 
 impl<'a> Row<'a> {
     /// A column's value; none when it is absent, null or the empty text, which Dataverse treats alike.
     #[must_use]
     pub fn value(self, column: &str) -> Option<&'a Value> {
-        let value = match self.0 {
-            Form::Values(values) => values.get(column),
-            Form::Object(object) => object.get(column),
-        };
-        value.filter(|value| !value.is_null() && value.as_str() != Some(""))
+        self.0.get(column).filter(|value| !value.is_null() && value.as_str() != Some(""))
     }
 
     /// A column's value; a lookup's is the id it holds.

@@ -138,7 +138,7 @@ mod tests {
     fn check(spec: ScopeSpec<'_>, row: Value, expected: Result<bool, &str>) {
         let columns = columns();
         let holds = Scope::compile(Some(spec), &columns, &BTreeSet::new())
-            .and_then(|scope| scope.holds(Row::from(row.as_object().unwrap()), &columns));
+            .and_then(|scope| scope.holds(Row(&row.as_object().unwrap().clone().into()), &columns));
         match expected {
             Ok(expected) => assert_eq!(holds, Ok(expected), "{spec:?} {row}"),
             Err(part) => assert!(holds.as_ref().is_err_and(|error| error.contains(part)), "{spec:?} {row} {holds:?}"),

@@ -149,7 +149,7 @@ impl<'a> Context<'a> {
     }
 
     async fn apply_teams(&mut self, plan: &TablePlan, rows: &[Values], batch: &mut Batch) -> Result<(), SyncError> {
-        for row in rows.iter().map(Row::from) {
+        for row in rows.iter().map(Row) {
             if let Some(id) = row.guid(&plan.table.primary_id) {
                 self.set_team(id, row.lookup("administratorid").map(|(id, _)| id), batch).await?;
             }
@@ -195,8 +195,7 @@ impl<'a> Context<'a> {
     }
 
     async fn apply_records(&mut self, table: Table, plan: &TablePlan, rows: &[Values], batch: &mut Batch) -> Result<(), SyncError> {
-        let rows: BTreeMap<Guid, Row<'_>> =
-            rows.iter().map(Row::from).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
+        let rows: BTreeMap<Guid, Row<'_>> = rows.iter().map(Row).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
         let store = &self.bridge.store;
         let mut known = self.known(table, &rows).await?;
         if table == Table::Opportunity {

@@ -31,10 +31,8 @@ pub(super) async fn climb(bridge: &Bridge, prepared: &Prepared, starts: &[Guid])
         }
         let page = bridge.dynamics.by_ids(&plan.table, &plan.select, &ids).await;
         let rows = page.map_err(|error| SyncError::of_call(Side::Dynamics, error))?.rows;
-        let companies: BTreeMap<Guid, CompanyRef> = rows
-            .iter()
-            .filter_map(|row| Some((Row::from(row).guid(&plan.table.primary_id)?, company(Table::Contact, Row::from(row)))))
-            .collect();
+        let companies: BTreeMap<Guid, CompanyRef> =
+            rows.iter().filter_map(|row| Some((Row(row).guid(&plan.table.primary_id)?, company(Table::Contact, Row(row))))).collect();
         let mut next = BTreeMap::new();
         for (start, contact) in at {
             match companies.get(&contact) {

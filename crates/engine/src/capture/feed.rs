@@ -352,7 +352,7 @@ impl Context<'_> {
     /// Notes that these rows exist.
     pub(super) fn mark_seen(&self, plan: &TablePlan, rows: &[base::Values], batch: &mut Batch) {
         for row in rows {
-            if let Some(id) = planner::Row::from(row).guid(&plan.table.primary_id) {
+            if let Some(id) = planner::Row(row).guid(&plan.table.primary_id) {
                 batch.put(&Seen { record: base::RecordId::new(plan.table.table, id) });
             }
         }

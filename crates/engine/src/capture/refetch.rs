@@ -54,7 +54,7 @@ async fn read(context: &mut Context<'_>, table: Table, ids: &[Guid]) -> Result<R
     let parents: Vec<Guid> = page
         .rows
         .iter()
-        .filter_map(|row| match company(table, Row::from(row)) {
+        .filter_map(|row| match company(table, Row(row)) {
             CompanyRef::ViaContact(contact) => Some(contact),
             CompanyRef::Account(_) | CompanyRef::None => None,
         })

@@ -19,7 +19,7 @@ impl Context<'_> {
     pub(super) async fn apply_role_names(&mut self, plan: &TablePlan, rows: &[Values], batch: &mut Batch) -> Result<(), SyncError> {
         let before: BTreeMap<Guid, String> = all_role_names(self.bridge).await?.into_iter().collect();
         let mut after = before.clone();
-        for row in rows.iter().map(Row::from) {
+        for row in rows.iter().map(Row) {
             let Some(id) = row.guid(&plan.table.primary_id) else { continue };
             let name = row.text("name").unwrap_or_default().to_owned();
             batch.put(&RoleName { id, name: name.clone() });
@@ -51,8 +51,7 @@ impl Context<'_> {
     }
 
     pub(super) async fn apply_connections(&mut self, plan: &TablePlan, rows: &[Values], batch: &mut Batch) -> Result<(), SyncError> {
-        let rows: BTreeMap<Guid, Row<'_>> =
-            rows.iter().map(Row::from).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
+        let rows: BTreeMap<Guid, Row<'_>> = rows.iter().map(Row).filter_map(|row| Some((row.guid(&plan.table.primary_id)?, row))).collect();
         let keys: Vec<_> = rows.keys().map(|id| RoleSource::key_of(*id)).collect();
         let known = self.bridge.store.read::<RoleSource>(&keys).await?;
         for ((id, row), known) in rows.into_iter().zip(known) {

@@ -66,13 +66,13 @@ pub(super) async fn still_tied(bridge: &Bridge, prepared: &Prepared, leads: &BTr
         let plan = prepared.table(table)?;
         let page = bridge.dynamics.by_ids(&plan.table, &plan.select, &ids).await;
         let rows = page.map_err(|error| SyncError::of_call(Side::Dynamics, error))?.rows;
-        Ok(rows.into_iter().filter_map(|row| Some((Row::from(&row).guid(&plan.table.primary_id)?, row))).collect())
+        Ok(rows.into_iter().filter_map(|row| Some((Row(&row).guid(&plan.table.primary_id)?, row))).collect())
     };
     let contacts = rows_of(Table::Contact, aliases.iter().map(|alias| alias.survivor.id).collect()).await?;
     let rows = rows_of(Table::Lead, aliases.iter().map(|alias| alias.alias.id).collect()).await?;
     let is_tied = |alias: &&Alias| {
-        let names_lead = contacts.get(&alias.survivor.id).and_then(|row| origin(Table::Contact, Row::from(row))) == Some(alias.alias.id);
-        let names_contact = rows.get(&alias.alias.id).and_then(|row| Row::from(row).lookup("parentcontactid")).map(|(id, _)| id);
+        let names_lead = contacts.get(&alias.survivor.id).and_then(|row| origin(Table::Contact, Row(row))) == Some(alias.alias.id);
+        let names_contact = rows.get(&alias.alias.id).and_then(|row| Row(row).lookup("parentcontactid")).map(|(id, _)| id);
         names_lead || names_contact == Some(alias.survivor.id)
     };
     Ok(aliases.iter().filter(is_tied).map(|alias| alias.alias).collect())
