@@ -85,7 +85,7 @@ async fn here(config: &Config, job: &Job) -> Result<u8, Failure> {
             Ok(IN_STEP)
         }
         Job::Steer(Steer::Run(_) | Steer::Health) => {
-            let text = "no process serves this bridge, or could open it; start serve, or see its log, or run one cycle with sync instead";
+            let text = "no process serves this bridge; start serve (or see its log, if it runs), or run one cycle with sync instead";
             Err(Failure::NotServed(text.into()))
         }
         Job::Task(task) => {

@@ -27,7 +27,7 @@ use crate::bridge::Bridge;
 pub use cron::Cron;
 pub use handle::{Handle, NotDone, Running, Trigger, Work};
 pub use schedule::{PassKind, Schedule, When};
-pub use view::{NotReady, Passes, Phase, View};
+pub use view::{Last, NotReady, Passes, Phase, View};
 
 use handle::Asked;
 use keeper::Keeper;

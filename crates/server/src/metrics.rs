@@ -87,7 +87,7 @@ impl Snapshot {
         };
         let running = all().map(|(bridge, pass, passes)| (labels(bridge, pass), u64::from(passes.running.is_some())));
         gauge(out, "pass_running", "Whether a pass is running", running)?;
-        let took = |passes: &Passes| passes.last.as_ref().map(|last| since(last.begun, last.ended).as_secs_f64());
+        let took = |passes: &Passes| passes.last.summary().map(|last| since(last.begun, last.ended).as_secs_f64());
         gauge(out, "last_pass_seconds", "How long the last pass took", of(took))?;
         let finished = |passes: &Passes| passes.finished.as_ref().map(|last| seconds(last.ended));
         gauge(out, "last_finished_pass_timestamp_seconds", "When the last pass ended that nothing stopped", of(finished))?;

@@ -18,6 +18,9 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Whole cycles an hour at the default schedule, when each takes some seconds of virtual time at most; one less for where an hour is cut.
 const CYCLES_AN_HOUR: u64 = 11;
 
+/// Passes for moments an hour, likewise.
+const MOMENTS_AN_HOUR: u64 = 55;
+
 struct Asked {
     bridges: usize,
     people: u64,
@@ -86,6 +89,8 @@ async fn day(asked: &Asked) {
     let (cycles, moments) = (count(PassKind::Changes), count(PassKind::Moments));
     let fewest = cycles.iter().min().copied().unwrap_or_default();
     assert!(fewest >= CYCLES_AN_HOUR * asked.hours, "one bridge ran {fewest} cycles only");
+    let fewest_moments = moments.iter().min().copied().unwrap_or_default();
+    assert!(fewest_moments >= MOMENTS_AN_HOUR * asked.hours, "one bridge looked for moments {fewest_moments} times only");
     let days: Vec<Timestamp> = (0..=asked.hours / 24 + 1).map(|day| base::time::earlier(worlds[0].now(), HOUR * 24 * day as u32)).collect();
     let calls = |world: &World| days.iter().map(|day| world.sandbox.marketo.state().usage_today(*day)).collect::<Vec<_>>();
     let most = worlds.iter().flat_map(|world| calls(world)).max().unwrap_or_default();

@@ -9,9 +9,6 @@ use serde::{Deserialize, Deserializer, de::Error};
 /// The shortest interval.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 
-/// Marketo cuts the tiers of all people anew every night; by half past nine UTC it is half past three or four where its day is counted.
-const SWEEP: &str = "30 9 * * *";
-
 /// `[schedule]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -29,9 +26,8 @@ pub(crate) struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        let every = |seconds| When::After(Duration::from_secs(seconds));
-        // A test says that it can be read.
-        Self { changes: every(300), moments: every(60), sweep: Cron::parse(SWEEP).map_or(When::Asked, When::At), time_zone: TimeZone::UTC }
+        let engine::supervisor::Schedule { changes, moments, sweep } = engine::supervisor::Schedule::default();
+        Self { changes, moments, sweep, time_zone: TimeZone::UTC }
     }
 }
 

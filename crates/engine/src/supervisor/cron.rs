@@ -75,6 +75,16 @@ impl Cron {
         }
     }
 
+    /// Once a day, at this hour and minute in UTC, which are taken modulo 24 and 60.
+    #[must_use]
+    pub fn daily(hour: u8, minute: u8) -> Self {
+        let (hour, minute) = (hour % 24, minute % 60);
+        let one = |number: u8| Set { bits: 1 << number, star: false };
+        let all = Set { bits: u64::MAX, star: true };
+        let text = format!("{minute} {hour} * * *");
+        Self { text, zone: TimeZone::UTC, minutes: one(minute), hours: one(hour), days: all, months: all, weekdays: all }
+    }
+
     /// The same times of day elsewhere.
     #[must_use]
     pub fn in_zone(self, zone: TimeZone) -> Self {
@@ -198,6 +208,9 @@ mod tests {
         // New York's clocks go from 2:00 to 3:00 on 8 March, and from 2:00 back to 1:00 on 1 November.
         check("30 2 * * *", "America/New_York", "2026-03-07T12:00:00Z", &["03-08T07:30", "03-09T06:30"]);
         check("30 1 * * *", "America/New_York", "2026-10-31T12:00:00Z", &["11-01T05:30", "11-02T06:30"]);
+        let daily = [Cron::daily(9, 30), Cron::parse("30 9 * * *").unwrap()]
+            .map(|cron| cron.next("2026-03-08T09:30:00Z".parse().unwrap()).unwrap());
+        assert_eq!(daily.map(|at| at.to_string()), ["2026-03-09T09:30:00Z"; 2]);
         for every in ["*", "0-23", "*/1", "0-11,12-23"] {
             check(&format!("0 {every} * * *"), "America/New_York", "2026-03-08T06:30:00Z", &["03-08T07:00", "03-08T08:00"]);
             let twice = ["11-01T05:30", "11-01T06:00", "11-01T06:30", "11-01T07:00"];

@@ -70,8 +70,10 @@ pub struct Schedule {
 }
 
 impl Default for Schedule {
+    /// Marketo cuts the tiers of all people anew every night; by half past nine UTC it is half past three or four where its day is counted.
     fn default() -> Self {
-        Self { changes: When::After(Duration::from_secs(300)), moments: When::After(Duration::from_secs(60)), sweep: When::Asked }
+        let every = |seconds| When::After(Duration::from_secs(seconds));
+        Self { changes: every(300), moments: every(60), sweep: When::At(Cron::daily(9, 30)) }
     }
 }
 

@@ -38,15 +38,36 @@ pub enum Phase {
     Ending,
 }
 
+/// How the last pass of a kind ended.
+#[derive(Debug, Clone, Default)]
+pub enum Last {
+    /// None has ended.
+    #[default]
+    None,
+    /// By a mistake of the program, so that nobody knows what it came to.
+    Broken,
+    /// It came to this.
+    Ended(Arc<Summary>),
+}
+
+impl Last {
+    /// What it came to, where that is known.
+    #[must_use]
+    pub fn summary(&self) -> Option<&Arc<Summary>> {
+        match self {
+            Self::Ended(summary) => Some(summary),
+            Self::None | Self::Broken => None,
+        }
+    }
+}
+
 /// The passes of one kind.
 #[derive(Debug, Clone, Default)]
 pub struct Passes {
     /// Since when one is running.
     pub running: Option<Timestamp>,
-    /// What the last one came to; of whole cycles, the last since the bridge was opened.
-    pub last: Option<Arc<Summary>>,
-    /// The last one ended by a mistake of the program, so that nobody knows what it came to.
-    pub broken: bool,
+    /// The last one; of whole cycles, the last since the bridge was opened.
+    pub last: Last,
     /// The last one that nothing stopped.
     pub finished: Option<Arc<Summary>>,
     /// How many ended how.
@@ -64,8 +85,7 @@ impl View {
     /// It is open. What a whole cycle came to before says nothing of it: it may have another configuration.
     pub(super) fn open(&mut self, bridge: Arc<Bridge>, paused: Option<Timestamp>) {
         (self.phase, self.paused) = (Phase::Open(bridge), paused);
-        let cycles = self.passes.entry(PassKind::Changes).or_default();
-        (cycles.last, cycles.broken) = (None, false);
+        self.passes.entry(PassKind::Changes).or_default().last = Last::None;
     }
 
     /// The bridge, where it is open.
@@ -93,18 +113,16 @@ impl View {
                 format!("it is paused since {} UTC; resume begins its passes again", since.strftime("%Y-%m-%d %H:%M:%S")),
             );
         }
-        let cycles = self.passes.get(&PassKind::Changes);
-        if cycles.is_some_and(|cycles| cycles.broken) {
-            return not(
-                "failed",
-                "the last whole cycle ended by a mistake of the program; the log says more, and it is tried again".into(),
-            );
+        match self.passes.get(&PassKind::Changes).map(|cycles| &cycles.last) {
+            None | Some(Last::None) => not("first-cycle", "the first whole cycle since it was opened hasn't ended".into()),
+            Some(Last::Broken) => {
+                not("failed", "the last whole cycle ended by a mistake of the program; the log says more, and it is tried again".into())
+            }
+            // The error's words may hold people's data.
+            Some(Last::Ended(last)) => {
+                not(&last.error.as_ref()?.code, "the last whole cycle was stopped by this; status --json shows all of it".into())
+            }
         }
-        let last = cycles.and_then(|cycles| cycles.last.as_ref());
-        let Some(last) = last else { return not("first-cycle", "the first whole cycle since it was opened hasn't ended".into()) };
-        // The error's words may hold people's data.
-        let error = last.error.as_ref()?;
-        not(&error.code, "the last whole cycle was stopped by this; status --json shows all of it".into())
     }
 }
 
@@ -121,10 +139,9 @@ impl Passes {
     /// Takes in a pass that ended; none when only that is known of it.
     pub(super) fn take(&mut self, summary: Option<Arc<Summary>>) {
         self.running = None;
-        self.broken = summary.is_none();
         let Some(summary) = summary else {
             *self.ended.entry(Outcome::Stopped).or_default() += 1;
-            self.last = None;
+            self.last = Last::Broken;
             return;
         };
         *self.ended.entry(summary.outcome).or_default() += 1;
@@ -132,6 +149,6 @@ impl Passes {
         if summary.outcome != Outcome::Stopped {
             self.finished = Some(summary.clone());
         }
-        self.last = Some(summary);
+        self.last = Last::Ended(summary);
     }
 }

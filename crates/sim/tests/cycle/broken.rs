@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use engine::supervisor::{Handle, Open, PassKind, Phase, Supervisor};
+use engine::supervisor::{Handle, Open, PassKind, Phase, Served, Supervisor};
 use serde_json::json;
 use sim::tap::{Act, Moment, Nth};
 use store::{Batch, Store, record::Fact};
@@ -21,6 +21,12 @@ fn not_ready(handle: &Handle) -> (String, String) {
     handle.view().not_ready().map(|not| (not.code, not.why)).unwrap_or_default()
 }
 
+fn begun(served: Served) -> (Supervisor, Handle) {
+    let supervisor = Supervisor::start(vec![served], |_| ());
+    let one = supervisor.handles().remove(0);
+    (supervisor, one)
+}
+
 async fn until_ready(handle: &Handle) {
     assert!(handle.until(|view| view.not_ready().is_none()).await, "{:?}", not_ready(handle));
 }
@@ -28,8 +34,7 @@ async fn until_ready(handle: &Handle) {
 #[tokio::test(start_paused = true)]
 async fn a_cycle_that_panicked_is_not_ready_until_one_goes_well() {
     let world = Arc::new(world());
-    let supervisor = Supervisor::start(vec![served("one", &world)], |_| ());
-    let one = supervisor.handles().remove(0);
+    let (supervisor, one) = begun(served("one", &world));
     until_ready(&one).await;
     world.tap.arm(vec![(Moment::Before(Nth::DynamicsCall(1)), Act::Panic)]);
     one.until(|view| view.not_ready().is_some()).await;
@@ -51,8 +56,7 @@ async fn an_opening_that_panics_is_told_and_tried_again() {
         _ => open(),
     });
     one.open = broken;
-    let supervisor = Supervisor::start(vec![one], |_| ());
-    let one = supervisor.handles().remove(0);
+    let (supervisor, one) = begun(one);
     one.until(|view| matches!(view.phase, Phase::NotReady { .. })).await;
     let (code, why) = not_ready(&one);
     assert!(code == "not-open" && why.contains("mistake of the program"), "{code}: {why}");
@@ -63,8 +67,7 @@ async fn an_opening_that_panics_is_told_and_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn a_bridge_that_nobody_keeps_any_more_is_ending() {
     let world = Arc::new(world());
-    let supervisor = Supervisor::start(vec![served("one", &world)], |_| ());
-    let one = supervisor.handles().remove(0);
+    let (supervisor, one) = begun(served("one", &world));
     until_ready(&one).await;
     drop(supervisor);
     assert!(!one.until(|view| view.passes[&PassKind::Changes].ended.is_empty()).await, "nothing comes any more");
@@ -86,8 +89,7 @@ async fn a_pause_that_can_t_be_read_says_so_and_is_looked_at_less_and_less_often
         count.fetch_add(1, Ordering::Relaxed);
         open()
     });
-    let supervisor = Supervisor::start(vec![one], |_| ());
-    let one = supervisor.handles().remove(0);
+    let (supervisor, one) = begun(one);
     one.until(|view| matches!(view.phase, Phase::NotReady { .. })).await;
     let (code, why) = not_ready(&one);
     assert!(code == "not-open" && why.contains("paused can't be read") && !why.contains("another process"), "{code}: {why}");

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use base::{Dice, Guid, Timestamp, time::later};
 use emulator::Latency;
-use engine::supervisor::{Cron, Schedule, Served, Supervisor, When};
+use engine::supervisor::{Schedule, Served, Supervisor};
 use serde_json::{Map, Value, json};
 
 use crate::{served::served, world::World};
@@ -34,8 +34,7 @@ async fn a_moment_is_in_dynamics_within_75_seconds_and_a_day_costs_less_than_250
     world.sandbox.marketo.faults().set_latency(Some(slow));
     world.sandbox.dataverse.faults().set_latency(Some(slow));
     // As `serve` has it.
-    let sweep = When::At(Cron::parse("30 9 * * *").unwrap());
-    let served = Served { schedule: Schedule { sweep, ..Schedule::default() }, ..served("one", &world) };
+    let served = Served { schedule: Schedule::default(), ..served("one", &world) };
     let supervisor = Supervisor::start(vec![served], |_| ());
     tokio::time::sleep(Duration::from_secs(1_800)).await;
     let calls_of_first_load = world.sandbox.marketo.state().usage_today(world.now());
