@@ -71,7 +71,7 @@ async fn to_its_end(bridge: &Bridge, prepared: &Prepared, left: &mut Left) -> Re
         let _turn = bridge.writing_back.lock().await;
         go_through(bridge, prepared, List::Urgent, left).await?;
         if go_through(bridge, prepared, List::Due, left).await? == Ended::Whole {
-            return tell_put_off(bridge, List::Due).await;
+            return tell_put_off(bridge).await;
         }
     }
 }
@@ -87,7 +87,7 @@ pub(crate) async fn write_urgent(bridge: &Bridge, prepared: &Prepared) -> Result
     }
     let _turn = bridge.writing_back.lock().await;
     go_through(bridge, prepared, List::Urgent, &mut Left::new()).await?;
-    tell_put_off(bridge, List::Urgent).await
+    tell_put_off(bridge).await
 }
 
 /// Goes through the list in full calls while others put people on it, until `filled`: calls that nobody else has a use for. Gives who was looked at
@@ -115,11 +115,14 @@ pub(crate) async fn meanwhile(bridge: &Bridge, prepared: &Prepared, filled: &Can
     }
 }
 
-/// Counts who is left for tomorrow.
-async fn tell_put_off(bridge: &Bridge, list: List) -> Result<(), SyncError> {
-    if Allowance::load(bridge, list).await?.is_used_up(bridge.clock.now()) {
-        let people = list.count(bridge).await?;
-        bridge.count(|summary| summary.written_back.put_off = people);
+/// Counts who is left for tomorrow, on both lists.
+async fn tell_put_off(bridge: &Bridge) -> Result<(), SyncError> {
+    let mut people = 0;
+    for list in [List::Urgent, List::Due] {
+        if Allowance::load(bridge, list).await?.is_used_up(bridge.clock.now()) {
+            people += list.count(bridge).await?;
+        }
     }
+    bridge.count(|summary| summary.written_back.put_off = people);
     Ok(())
 }

@@ -28,7 +28,7 @@ use crate::{
         alias::aliases_of,
         bulk::print_of,
         bulk_job::{Ended, Given},
-        gate::{load_links, parents},
+        gate::{Links, load_links, parents},
         part::people::take_out,
         person::{Candidate, How, Pusher, Write},
         person_calls::Call,
@@ -174,13 +174,10 @@ impl Pusher<'_> {
                 self.bulk.leave_behind();
                 continue;
             }
-            let Some(entry) = entry.filter(|entry| entry.record == row.record) else {
-                // Who is linked was settled before the process ended.
-                if links.get(&row.record).is_none_or(|link| !link.is_confirmed()) {
-                    settling.gone.push(row.record.id);
-                }
-                continue;
-            };
+            if is_gone(&row, entry.as_ref(), &links) {
+                settling.gone.push(row.record.id);
+            }
+            let Some(entry) = entry.filter(|entry| entry.record == row.record) else { continue };
             let Task::Send(desired) = Task::of(&entry)? else {
                 settling.open.push(row.key());
                 continue;
@@ -209,8 +206,8 @@ impl Pusher<'_> {
             let keys: Vec<_> = rows.iter().map(Row::key).collect();
             let entries = self.bridge.store.read::<Outbox>(&keys).await?;
             let links = load_links(self.bridge, &rows.iter().map(|row| row.record).collect()).await?;
-            let is_gone = |row: &Row| links.get(&row.record).is_none_or(|link| !link.is_confirmed());
-            gone.extend(rows.iter().zip(entries).filter(|(row, entry)| entry.is_none() && is_gone(row)).map(|(row, _)| row.record.id));
+            let are_gone = rows.iter().zip(&entries).filter(|(row, entry)| is_gone(row, entry.as_ref(), &links));
+            gone.extend(are_gone.map(|(row, _)| row.record.id));
         }
         Ok(gone)
     }
@@ -338,4 +335,10 @@ impl Pusher<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether nothing is asked for a row's record any more. Who is linked was settled before a process ended.
+fn is_gone(row: &Row, entry: Option<&Outbox>, links: &Links) -> bool {
+    let is_asked_for = entry.is_some_and(|entry| entry.record == row.record);
+    !is_asked_for && links.get(&row.record).is_none_or(|link| !link.is_confirmed())
 }

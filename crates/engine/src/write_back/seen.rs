@@ -58,7 +58,7 @@ pub(crate) async fn save_seen(bridge: &Bridge, prepared: &Prepared, seen: Vec<Se
     // Moments are being written: nobody waits for them here.
     let Ok(_turn) = bridge.writing_back.try_lock() else { return };
     let rows = seen.into_iter().map(|Seen(write)| write).collect();
-    if let Err(error) = write_rows(&bridge.beside(Share::WriteBack), prepared, rows).await {
+    if let Err(error) = write_rows(&bridge.beside(Share::WriteBack).unwatched(), prepared, rows).await {
         tracing::info!(%error, "Sales Insight fields are written later");
     }
 }
