@@ -76,10 +76,9 @@ pub(crate) async fn raise_limits(bridge: &Bridge) -> Result<Option<Raised>, Sync
     if calls_per_20s.is_none() && max_in_flight.is_none() || is_loaded(bridge).await? {
         return Ok(None);
     }
-    let pace = bridge.marketo.pace();
-    let usual = pace.limits();
-    let calls_max = calls_per_20s.or(usual.calls_max);
-    Ok(Some(pace.raise(Limits { calls_max, in_flight_max: max_in_flight.unwrap_or(usual.in_flight_max) })))
+    // Of several limits the highest hold: one that isn't given raises nothing.
+    let limits = Limits { calls_max: Some(calls_per_20s.unwrap_or(0)), in_flight_max: max_in_flight.unwrap_or(0) };
+    Ok(Some(bridge.marketo.pace().raise(limits)))
 }
 
 /// A cycle has come to its end: the first load is over.

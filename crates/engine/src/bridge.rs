@@ -25,7 +25,7 @@ use crate::{
     metadata::Metadata,
     options::{Options, RunOptions},
     progress::Progress,
-    push::KnownAbsent,
+    push::Ahead,
     share::Share,
     summary::Summary,
 };
@@ -63,8 +63,8 @@ pub struct Bridge {
     share: Option<Share>,
     /// What was sent early in this pass and is still to be sent: by its key, with a fingerprint of what Marketo shall hold.
     tried: Arc<Mutex<BTreeMap<Vec<u8>, u64>>>,
-    /// Who was looked up early in this pass, in vain.
-    pub(crate) known_absent: Arc<KnownAbsent>,
+    /// Who is looked up ahead in this pass, and who was in vain.
+    pub(crate) ahead: Arc<Ahead>,
     /// What Dynamics last said of its tables.
     pub(crate) metadata: Arc<Metadata>,
     summary: Arc<Mutex<Summary>>,
@@ -127,7 +127,7 @@ impl Bridge {
                 writing_back: Arc::default(),
                 share: None,
                 tried: Arc::default(),
-                known_absent: Arc::default(),
+                ahead: Arc::default(),
                 metadata: Arc::default(),
                 numbers: Arc::default(),
                 before: CallsBefore::default(),
@@ -168,7 +168,7 @@ impl Bridge {
             writing_back: self.writing_back.clone(),
             share: None,
             tried: Arc::default(),
-            known_absent: Arc::default(),
+            ahead: Arc::default(),
             metadata: self.metadata.clone(),
             summary: Arc::new(Mutex::new(Summary::new(self.clock.now()))),
             numbers: self.numbers.clone(),
@@ -182,7 +182,7 @@ impl Bridge {
             summary: self.summary.clone(),
             before: self.before.clone(),
             tried: self.tried.clone(),
-            known_absent: self.known_absent.clone(),
+            ahead: self.ahead.clone(),
             share: Some(share),
             ..self.pass(self.run.clone(), self.progress.clone())
         }

@@ -11,7 +11,6 @@ use store::{
     StoreExt,
     record::{Cursor, PersonIndex},
 };
-
 use tokio_util::sync::CancellationToken;
 use wire::Lane;
 
@@ -33,7 +32,7 @@ pub async fn is_first(bridge: &Bridge) -> Result<bool, SyncError> {
     Ok(cursors.iter().all(Option::is_none) && bridge.store.list::<PersonIndex>(&[], None, 1).await?.is_empty())
 }
 
-/// Reads all tables and sends sales persons, companies and people meanwhile. What else there is to be sent is in the outbox when it ends. What was
+/// Reads all tables and sends sales persons, companies, people and opportunities meanwhile. What else there is to be sent is in the outbox when it ends. What was
 /// deleted while its table was read is still to be found: [`find_gone`].
 ///
 /// # Errors
@@ -49,7 +48,14 @@ pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Resul
     let over = CancellationToken::new();
     let spare = pusher.beside(Share::Push).in_lane(Lane::Spare).unwatched();
     let reading_and_sending = async {
-        let both = join(rows(&context, &[Table::Lead, Table::Contact]), push_early(&pusher, prepared, &parents)).await;
+        let sending = async {
+            let sent = push_early(&pusher, prepared, &parents).await;
+            if sent.is_err() {
+                over.cancel();
+            }
+            sent
+        };
+        let both = join(rows(&context, &[Table::Lead, Table::Contact]), sending).await;
         over.cancel();
         both
     };
@@ -69,14 +75,19 @@ pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Resul
     let rest = async {
         let mut rest = rows(&context, &[Table::Opportunity, Table::Connection]).await?;
         walks.append(&mut rest);
-        // One table after the other: nobody waits for it, and people are in memory meanwhile.
-        for walk in &mut walks {
-            walk.ids(&context).await?;
-        }
-        Ok::<(), SyncError>(())
+        let ids = async {
+            // One table after the other: nobody waits for it, and people are in memory meanwhile.
+            for walk in &mut walks {
+                walk.ids(&context).await?;
+            }
+            Ok::<(), SyncError>(())
+        };
+        // Opportunities refer to companies and owners only, and take the calls that people leave.
+        let (read, sent) = join(ids, push_early(&spare, prepared, &[Object::Opportunity])).await;
+        read.and(sent)
     };
     let (read, sent) = join(rest, push_early(&pusher, prepared, &[Object::Lead])).await;
-    pusher.known_absent.forget();
+    pusher.ahead.forget();
     read?;
     sent?;
     refetch::drain(&mut context).await?;

@@ -57,6 +57,8 @@ impl Context<'_> {
             if before.as_ref() != Some(&link) {
                 batch.put(&link);
             }
+            // It is looked up as well as the one that it stands for.
+            self.bridge.ahead.offer(record.id);
             return self.stand_aside(&link, entry, Task::Join(Join::Open), batch);
         }
         let (owner, team) = if table == Table::SystemUser { (None, None) } else { self.owner_of(row) };
@@ -253,6 +255,9 @@ impl Context<'_> {
                     fresh.body.since = entry.body.since;
                 }
                 batch.put(&fresh);
+                if fresh.object == Object::Lead {
+                    self.bridge.ahead.offer(record.id);
+                }
             }
         }
         Ok(())

@@ -186,8 +186,6 @@ pub(super) struct Pusher<'a> {
     pub(super) create_external: BTreeMap<usize, Packer<Write>>,
     pub(super) update: Packer<Write>,
     pub(super) email: Vec<Candidate>,
-    /// Have none, so that there is nobody to be looked up.
-    pub(super) without_email: Vec<Candidate>,
     pub(super) read: Vec<Candidate>,
     /// Records whose e-mail another record was to be created with, in vain: looked at after all others.
     pub(super) same_email: Vec<Candidate>,
@@ -243,7 +241,6 @@ impl<'a> Pusher<'a> {
             create_external: BTreeMap::new(),
             update: Packer::new(RECORDS_MAX),
             email: Vec::new(),
-            without_email: Vec::new(),
             read: Vec::new(),
             same_email: Vec::new(),
             full: VecDeque::new(),
@@ -341,13 +338,14 @@ impl<'a> Pusher<'a> {
             let ids: Vec<Guid> = strangers.iter().flat_map(all).collect();
             self.spellings = Some(Spellings::sample(self.bridge, Object::Lead, &self.key_field, &ids).await?);
         }
+        let mut batch = Batch::new();
         for candidate in strangers {
             match self.is_known_absent(&candidate) {
-                true => self.queue_create(candidate),
+                true => self.queue_create(candidate, &mut batch).await?,
                 false => self.queue_lookup(candidate),
             }
         }
-        Ok(())
+        if batch.is_empty() { Ok(()) } else { self.bridge.commit(batch).await }
     }
 
     /// Whether Marketo was seen a short while ago to have nobody under any of its keys. Who may have been sent without an answer may have come since.
@@ -355,7 +353,7 @@ impl<'a> Pusher<'a> {
         let may_have_come = self.maybe_sent.contains(&candidate.entry.key()) || !candidate.link.confirmed.is_empty();
         let is_canonical = self.spellings.as_ref().is_some_and(|spellings| spellings.count() == 1);
         let ids = std::iter::once(candidate.entry.record.id).chain(candidate.aliases.iter().copied());
-        is_canonical && !may_have_come && self.bridge.known_absent.has_all(ids)
+        is_canonical && !may_have_come && self.bridge.ahead.are_absent(ids)
     }
 
     /// A record whose person is known: what changed is sent by Marketo's id.

@@ -101,7 +101,7 @@ impl Pusher<'_> {
                 candidate.besides = true;
                 self.lookup_besides.push(candidate);
             } else if identity == Identity::Absent {
-                self.queue_create(candidate);
+                self.queue_create(candidate, batch).await?;
             } else {
                 self.bulk.saw(|sample| sample.found += 1);
                 self.identified(candidate, identity, &persons, batch).await?;
@@ -165,7 +165,7 @@ impl Pusher<'_> {
                 if let Some(mut candidate) = self.create_by_file(candidate)? {
                     // It was only thought that somebody might have it.
                     candidate.tries += 1;
-                    self.queue_create(candidate);
+                    self.queue_create(candidate, batch).await?;
                 }
             } else if identity == Identity::Absent {
                 self.put_off(candidate, batch);

@@ -36,30 +36,31 @@ impl Pusher<'_> {
         Write { candidate, fields, confirmed, record: Arc::new(record), how: How::Ours, held_back: false }
     }
 
-    pub(super) fn queue_create(&mut self, candidate: Candidate) {
+    pub(super) async fn queue_create(&mut self, candidate: Candidate, batch: &mut Batch) -> Result<(), SyncError> {
         let Some(email) = email_of(&candidate).map(str::to_lowercase) else {
-            // Created by external id, which is decided where nobody was found by e-mail. It takes no room in a call.
-            self.without_email.push(candidate);
-            if self.without_email.len() >= RECORDS_MAX {
-                self.full.push_back(Call::ByEmail(std::mem::take(&mut self.without_email)));
-            }
-            return;
+            return self.queue_external(candidate, batch).await;
         };
         if !self.bulk.takes_email(&email) && !candidate.by_call {
-            return self.bulk.leave_behind();
+            self.bulk.leave_behind();
+            return Ok(());
         }
         if self.goes_by_file(&candidate, &email) {
             self.email.push(candidate);
-            return self.fill_email();
+            self.fill_email();
+            return Ok(());
         }
         match self.creating.entry(email) {
-            Entry::Occupied(mut taken) => return taken.get_mut().push(candidate),
+            Entry::Occupied(mut taken) => {
+                taken.get_mut().push(candidate);
+                return Ok(());
+            }
             Entry::Vacant(free) => drop(free.insert(Vec::new())),
         }
         let write = self.creation(candidate);
         if let Some(writes) = push_sized(&mut self.create, write) {
             self.full.push_back(Call::Create(writes));
         }
+        Ok(())
     }
 
     pub(super) fn fill_email(&mut self) {

@@ -117,7 +117,7 @@ impl<'a> Pusher<'a> {
             return Ok(false);
         }
         // A file may have brought people since.
-        self.bridge.known_absent.forget();
+        self.bridge.ahead.forget();
         // Who is held by now was held in this push.
         self.gate = Gate::new(self.bridge, false);
         (self.after, self.exhausted) = (None, false);
@@ -164,9 +164,6 @@ impl<'a> Pusher<'a> {
             if !self.email.is_empty() {
                 let rest = self.email.split_off(self.email.len().min(RECORDS_MAX));
                 return Ok(Some(Call::ByEmail(std::mem::replace(&mut self.email, rest))));
-            }
-            if !self.without_email.is_empty() {
-                return Ok(Some(Call::ByEmail(std::mem::take(&mut self.without_email))));
             }
             if !idle(&[Kind::ByEmail]) {
                 return Ok(None);

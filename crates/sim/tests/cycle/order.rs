@@ -169,7 +169,7 @@ async fn a_lost_answer_leaves_no_child_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn people_are_looked_up_while_companies_are_sent_and_nobody_twice() {
+async fn people_are_looked_up_while_companies_are_sent_and_that_counts_later() {
     let world = World::generated(4_000, 3);
     let slow = Latency::Spread { median_ms: 1_200.0, p99_ms: 3_900.0 };
     world.sandbox.marketo.faults().set_latency(Some(slow));
@@ -179,13 +179,11 @@ async fn people_are_looked_up_while_companies_are_sent_and_nobody_twice() {
     world.assert_agreed();
     let journal = world.sandbox.marketo.journal();
     let operations: Vec<&str> = journal.last.iter().map(|exchange| exchange.operation.as_str()).collect();
-    let early =
-        operations.iter().take_while(|operation| **operation != "leads.sync").filter(|operation| **operation == "leads.get").count();
     let companies = operations.iter().rposition(|operation| *operation == "companies.sync").unwrap();
-    let looked_up = operations.iter().position(|operation| *operation == "leads.get").unwrap();
-    assert!(looked_up < companies, "the first look-up comes before the last company");
-    assert!(early > 3, "{early} look-ups before anybody is sent");
-    // Nobody whose look-up was made early is looked up again: what comes besides are the sample, e-mails, and calls that aren't full.
-    let (people, read) = (4_000_u64.div_ceil(300), first.written_back.read.div_ceil(300));
-    assert!(first.marketo_calls["leads.get"] <= people + read + 6, "{:?}", first.marketo_calls);
+    let early = operations[..companies].iter().filter(|operation| **operation == "leads.get").count() as u64;
+    assert!(early > 5, "{early} look-ups before the last company");
+    // Everybody once, and once for the Sales Insight fields. What comes besides, the sample, e-mails, and calls that aren't full, is less than what
+    // would be asked again if what was seen early were of no use.
+    let once = 4_000_u64.div_ceil(300) + first.written_back.read.div_ceil(300);
+    assert!(first.marketo_calls["leads.get"] < once + early, "{early} early: {:?}", first.marketo_calls);
 }
