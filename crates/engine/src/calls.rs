@@ -106,6 +106,8 @@ struct Book {
     quota: Quota,
     counted: Mutex<Counted>,
     turn: tokio::sync::Mutex<()>,
+    /// Held while Marketo is asked for everybody's calls: who wants to know meanwhile waits for that answer.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -165,8 +167,15 @@ impl CallLedger {
         let usage = usage.filter(|usage| marketo_day(usage.at) == day);
         let counted = Counted { day, saved, seen: BTreeMap::new(), unsaved, ahead: window.ahead, usage };
         pace.set_budget(Some(counted.budget(quota, counted.saved.values().sum(), now)));
-        let book =
-            Arc::new(Book { clock: clock.clone(), store, fence, quota, counted: Mutex::new(counted), turn: tokio::sync::Mutex::default() });
+        let book = Arc::new(Book {
+            clock: clock.clone(),
+            store,
+            fence,
+            quota,
+            counted: Mutex::new(counted),
+            turn: tokio::sync::Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        });
         pace.note_in(Some(book.clone()));
         Ok(Self { pace, book })
     }
@@ -179,6 +188,7 @@ impl CallLedger {
     pub async fn learn(&self, marketo: &Marketo) -> Result<(), StoreError> {
         // Where Marketo's day has turned, everything is counted from zero first.
         self.commit(Batch::new()).await?;
+        let _asking = self.book.asking.lock().await;
         let now = self.book.clock.now();
         if !self.book.counted().is_stale(&self.pace, now) {
             return Ok(());

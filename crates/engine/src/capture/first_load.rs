@@ -32,8 +32,8 @@ pub async fn is_first(bridge: &Bridge) -> Result<bool, SyncError> {
     Ok(cursors.iter().all(Option::is_none) && bridge.store.list::<PersonIndex>(&[], None, 1).await?.is_empty())
 }
 
-/// Reads all tables and sends sales persons, companies, people and opportunities meanwhile. What else there is to be sent is in the outbox when it ends. What was
-/// deleted while its table was read is still to be found: [`find_gone`].
+/// Reads all tables and sends sales persons, companies, people and opportunities meanwhile. What else there is to be sent is in the outbox when it
+/// ends. What was deleted while its table was read is still to be found: [`find_gone`].
 ///
 /// # Errors
 /// When a side can't be read, a quota is used up, or the state can't be written. What was read and what was answered is saved.
@@ -44,33 +44,18 @@ pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Resul
     walks.append(&mut rows(&context, &[Table::Account]).await?);
     context.keep_intents().await?;
 
-    let parents = [Object::SalesPerson, Object::Company];
     let over = CancellationToken::new();
     let spare = pusher.beside(Share::Push).in_lane(Lane::Spare).unwatched();
-    let reading_and_sending = async {
-        let sending = async {
-            let sent = push_early(&pusher, prepared, &parents).await;
-            if sent.is_err() {
-                over.cancel();
-            }
-            sent
-        };
-        let both = join(rows(&context, &[Table::Lead, Table::Contact]), sending).await;
+    let begun = async {
+        let people = people_and_parents(&mut context, &pusher, &over).await;
         over.cancel();
-        both
+        people
     };
-    let ((people, sent), looked) = join(reading_and_sending, look_ahead(&spare, prepared, &over)).await;
+    let (people, looked) = join(begun, look_ahead(&spare, prepared, &over)).await;
     walks.append(&mut people?);
-    sent?;
     if let Err(error) = looked {
         tracing::info!(code = error.code(), "people are looked up when their turn comes");
     }
-    // Who is wanted only by reference is read by now.
-    refetch::drain(&mut context).await?;
-    context.keep_intents().await?;
-    let (sent, learnt) = join(push_early(&pusher, prepared, &parents), learn_spellings(&pusher, prepared)).await;
-    sent?;
-    learnt?;
 
     let rest = async {
         let mut rest = rows(&context, &[Table::Opportunity, Table::Connection]).await?;
@@ -93,6 +78,19 @@ pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Resul
     refetch::drain(&mut context).await?;
     context.keep_intents().await?;
     Ok(walks)
+}
+
+/// Reads people while sales persons and companies are sent, then those who are wanted only by reference; `over` is cancelled at the first failure.
+async fn people_and_parents<'a>(context: &mut Context<'a>, pusher: &Bridge, over: &CancellationToken) -> Result<Vec<Walk<'a>>, SyncError> {
+    let (prepared, parents) = (context.prepared, [Object::SalesPerson, Object::Company]);
+    let sending = async { push_early(pusher, prepared, &parents).await.inspect_err(|_| over.cancel()) };
+    let (people, sent) = join(rows(context, &[Table::Lead, Table::Contact]), sending).await;
+    let people = people?;
+    sent?;
+    refetch::drain(context).await?;
+    context.keep_intents().await?;
+    let (sent, learnt) = join(push_early(pusher, prepared, &parents), learn_spellings(pusher, prepared)).await;
+    sent.and(learnt).map(|_| people)
 }
 
 /// Parts with what was deleted while its table was read; whether there was any.

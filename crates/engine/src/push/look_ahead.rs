@@ -51,10 +51,10 @@ impl Ahead {
         }
     }
 
-    /// Whether Marketo was seen to have nobody under any of these.
-    pub(super) fn are_absent(&self, mut ids: impl Iterator<Item = Guid>) -> bool {
+    /// Under which of these Marketo was seen to have nobody.
+    pub(super) fn absent_of(&self, ids: impl Iterator<Item = Guid>) -> Vec<Guid> {
         let state = self.state();
-        !state.absent.is_empty() && ids.all(|id| state.absent.contains(&id))
+        ids.filter(|id| state.absent.contains(id)).collect()
     }
 
     /// What was seen is too long ago, or of no more use.

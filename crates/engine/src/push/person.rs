@@ -69,6 +69,8 @@ pub(super) struct Candidate {
     pub(super) spelt: BTreeMap<RecordId, String>,
     /// Records that are the same person.
     pub(super) aliases: Vec<Guid>,
+    /// Those of its ids and its aliases' that were looked up ahead, in vain: the first look-up leaves them out.
+    pub(super) absent: Vec<Guid>,
     /// The link of the one of them whose person it takes over.
     pub(super) inherits: Option<Link>,
     /// Whether it was looked up by the standard key besides.
@@ -92,6 +94,7 @@ impl Candidate {
             desired,
             spelt: BTreeMap::new(),
             aliases: Vec::new(),
+            absent: Vec::new(),
             inherits: None,
             besides: false,
             tries: 0,
@@ -99,6 +102,11 @@ impl Candidate {
             email_exists: false,
             by_call: false,
         }
+    }
+
+    /// Its own id and those of its aliases.
+    pub(super) fn ids(&self) -> impl Iterator<Item = Guid> {
+        std::iter::once(self.entry.record.id).chain(self.aliases.iter().copied())
     }
 
     /// Takes in how what it refers to is spelt.
@@ -334,13 +342,14 @@ impl<'a> Pusher<'a> {
         }
         self.bridge.commit(batch).await?;
         if self.spellings.is_none() && !strangers.is_empty() {
-            let all = |candidate: &Candidate| std::iter::once(candidate.entry.record.id).chain(candidate.aliases.clone());
-            let ids: Vec<Guid> = strangers.iter().flat_map(all).collect();
+            let ids: Vec<Guid> = strangers.iter().flat_map(Candidate::ids).collect();
             self.spellings = Some(Spellings::sample(self.bridge, Object::Lead, &self.key_field, &ids).await?);
         }
         let mut batch = Batch::new();
-        for candidate in strangers {
-            match self.is_known_absent(&candidate) {
+        for mut candidate in strangers {
+            candidate.absent = self.seen_absent(&candidate);
+            let is_absent = candidate.ids().all(|id| candidate.absent.contains(&id));
+            match is_absent {
                 true => self.queue_create(candidate, &mut batch).await?,
                 false => self.queue_lookup(candidate),
             }
@@ -348,12 +357,11 @@ impl<'a> Pusher<'a> {
         if batch.is_empty() { Ok(()) } else { self.bridge.commit(batch).await }
     }
 
-    /// Whether Marketo was seen a short while ago to have nobody under any of its keys. Who may have been sent without an answer may have come since.
-    fn is_known_absent(&self, candidate: &Candidate) -> bool {
+    /// Under which of its ids Marketo was seen a short while ago to have nobody. Who may have been sent without an answer may have come since.
+    fn seen_absent(&self, candidate: &Candidate) -> Vec<Guid> {
         let may_have_come = self.maybe_sent.contains(&candidate.entry.key()) || !candidate.link.confirmed.is_empty();
         let is_canonical = self.spellings.as_ref().is_some_and(|spellings| spellings.count() == 1);
-        let ids = std::iter::once(candidate.entry.record.id).chain(candidate.aliases.iter().copied());
-        is_canonical && !may_have_come && self.bridge.ahead.are_absent(ids)
+        if may_have_come || !is_canonical { Vec::new() } else { self.bridge.ahead.absent_of(candidate.ids()) }
     }
 
     /// A record whose person is known: what changed is sent by Marketo's id.
@@ -462,7 +470,7 @@ impl<'a> Pusher<'a> {
 /// Which values a look-up asks for.
 fn lookup_values(spellings: Option<&Spellings>, candidate: &Candidate) -> Vec<String> {
     let of = |id: Guid| spellings.map_or_else(|| vec![id.to_string()], |spellings| spellings.of(id));
-    std::iter::once(candidate.entry.record.id).chain(candidate.aliases.iter().copied()).flat_map(of).collect()
+    candidate.ids().filter(|id| !candidate.absent.contains(id)).flat_map(of).collect()
 }
 
 /// A record's e-mail address, when it can be looked up by it.

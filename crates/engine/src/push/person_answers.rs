@@ -73,7 +73,7 @@ impl Pusher<'_> {
         let owned = self.owned(found).await?;
         let mut asked: BTreeMap<Guid, Vec<&Candidate>> = BTreeMap::new();
         for candidate in &candidates {
-            for id in std::iter::once(candidate.entry.record.id).chain(candidate.aliases.iter().copied()) {
+            for id in candidate.ids() {
                 asked.entry(id).or_default().push(candidate);
             }
         }
@@ -93,9 +93,9 @@ impl Pusher<'_> {
             }
         }
         for mut candidate in candidates {
+            candidate.absent.clear();
             let own = candidate.entry.record.id;
-            let ids = std::iter::once(own).chain(candidate.aliases.iter().copied());
-            let persons: Vec<Person> = ids.filter_map(|id| by_id.get(&id)).flatten().map(|person| (*person).clone()).collect();
+            let persons: Vec<Person> = candidate.ids().filter_map(|id| by_id.get(&id)).flatten().map(|person| (*person).clone()).collect();
             let identity = by_external_id(own, &candidate.aliases, &persons, field);
             if identity == Identity::Absent && self.prepared.second_person_key.is_some() && !candidate.besides {
                 candidate.besides = true;

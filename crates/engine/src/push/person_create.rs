@@ -8,7 +8,7 @@ use std::{
 use planner::{
     Fingerprints,
     diff::{Known, change},
-    pack::{Packer, RECORDS_MAX},
+    pack::Packer,
 };
 use store::Batch;
 
@@ -21,6 +21,9 @@ use crate::{
         person_calls::Call,
     },
 };
+
+/// E-mails in one look-up. Several people may have one, and an answer holds 300: the rest would be a call of its own.
+pub(super) const EMAILS_MAX: usize = 250;
 
 impl Pusher<'_> {
     pub(super) fn creation(&self, candidate: Candidate) -> Write {
@@ -64,7 +67,7 @@ impl Pusher<'_> {
     }
 
     pub(super) fn fill_email(&mut self) {
-        if self.email.len() >= RECORDS_MAX {
+        if self.email.len() >= EMAILS_MAX {
             self.full.push_back(Call::ByEmail(std::mem::take(&mut self.email)));
         }
     }

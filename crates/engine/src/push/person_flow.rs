@@ -8,7 +8,7 @@ use futures::{
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
-use planner::pack::{Packer, RECORDS_MAX};
+use planner::pack::Packer;
 
 use crate::{
     error::SyncError,
@@ -20,6 +20,7 @@ use crate::{
         gate::Gate,
         person::{Pusher, Write},
         person_calls::{Answer, Call, Kind},
+        person_create::EMAILS_MAX,
     },
     write_back,
 };
@@ -162,7 +163,7 @@ impl<'a> Pusher<'a> {
             // Those before them with the same e-mail were created, or somebody had it: it is looked up for all of them at once.
             self.email.append(&mut self.same_email);
             if !self.email.is_empty() {
-                let rest = self.email.split_off(self.email.len().min(RECORDS_MAX));
+                let rest = self.email.split_off(self.email.len().min(EMAILS_MAX));
                 return Ok(Some(Call::ByEmail(std::mem::replace(&mut self.email, rest))));
             }
             if !idle(&[Kind::ByEmail]) {

@@ -168,6 +168,9 @@ async fn a_lost_answer_leaves_no_child_behind() {
     }
 }
 
+/// Look-ups that a first sync of some thousands needs besides those that are counted.
+const BESIDES_MAX: u64 = 3;
+
 #[tokio::test(start_paused = true)]
 async fn people_are_looked_up_while_companies_are_sent_and_that_counts_later() {
     let world = World::generated(4_000, 3);
@@ -182,8 +185,8 @@ async fn people_are_looked_up_while_companies_are_sent_and_that_counts_later() {
     let companies = operations.iter().rposition(|operation| *operation == "companies.sync").unwrap();
     let early = operations[..companies].iter().filter(|operation| **operation == "leads.get").count() as u64;
     assert!(early > 5, "{early} look-ups before the last company");
-    // Everybody once, and once for the Sales Insight fields. What comes besides, the sample, e-mails, and calls that aren't full, is less than what
-    // would be asked again if what was seen early were of no use.
+    // Everybody once, and once for the Sales Insight fields. Besides come the sample, a look-up by e-mail, and calls that aren't full; who stands for
+    // somebody is asked for once as well, whether early or not.
     let once = 4_000_u64.div_ceil(300) + first.written_back.read.div_ceil(300);
-    assert!(first.marketo_calls["leads.get"] < once + early, "{early} early: {:?}", first.marketo_calls);
+    assert!(first.marketo_calls["leads.get"] <= once + BESIDES_MAX, "{early} early: {:?}", first.marketo_calls);
 }
