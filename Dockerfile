@@ -9,7 +9,7 @@ RUN apk add --no-cache build-base
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --locked --profile dist --bin insight-bridge \
+    cargo build --locked --profile dist --features jemalloc --bin insight-bridge \
     && install -D target/dist/insight-bridge /image/usr/local/bin/insight-bridge \
     && install -d -o 10001 -g 10001 -m 0700 /image/state
 

@@ -9,6 +9,7 @@ mod outcome;
 mod pieces;
 mod absent;
 mod alias;
+mod body;
 mod brake;
 mod bulk;
 mod bulk_job;

@@ -201,8 +201,10 @@ impl<'a> Context<'a> {
         if table == Table::Opportunity {
             self.apply_primary_contacts(&rows, batch).await?;
         }
-        // While rows are read again because of their parents, the parents have already named all that depends on them.
-        let hands_on = table == Table::Contact && !self.rereading && !store.list::<Dependent>(&[table.code()], None, 1).await?.is_empty();
+        // While rows are read again because of their parents, the parents have already named all that depends on them. While contacts are read for the
+        // first time, whoever depends on one that isn't there yet is read again anyway.
+        let inherits = table == Table::Contact && !self.rereading && !self.is_first_load(table);
+        let hands_on = inherits && !store.list::<Dependent>(&[table.code()], None, 1).await?.is_empty();
         for (id, row) in rows {
             let record = RecordId::new(table, id);
             if known.erased.contains(&id) {

@@ -45,9 +45,11 @@ impl Context<'_> {
         // Until the first link of a table is saved the whole page would be looked for in vain.
         let any = !store.list::<Link>(&[table.code()], None, 1).await?.is_empty();
         let keys: Vec<_> = rows.keys().filter(|_| any).map(|id| record_key(RecordId::new(table, *id))).collect();
-        let links = store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();
+        let links: BTreeMap<Guid, Link> =
+            store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();
         let object = table.object().unwrap_or(Object::Lead);
-        let keys: Vec<_> = rows.keys().map(|id| Outbox::key_of(object, *id, "")).collect();
+        // Nothing is asked for a record before its link is saved.
+        let keys: Vec<_> = links.keys().map(|id| Outbox::key_of(object, *id, "")).collect();
         let outbox = store.read::<Outbox>(&keys).await?.into_iter().flatten().map(|entry| (entry.record.id, entry)).collect();
         let owners = rows.values().filter_map(|row| self.owner_of(*row).0).map(|id| RecordId::new(Table::SystemUser, id));
         let accounts: BTreeSet<RecordId> =

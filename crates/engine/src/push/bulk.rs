@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use planner::import_cost::Sample;
+use serde_json::{Map, Value};
 use store::{
     Batch, StoreExt,
     record::{Fact, Outbox},
@@ -215,10 +216,10 @@ impl Bulk {
             Some(pile) => pile,
             None => self.pile(by)?,
         };
-        if !pile.file.can_say(&write.record) {
+        let Some(fields) = write.body.fields().filter(|fields| pile.file.can_say(fields)) else {
             self.piles.insert(by, pile);
             return Ok(Some(write));
-        }
+        };
         let row = row_of(&write);
         // One row shows whether all do what they should.
         if let Some(Proof::Open(times)) = self.proofs.get(&by).copied()
@@ -226,14 +227,14 @@ impl Bulk {
         {
             self.piles.insert(by, pile);
             let mut probe = self.pile(by)?;
-            probe.push(&write, row)?;
+            probe.push(fields, row)?;
             self.ready.push_front(probe.seal(by)?);
             self.proofs.insert(by, Proof::Asked(times));
             return Ok(None);
         }
-        if pile.rows.len() >= self.rows_max || !pile.push(&write, row)? {
+        if pile.rows.len() >= self.rows_max || !pile.push(fields, row)? {
             self.ready.push_back(std::mem::replace(&mut pile, self.pile(by)?).seal(by)?);
-            if !pile.push(&write, row)? {
+            if !pile.push(fields, row)? {
                 self.piles.insert(by, pile);
                 return Ok(Some(write));
             }
@@ -322,8 +323,8 @@ impl Bulk {
 
 impl Pile {
     /// Adds a row; false when there is no room.
-    fn push(&mut self, write: &Write, row: Row) -> Result<bool, SyncError> {
-        let has_room = self.file.push(&write.record).map_err(unwritable)?;
+    fn push(&mut self, fields: &Map<String, Value>, row: Row) -> Result<bool, SyncError> {
+        let has_room = self.file.push(fields).map_err(unwritable)?;
         if has_room {
             self.rows.push(row);
         }

@@ -5,7 +5,7 @@
 //! there is compared with what Marketo holds. Whose row failed is left in the outbox and goes by a call. Who has left the outbox meanwhile, because it
 //! was erased or deleted in Dynamics, is taken back.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use base::{Guid, Object};
 use planner::{
@@ -26,6 +26,7 @@ use crate::{
     options::PersonParting,
     push::{
         alias::aliases_of,
+        body::Body,
         bulk::print_of,
         bulk_job::{Ended, Given},
         gate::{Links, load_links, parents},
@@ -273,7 +274,7 @@ impl Pusher<'_> {
         let doubts = Fingerprints::read(&candidate.link.confirmed);
         let change = change(map, &candidate.desired, &doubts, self.prepared.key, Known::Current(&person.record));
         let created = by.is_some_and(crate::import::ImportBy::creates);
-        let write = Write { candidate, fields: change.len(), confirmed: change.confirmed, record: Arc::default(), how, held_back: false };
+        let write = Write { candidate, fields: change.len(), confirmed: change.confirmed, body: Body::default(), how, held_back: false };
         let link = self.confirm(write, Some((Some(person.id), created)), batch);
         self.bridge.count(|summary| summary.pushed(Object::Lead).fields += u64::from(row.fields));
         self.seen.extend(write_back::seen(self.bridge, self.prepared, link, &person.record, batch)?);

@@ -1,6 +1,6 @@
 //! Who of a push is written into a file instead of being sent, and what becomes of the files that an earlier process left.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use base::{Timestamp, time::since};
 use store::Batch;
@@ -117,7 +117,7 @@ impl Pusher<'_> {
         }
         // A report tells whose row it is by the key.
         let mut row = write.clone();
-        Arc::make_mut(&mut row.record).extend(self.keys(write.candidate.entry.record.id));
+        row.body.extend(self.keys(write.candidate.entry.record.id));
         Ok(self.bulk.write(ImportBy::Id, row)?.map(|_| write))
     }
 }

@@ -30,6 +30,7 @@ use crate::{
     prepare::Prepared,
     push::{
         alias::{Standing, aliases_of, standings, still_tied},
+        body::Body,
         brake::Brake,
         bulk::Bulk,
         bulk_settle::Settling,
@@ -142,7 +143,7 @@ pub(super) struct Write {
     /// What is confirmed once it was sent.
     pub(super) confirmed: Fingerprints,
     /// As it is sent.
-    pub(super) record: Arc<Map<String, Value>>,
+    pub(super) body: Body,
     /// How its person came to be known.
     pub(super) how: How,
     /// Whether the brake has taken something out.
@@ -440,7 +441,7 @@ impl<'a> Pusher<'a> {
             return Ok(());
         }
         if record.is_empty() {
-            self.confirm(Write { candidate, fields, confirmed, record: Arc::default(), how, held_back }, None, batch);
+            self.confirm(Write { candidate, fields, confirmed, body: Body::default(), how, held_back }, None, batch);
             return Ok(());
         }
         if let Some(email) = record.get("email").and_then(Value::as_str)
@@ -450,9 +451,9 @@ impl<'a> Pusher<'a> {
             return Ok(());
         }
         record.insert("id".into(), candidate.link.marketo_id.unwrap_or_default().into());
-        let write = Write { candidate, fields, confirmed, record: Arc::new(record), how, held_back };
-        let Some(write) = self.update_by_file(write)? else { return Ok(()) };
-        let bytes = size(&write.record);
+        let write = Write { candidate, fields, confirmed, body: Body::Fields(record), how, held_back };
+        let Some(mut write) = self.update_by_file(write)? else { return Ok(()) };
+        let bytes = write.body.pack(&self.key_field);
         if let Some(batch) = self.update.push(write, bytes) {
             self.full.push_back(Call::Update(batch));
         }
@@ -477,8 +478,4 @@ fn lookup_values(spellings: Option<&Spellings>, candidate: &Candidate) -> Vec<St
 pub(super) fn email_of(candidate: &Candidate) -> Option<&str> {
     let email = candidate.desired.fields.get("email")?.as_str()?.trim();
     (!email.is_empty()).then_some(email)
-}
-
-pub(super) fn size(record: &Map<String, Value>) -> usize {
-    serde_json::to_vec(record).map_or(0, |bytes| bytes.len())
 }

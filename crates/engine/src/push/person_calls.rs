@@ -165,7 +165,7 @@ pub(super) fn fields(prepared: &Prepared, key_field: &str) -> Vec<String> {
 }
 
 async fn written(bridge: &Bridge, breaker: Arc<Breaker>, kind: Kind, mode: SyncMode, lookup: &str, writes: Vec<Write>) -> Answer {
-    let call = |writes: &[Write]| bridge.marketo.sync_people(mode, lookup, writes.iter().map(|write| write.record.clone()).collect());
+    let call = |writes: &[Write]| bridge.marketo.sync_people(mode, lookup, writes.iter().map(|write| write.body.clone()).collect());
     Answer::Written(kind, send(bridge, breaker, mode == SyncMode::UpdateOnly, writes, call).await)
 }
 

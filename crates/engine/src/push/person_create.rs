@@ -1,9 +1,6 @@
 //! People who are created: only if no person has their e-mail, or by external id.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use planner::{
     Fingerprints,
@@ -16,8 +13,9 @@ use crate::{
     error::SyncError,
     import::ImportBy,
     push::{
+        body::Body,
         gate::hold,
-        person::{Candidate, How, Pusher, Write, email_of, size},
+        person::{Candidate, How, Pusher, Write, email_of},
         person_calls::Call,
     },
 };
@@ -36,7 +34,7 @@ impl Pusher<'_> {
         if let Some(name) = &candidate.desired.company_name {
             record.insert("company".into(), name.clone().into());
         }
-        Write { candidate, fields, confirmed, record: Arc::new(record), how: How::Ours, held_back: false }
+        Write { candidate, fields, confirmed, body: Body::Fields(record), how: How::Ours, held_back: false }
     }
 
     pub(super) async fn queue_create(&mut self, candidate: Candidate, batch: &mut Batch) -> Result<(), SyncError> {
@@ -60,7 +58,7 @@ impl Pusher<'_> {
             Entry::Vacant(free) => drop(free.insert(Vec::new())),
         }
         let write = self.creation(candidate);
-        if let Some(writes) = push_sized(&mut self.create, write) {
+        if let Some(writes) = push_sized(&mut self.create, write, &self.key_field) {
             self.full.push_back(Call::Create(writes));
         }
         Ok(())
@@ -101,14 +99,14 @@ impl Pusher<'_> {
             let Some(given_back) = self.bulk.write(ImportBy::Key, write)? else { return Ok(()) };
             write = given_back;
         }
-        if let Some(writes) = push_sized(&mut self.create_external, write) {
+        if let Some(writes) = push_sized(&mut self.create_external, write, &self.key_field) {
             self.full.push_back(Call::CreateExternal(writes));
         }
         Ok(())
     }
 }
 
-fn push_sized(packers: &mut BTreeMap<usize, Packer<Write>>, write: Write) -> Option<Vec<Write>> {
-    let (bytes, records_max) = (size(&write.record), write.candidate.batch_max);
+fn push_sized(packers: &mut BTreeMap<usize, Packer<Write>>, mut write: Write, key_field: &str) -> Option<Vec<Write>> {
+    let (bytes, records_max) = (write.body.pack(key_field), write.candidate.batch_max);
     packers.entry(records_max).or_insert_with(|| Packer::new(records_max)).push(write, bytes)
 }

@@ -162,7 +162,7 @@ impl Pusher<'_> {
 
     /// Marketo has it: only now do fingerprints move. Gives what is known of it now.
     pub(super) fn confirm(&mut self, write: Write, answered: Option<(Option<i64>, bool)>, batch: &mut Batch) -> Link {
-        let Write { candidate, fields, confirmed, record, how, held_back } = write;
+        let Write { candidate, fields, confirmed, body, how, held_back } = write;
         let Candidate { entry, mut link, inherits, .. } = candidate;
         if let Some(mut alias) = inherits {
             // Its person is this record's now: its own link leads nowhere any more.
@@ -177,7 +177,7 @@ impl Pusher<'_> {
         link.marketo_id = answered.and_then(|(id, _)| id).or(link.marketo_id);
         link.confirmed = confirmed.write();
         // One that was on its way when its key came to be doubted says nothing of it.
-        let in_doubt = self.doubted.contains(&link.record) && !record.contains_key(&self.key_field);
+        let in_doubt = self.doubted.contains(&link.record) && !body.has_key(&self.key_field);
         link.flags = link.flags.with(LinkFlags::CONFIRMED, true).with(LinkFlags::KEY_IN_DOUBT, in_doubt);
         batch.put(&link);
         settled(&entry, held_back, batch);
@@ -199,7 +199,7 @@ impl Pusher<'_> {
             }
             line.adopted += u64::from(how == How::Adopted);
             line.rekeyed += u64::from(how == How::ReKeyed);
-            line.fields += if record.is_empty() { 0 } else { fields as u64 };
+            line.fields += if body.is_empty() { 0 } else { fields as u64 };
         });
         link
     }
