@@ -1,4 +1,4 @@
-//! `memory`: the bridge's peak and the state's size, by the number of people; `idle`: a second cycle that finds nothing.
+//! `memory`: the bridge's peak and the state's size, by the number of people.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Bench,
-    measure::{Figure, calls, number},
+    measure::Figure,
     processes::{Pace, Run, World},
 };
 
@@ -77,33 +77,4 @@ fn free_bytes(file: &[u8]) -> Option<u64> {
     let free = u32::from_be_bytes(file.get(36..40)?.try_into().ok()?);
     let size = if size == 1 { 65_536 } else { u64::from(size) };
     Some(size * u64::from(free))
-}
-
-/// Cycles after the first until one finds nothing, which is the one that counts.
-///
-/// # Errors
-/// When the sandbox or the bridge fails.
-pub fn idle(bench: &Bench) -> Result<Vec<Figure>> {
-    let people = bench.people(100_000, 5_000);
-    let world = bench.world("idle", people, &[], None)?;
-    world.sync(Pace::UNLIMITED)?;
-    let run = world.sync(Pace::UNLIMITED)?;
-    let dynamics = run.summary.get("dynamics_calls").cloned().unwrap_or_default();
-    let dynamics_calls: u64 = dynamics.as_object().map_or(0, |kinds| kinds.keys().map(|kind| number(&dynamics, &format!("/{kind}"))).sum());
-    Ok(vec![Figure {
-        name: "idle",
-        line: format!(
-            "{:.2} s, {:.2} s of CPU, {} Marketo calls and {dynamics_calls} Dynamics calls for a cycle that finds nothing, at {people} people",
-            run.wall_s,
-            run.cpu_s,
-            calls(&run)
-        ),
-        measured: run.wall_s,
-        floor: None,
-        unit: "s",
-        details: json!({
-            "people": people, "cpu_s": run.cpu_s, "peak_kib": run.peak_kib, "marketo_calls": run.summary.get("marketo_calls"),
-            "dynamics_calls": dynamics,
-        }),
-    }])
 }

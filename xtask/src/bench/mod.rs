@@ -5,12 +5,15 @@
 
 mod calls;
 mod cpu;
+mod cycles;
 mod http;
 mod measure;
 mod memory;
+mod micro;
 mod neighbour;
 mod processes;
 mod quota;
+mod refusals;
 
 use std::{
     fs,
@@ -31,8 +34,15 @@ use crate::{cargo, tidy};
 type Run = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// All benchmarks by name, in the order in which they run.
-const ALL: [(&str, Run); 5] =
-    [("calls", calls::run), ("cpu", cpu::run), ("idle", memory::idle), ("memory", memory::run), ("quota", quota::run)];
+const ALL: [(&str, Run); 7] = [
+    ("micro", micro::run),
+    ("calls", calls::run),
+    ("cpu", cpu::run),
+    ("idle", cycles::idle),
+    ("audit", cycles::audit),
+    ("memory", memory::run),
+    ("quota", quota::run),
+];
 
 /// What was asked for.
 pub struct Bench {

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::{
     Bench,
-    measure::{Figure, calls, fewest_calls, number},
+    measure::{Figure, calls, fewest_calls},
     neighbour::Neighbour,
     processes::{Pace, Run, World},
+    refusals::{Refusals, refused},
 };
 
 const MEDIAN_MS: f64 = 1200.0;
@@ -47,15 +48,19 @@ fn one(bench: &Bench, setting: &Setting) -> Result<Figure> {
     let world = bench.world(setting.name, people, &flags, None)?;
     world.control("POST", "journal", r#"{"keep":1000000}"#)?;
     let neighbour = setting.beside_another.then(|| Neighbour::start(world.marketo(), world.token()?)).transpose()?;
+    let refusals = Refusals::watch(world.marketo())?;
     let run = world.sync(Pace { calls_per_20s: setting.calls_per_20s, in_flight: setting.in_flight, core: None })?;
-    let theirs = neighbour.map(Neighbour::stop);
-    figure(setting, &world, &run, people, theirs)
+    let (theirs, grew) = (neighbour.map(Neighbour::stop), refusals.stop());
+    let mut figure = figure(setting, &world, &run, people, theirs)?;
+    if let Some(details) = figure.details.as_object_mut() {
+        details.insert("refused_by_second".into(), json!(grew));
+    }
+    Ok(figure)
 }
 
 fn figure(setting: &Setting, world: &World, run: &Run, people: u64, theirs: Option<super::neighbour::Tally>) -> Result<Figure> {
     let errors = world.control("GET", "errors", "")?;
-    let refused = |code: &str| number(&errors, &format!("/errors/{code}"));
-    let all = refused("606") + refused("615");
+    let all = refused(&errors);
     let theirs_refused = theirs.as_ref().map_or(0, |theirs| theirs.refused.values().sum());
     let ours_refused = all.saturating_sub(theirs_refused);
     let (fewest, mean_s) = (fewest_calls(run, people), MEDIAN_MS / 1000.0 * (SIGMA * SIGMA / 2.0).exp());
