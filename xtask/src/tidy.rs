@@ -27,6 +27,9 @@ const ARROWS: [(&str, &[&str]); 15] = [
 /// Lines of a source file; longer ones hold more than one concept.
 const FILE_LINES_MAX: usize = 500;
 
+/// Pages that name source files.
+const PAGES: [&str; 2] = ["ARCHITECTURE.md", "CONTRIBUTING.md"];
+
 /// Marks of what is not finished.
 const FORBIDDEN: [&str; 4] = ["TODO", "FIXME", "XXX", "HACK"];
 
@@ -38,10 +41,23 @@ pub fn root() -> PathBuf {
 /// Everything that breaks a rule, in words.
 pub fn complaints() -> Vec<String> {
     let mut complaints = arrows();
-    for file in sources() {
-        complaints.extend(of_file(&file));
+    let sources = sources();
+    for file in &sources {
+        complaints.extend(of_file(file));
     }
+    complaints.extend(PAGES.iter().flat_map(|page| of_page(page, &sources)));
     complaints
+}
+
+/// Source files that a page names and that aren't there.
+fn of_page(page: &str, sources: &[PathBuf]) -> Vec<String> {
+    let Ok(text) = fs::read_to_string(root().join(page)) else {
+        return vec![format!("{page} can't be read")];
+    };
+    let is_there = |name: &str| sources.iter().any(|path| path.ends_with(name));
+    // Every other part is between backticks.
+    let named = text.split('`').skip(1).step_by(2).filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "rs"));
+    named.filter(|name| !name.contains(['*', '<']) && !is_there(name)).map(|name| format!("{page} names {name}, which isn't there")).collect()
 }
 
 fn arrows() -> Vec<String> {
