@@ -57,7 +57,10 @@ fn of_page(page: &str, sources: &[PathBuf]) -> Vec<String> {
     let is_there = |name: &str| sources.iter().any(|path| path.ends_with(name));
     // Every other part is between backticks.
     let named = text.split('`').skip(1).step_by(2).filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "rs"));
-    named.filter(|name| !name.contains(['*', '<']) && !is_there(name)).map(|name| format!("{page} names {name}, which isn't there")).collect()
+    named
+        .filter(|name| !name.contains(['*', '<']) && !is_there(name))
+        .map(|name| format!("{page} names {name}, which isn't there"))
+        .collect()
 }
 
 fn arrows() -> Vec<String> {

@@ -15,7 +15,7 @@ use store::{
     record::{CallCount, Fact},
 };
 use tokio_util::task::AbortOnDropHandle;
-use wire::{Budget, Journal, Pace, Refusal};
+use wire::{Budget, Journal, Lane, Pace, Refusal};
 
 use crate::marketo::Marketo;
 
@@ -194,7 +194,8 @@ impl CallLedger {
             return Ok(());
         }
         let asked = self.book.counted().ours(&self.pace);
-        let told = match marketo.usage().await {
+        // Everybody who is about to call waits for this answer, whatever lane it was asked in.
+        let told = match marketo.in_lane(Lane::Changes).usage().await {
             Ok(told) => told.filter(|(date, _)| date.to_string() == marketo_day(now)).map(|(_, total)| total),
             Err(error) => {
                 tracing::info!(%error, "how many calls others have made isn't known");

@@ -2,7 +2,7 @@
 //!
 //! What both need alike, the look-up by external id and the one read on the way back, isn't counted.
 
-use crate::pack::RECORDS_MAX;
+use crate::pack::{EMAILS_MAX, RECORDS_MAX};
 
 /// Calls that one file takes: it is given, asked about while it is worked through, and its two reports are read.
 const CALLS_PER_FILE: u64 = 12;
@@ -38,7 +38,7 @@ impl Cost {
     /// Whether files save enough calls.
     #[must_use]
     pub fn is_for_files(self) -> bool {
-        self.by_files < self.by_calls - self.by_calls / SAVING
+        self.by_files < self.by_calls && self.by_files <= self.by_calls - self.by_calls / SAVING
     }
 }
 
@@ -54,11 +54,12 @@ impl Sample {
     pub fn cost(&self, people: u64, rows_per_file: u64) -> Cost {
         let of = |part: u64| scaled(part, people, self.people());
         let batches = |people: u64| people.div_ceil(RECORDS_MAX as u64);
+        let look_ups = |people: u64| people.div_ceil(EMAILS_MAX as u64);
         let (tried, exists, without, changed) = (of(self.tried()), of(self.exists), of(self.without_email), of(self.changed));
         let files = [of(self.created), without, changed].iter().map(|rows| rows.div_ceil(rows_per_file.max(1))).sum::<u64>();
         Cost {
-            by_calls: batches(tried) + batches(exists) + batches(without) + batches(changed),
-            by_files: batches(tried) + files * CALLS_PER_FILE,
+            by_calls: batches(tried) + look_ups(exists) + batches(without) + batches(changed),
+            by_files: look_ups(tried) + files * CALLS_PER_FILE,
         }
     }
 
@@ -81,20 +82,20 @@ mod tests {
         let sample = |found, created, exists, without_email, changed| Sample { found, created, exists, without_email, changed };
         let cases = [
             // Nobody is there: the call that creates is the look-up by e-mail, too.
-            (sample(0, 3_000, 0, 0, 0), 1_000_000, (3_334, 3_574), false),
+            (sample(0, 3_000, 0, 0, 0), 1_000_000, (3_334, 4_240), false),
             // Everybody came by a form before.
-            (sample(0, 0, 3_000, 0, 3_000), 1_000_000, (10_002, 3_574), true),
+            (sample(0, 0, 3_000, 0, 3_000), 1_000_000, (10_668, 4_240), true),
             // Everybody has a key, from another tool, and other values.
             (sample(3_000, 0, 0, 0, 3_000), 1_000_000, (3_334, 240), true),
             // The same with the values of Dynamics: nothing is sent at all.
             (sample(3_000, 0, 0, 0, 0), 1_000_000, (0, 0), false),
             (sample(0, 0, 0, 3_000, 0), 1_000_000, (3_334, 240), true),
-            (sample(0, 2_700, 300, 0, 300), 1_000_000, (4_002, 3_574), true),
-            // A few whom Marketo has don't make files worth while.
-            (sample(0, 2_900, 60, 40, 60), 1_000_000, (3_468, 3_553), false),
-            (sample(0, 2_800, 120, 80, 120), 1_000_000, (3_602, 3_497), false),
+            (sample(0, 2_000, 1_000, 0, 1_000), 1_000_000, (5_780, 4_252), true),
+            // Less than a tenth.
+            (sample(0, 2_500, 500, 0, 500), 1_000_000, (4_557, 4_252), false),
+            (sample(0, 2_900, 60, 40, 60), 1_000_000, (3_481, 4_211), false),
             // Few people aren't worth their files.
-            (sample(0, 0, 3_000, 0, 3_000), 600, (6, 14), false),
+            (sample(0, 0, 3_000, 0, 3_000), 600, (7, 15), false),
             (Sample::default(), 1_000, (0, 0), false),
         ];
         for (sample, people, (by_calls, by_files), is_for_files) in cases {

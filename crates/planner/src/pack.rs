@@ -3,6 +3,9 @@
 /// Records in one call (Adobe, "Lead database": batch limits).
 pub const RECORDS_MAX: usize = 300;
 
+/// E-mails in one look-up. Several people may have one, and an answer holds 300: the rest would be a call of its own.
+pub const EMAILS_MAX: usize = 250;
+
 /// Bytes of one call's body. The limit is 1 MB; the rest is left for the envelope.
 pub const BODY_MAX_BYTES: usize = 1_000_000 - 2_000;
 

@@ -84,7 +84,8 @@ pub async fn first_load<'a>(bridge: &'a Bridge, prepared: &'a Prepared) -> Resul
 async fn people_and_parents<'a>(context: &mut Context<'a>, pusher: &Bridge, over: &CancellationToken) -> Result<Vec<Walk<'a>>, SyncError> {
     let (prepared, parents) = (context.prepared, [Object::SalesPerson, Object::Company]);
     let sending = async { push_early(pusher, prepared, &parents).await.inspect_err(|_| over.cancel()) };
-    let (people, sent) = join(rows(context, &[Table::Lead, Table::Contact]), sending).await;
+    let reading = async { rows(context, &[Table::Lead, Table::Contact]).await.inspect_err(|_| over.cancel()) };
+    let (people, sent) = join(reading, sending).await;
     let people = people?;
     sent?;
     refetch::drain(context).await?;

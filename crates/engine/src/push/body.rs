@@ -31,6 +31,7 @@ impl Body {
 
     /// Adds fields, until it is packed.
     pub(super) fn extend(&mut self, more: impl Iterator<Item = (String, Value)>) {
+        debug_assert!(matches!(self, Self::Fields(_)), "what is packed doesn't change");
         if let Self::Fields(fields) = self {
             fields.extend(more);
         }

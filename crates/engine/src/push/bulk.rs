@@ -1,4 +1,4 @@
-//! People by import, where there are so many of them that this takes fewer calls ([decision 0025]).
+//! People by import, where there are so many of them that this saves many calls ([decision 0025]).
 //!
 //! Who somebody is, is found out as for everybody: by external id, then by e-mail. What would be written by calls of 300 is written into files
 //! then, of three kinds ([`ImportBy`]). This file decides whether people go that way at all, fills the files and counts those that Marketo has;

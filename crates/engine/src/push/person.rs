@@ -349,10 +349,12 @@ impl<'a> Pusher<'a> {
         let mut batch = Batch::new();
         for mut candidate in strangers {
             candidate.absent = self.seen_absent(&candidate);
-            let is_absent = candidate.ids().all(|id| candidate.absent.contains(&id));
-            match is_absent {
-                true => self.queue_create(candidate, &mut batch).await?,
-                false => self.queue_lookup(candidate),
+            if candidate.ids().all(|id| candidate.absent.contains(&id)) {
+                // Once it is sent, it may be there: what was seen before says nothing any more.
+                candidate.absent.clear();
+                self.queue_create(candidate, &mut batch).await?;
+            } else {
+                self.queue_lookup(candidate);
             }
         }
         if batch.is_empty() { Ok(()) } else { self.bridge.commit(batch).await }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use planner::{
     Fingerprints,
     diff::{Known, change},
-    pack::Packer,
+    pack::{EMAILS_MAX, Packer},
 };
 use store::Batch;
 
@@ -19,9 +19,6 @@ use crate::{
         person_calls::Call,
     },
 };
-
-/// E-mails in one look-up. Several people may have one, and an answer holds 300: the rest would be a call of its own.
-pub(super) const EMAILS_MAX: usize = 250;
 
 impl Pusher<'_> {
     pub(super) fn creation(&self, candidate: Candidate) -> Write {

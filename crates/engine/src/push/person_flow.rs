@@ -8,7 +8,7 @@ use futures::{
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
-use planner::pack::Packer;
+use planner::pack::{EMAILS_MAX, Packer};
 
 use crate::{
     error::SyncError,
@@ -20,7 +20,6 @@ use crate::{
         gate::Gate,
         person::{Pusher, Write},
         person_calls::{Answer, Call, Kind},
-        person_create::EMAILS_MAX,
     },
     write_back,
 };

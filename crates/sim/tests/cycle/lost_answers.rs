@@ -1,9 +1,9 @@
 //! What was sent and nobody heard of: it is asked for, never guessed, taken back where it is no longer wanted, and held on to (rule R11).
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use base::Object;
-use emulator::Effect;
+use emulator::{Effect, Fault, Latency, When};
 use engine::{SyncError, cycle};
 use marketo_emulator::Object as Theirs;
 use serde_json::{Value, json};
@@ -203,4 +203,33 @@ async fn a_person_with_a_comma_in_the_address_is_found_again_by_its_id() {
     world.pass(Duration::from_secs(60)).await;
     world.clean_cycle().await;
     assert_eq!(world.people().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_looked_up_ahead_and_created_without_an_answer_is_looked_up_before_anything_else() {
+    let mut world = World::generated(3_000, 3);
+    world.retry.budget = Duration::ZERO;
+    let slow = Latency::Spread { median_ms: 1_200.0, p99_ms: 3_900.0 };
+    world.sandbox.marketo.faults().set_latency(Some(slow));
+    world.sandbox.dataverse.faults().set_latency(Some(slow));
+    // The first one asks whether people can be created by external id.
+    let when = When { nth: Some(2), ..When::operation("leads.sync") };
+    world.sandbox.marketo.faults().add(Fault { when, effect: Effect::DropAfter, times: Some(1) });
+    world.tap.arm(Vec::new());
+    let bridge = world.bridge().await;
+    let (_, error) = cycle::run(&bridge).await;
+    assert!(error.is_none(), "{error:?}");
+    bridge.close().await.unwrap();
+    let created = world.tap.calls().into_iter().filter(|call| call.body["action"] == "createOnly" && call.body["lookupField"] == "email");
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for record in created.flat_map(|call| call.body["input"].as_array().cloned().unwrap_or_default()) {
+        *times.entry(record["externalPersonId"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    assert!(times.len() > 2_000, "{}", times.len());
+    // Those few of the 300 whom the lost answer refused, because somebody has their e-mail, are tried again; the others are found.
+    let twice = times.values().filter(|times| **times > 1).count();
+    assert!((1..30).contains(&twice), "{twice} were to be created twice");
+    world.heal();
+    world.cycle().await;
+    world.assert_agreed();
 }
