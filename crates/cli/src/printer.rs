@@ -137,12 +137,11 @@ pub(crate) fn summary(summary: &Summary, width: Option<u16>) -> String {
     text.push_str(&format!("\nMarketo calls: {calls} ({})", by_kind.join(", ")));
     let took = base::time::since(summary.begun, summary.ended);
     if let Some(expected) = &summary.forecast {
-        text.push_str(&format!(
-            "\nexpected were {} calls in {}; it took {}",
-            expected.calls_total(),
-            duration(expected.seconds),
-            duration(took.as_secs())
-        ));
+        text.push_str(&format!("\nexpected were {} calls", expected.calls_total()));
+        // Of what takes less than a second nobody needs a forecast.
+        if expected.seconds > 0 || took.as_secs() > 0 {
+            text.push_str(&format!(" in {}; it took {}", duration(expected.seconds), duration(took.as_secs())));
+        }
     }
     for warning in &summary.warnings {
         text.push_str(&format!("\nnote: {warning}"));
