@@ -23,7 +23,7 @@ use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
 pub use apply::Context;
 pub use first_load::{find_gone, first_load, is_first};
 pub(crate) use gone::dirty_by;
-pub(crate) use known::ERASED_FACT;
+pub(crate) use known::{ERASED_FACT, erased};
 pub(crate) use record::EMAIL_FACT;
 
 /// Reads all tables, then whatever has to be read again because of them.

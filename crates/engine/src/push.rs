@@ -94,12 +94,13 @@ pub(crate) async fn learn_spellings(bridge: &Bridge, prepared: &Prepared) -> Res
     Spellings::sample(bridge, Object::Lead, &prepared.person_key, &ids).await.map(drop)
 }
 
-/// Sends what the outbox holds of these objects, before everything is known that is to be sent.
+/// Sends what the outbox holds of these objects, before everything is known that is to be sent. Only in a first load: nobody is linked yet who could be
+/// harmed, so that the brake has nothing to count.
 ///
 /// # Errors
 /// As [`push`].
 pub(crate) async fn push_early(bridge: &Bridge, prepared: &Prepared, objects: &[Object]) -> Result<(), SyncError> {
-    let mut brake = Brake::measure(bridge, prepared).await?;
+    let mut brake = Brake::default();
     for object in objects {
         push_object(bridge, prepared, &mut brake, *object).await?;
         let mut left = bridge.store.pages::<Outbox>(vec![object.code()], LEFT);

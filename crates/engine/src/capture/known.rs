@@ -13,6 +13,7 @@ use store::{
 };
 
 use crate::{
+    bridge::Bridge,
     capture::Context,
     chain::{self, Follow},
     error::SyncError,
@@ -72,21 +73,19 @@ impl Context<'_> {
         let asked: BTreeSet<RecordId> = rows.keys().map(|id| RecordId::new(table, *id)).chain(leads).chain(survivors).collect();
         let keys: Vec<_> = asked.into_iter().map(Alias::key_of).collect();
         let aliases = store.read::<Alias>(&keys).await?.into_iter().flatten().map(|alias| (alias.alias, alias)).collect();
-        let erased = self.erased(table, rows.keys().copied()).await?;
+        let people = matches!(table, Table::Lead | Table::Contact);
+        let erased = erased(self.bridge, rows.keys().copied().filter(|_| people).collect()).await?;
         Ok(Known { links, outbox, parents, masters, aliases, origins, gone, erased })
     }
+}
 
-    async fn erased(&self, table: Table, ids: impl Iterator<Item = Guid>) -> Result<BTreeSet<Guid>, SyncError> {
-        if !matches!(table, Table::Lead | Table::Contact) {
-            return Ok(BTreeSet::new());
-        }
-        // Few states have any.
-        if self.bridge.store.list::<Fact>(ERASED_FACT.as_bytes(), None, 1).await?.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let ids: Vec<Guid> = ids.collect();
-        let keys: Vec<_> = ids.iter().map(|id| format!("{ERASED_FACT}{id}").into_bytes()).collect();
-        let facts = self.bridge.store.read::<Fact>(&keys).await?;
-        Ok(ids.into_iter().zip(facts).filter(|(_, fact)| fact.is_some()).map(|(id, _)| id).collect())
+/// Those of these leads and contacts that were erased on request.
+pub(crate) async fn erased(bridge: &Bridge, ids: Vec<Guid>) -> Result<BTreeSet<Guid>, SyncError> {
+    // Few states have any.
+    if bridge.store.list::<Fact>(ERASED_FACT.as_bytes(), None, 1).await?.is_empty() {
+        return Ok(BTreeSet::new());
     }
+    let keys: Vec<_> = ids.iter().map(|id| format!("{ERASED_FACT}{id}").into_bytes()).collect();
+    let facts = bridge.store.read::<Fact>(&keys).await?;
+    Ok(ids.into_iter().zip(facts).filter(|(_, fact)| fact.is_some()).map(|(id, _)| id).collect())
 }

@@ -15,7 +15,7 @@ use store::{
 
 use crate::{
     bridge::Bridge,
-    capture::{ERASED_FACT, dirty_by},
+    capture::{dirty_by, erased},
     chain::{self, Follow},
     error::SyncError,
     intent::{MaybeSent, maybe_sent},
@@ -45,8 +45,7 @@ pub(super) enum Wish {
 pub(super) async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
     notice_default_role(bridge).await?;
     notice_partings(bridge).await?;
-    let maybe_sent = maybe_sent(bridge).await?;
-    let untold = lost::untold(bridge).await?;
+    let (maybe_sent, untold) = (maybe_sent(bridge).await?, lost::untold(bridge).await?);
     let mut texts = None;
     loop {
         let dirty = bridge.store.list::<DirtyRoles>(&[], None, DERIVED_AT_ONCE).await?;
@@ -56,14 +55,38 @@ pub(super) async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
         if texts.is_none() {
             texts = Some(RoleTexts::new(all_role_names(bridge).await?));
         }
-        let (Some(texts), now) = (&texts, bridge.clock.now()) else { return Ok(()) };
+        let Some(texts) = &texts else { return Ok(()) };
+        let opportunities: Vec<Guid> = dirty.iter().map(|dirty| dirty.opportunity).collect();
+        let (sources, links, erased) = known(bridge, &opportunities).await?;
+        let derivation = Derivation { bridge, texts, maybe_sent: &maybe_sent, untold: &untold, links, erased };
         let mut batch = Batch::new();
-        for dirty in &dirty {
-            derive_one(bridge, dirty.opportunity, texts, &maybe_sent, &untold, now, &mut batch).await?;
-            batch.remove::<DirtyRoles>(dirty.key());
+        for (opportunity, sources) in opportunities.into_iter().zip(sources) {
+            derivation.derive(opportunity, &sources, &mut batch).await?;
         }
+        dirty.iter().for_each(|dirty| batch.remove::<DirtyRoles>(dirty.key()));
         bridge.commit(batch).await?;
     }
+}
+
+/// What of the state the roles of opportunities need, read at once: what yields the roles of each, links of the opportunities and the contacts, and
+/// contacts that were erased on request.
+async fn known(bridge: &Bridge, opportunities: &[Guid]) -> Result<(Vec<Vec<Source>>, Links, BTreeSet<Guid>), SyncError> {
+    let (mut keys, mut counts) = (Vec::new(), Vec::with_capacity(opportunities.len()));
+    for opportunity in opportunities {
+        let entries = bridge.store.list::<SourceIndex>(&SourceIndex::prefix(SourceBy::Opportunity, *opportunity), None, usize::MAX).await?;
+        counts.push(entries.len());
+        keys.extend(entries.iter().map(|entry| RoleSource::key_of(entry.source)));
+    }
+    let found = bridge.store.read::<RoleSource>(&keys).await?;
+    let contacts = found.iter().flatten().map(|source| RecordId::new(Table::Contact, source.contact)).collect();
+    let masters = chain::ends(bridge, contacts, Follow::Merged).await?;
+    let mut found = found.into_iter();
+    let sources: Vec<Vec<Source>> =
+        counts.into_iter().map(|count| found.by_ref().take(count).flatten().map(|source| source_of(&source, &masters)).collect()).collect();
+    let contacts: BTreeSet<Guid> = sources.iter().flatten().map(|source| source.contact).collect();
+    let deals = opportunities.iter().map(|id| RecordId::new(Table::Opportunity, *id));
+    let links = load_links(bridge, &contacts.iter().map(|id| RecordId::new(Table::Contact, *id)).chain(deals).collect()).await?;
+    Ok((sources, links, erased(bridge, contacts.into_iter().collect()).await?))
 }
 
 /// Contacts that are to be parted with, because they left the scope or are gone, have no more roles, unless their roles keep them.
@@ -114,97 +137,82 @@ pub(crate) async fn all_role_names(bridge: &Bridge) -> Result<Vec<(Guid, String)
     }
 }
 
-async fn derive_one(
-    bridge: &Bridge,
-    opportunity: Guid,
-    texts: &RoleTexts,
-    maybe_sent: &MaybeSent,
-    untold: &BTreeMap<i64, Timestamp>,
-    now: Timestamp,
-    batch: &mut Batch,
-) -> Result<(), SyncError> {
-    let store = &bridge.store;
-    if is_kept(bridge, opportunity).await? {
-        return Ok(());
-    }
-    let entries = store.list::<SourceIndex>(&SourceIndex::prefix(SourceBy::Opportunity, opportunity), None, usize::MAX).await?;
-    let keys: Vec<_> = entries.iter().map(|entry| RoleSource::key_of(entry.source)).collect();
-    let sources: Vec<RoleSource> = store.read::<RoleSource>(&keys).await?.into_iter().flatten().collect();
-    let contacts = sources.iter().map(|source| RecordId::new(Table::Contact, source.contact)).collect();
-    let masters = chain::ends(bridge, contacts, Follow::Merged).await?;
-    let sources: Vec<Source> = sources.iter().map(|source| source_of(source, &masters)).collect();
-    let wanted = derive(&sources, texts, &bridge.options.policy.default_role);
-    let wanted = in_scope(bridge, opportunity, wanted, batch).await?;
-    let mut known = store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await?;
-    // Whose those are now Marketo will tell.
-    known.retain(|role| !untold.contains_key(&role.lead_id));
-    let contacts: BTreeSet<RecordId> = wanted.iter().map(|role| RecordId::new(Table::Contact, role.contact)).collect();
-    let links = load_links(bridge, &contacts).await?;
-    let Difference { wishes, renamed } = difference(&wanted, &known, &links);
-    renamed.iter().for_each(|role| batch.put(role));
-    let record = RecordId::new(Table::Opportunity, opportunity);
-    let before = store.list::<Outbox>(&Outbox::key_of(Object::Role, opportunity, ""), None, usize::MAX).await?;
-    let mut before: BTreeMap<String, Outbox> = before.into_iter().map(|entry| (entry.part.clone(), entry)).collect();
-    for (part, wish) in wishes {
-        let desired = Json::of(&wish);
-        match before.remove(&part) {
-            Some(entry) if entry.body.desired == desired => {}
-            Some(_) | None => batch.put(&Outbox::ready(Object::Role, record, part, desired, now)),
-        }
-    }
-    for entry in before.values() {
-        batch.remove::<Outbox>(entry.key());
-        if maybe_sent.contains(&entry.key())
-            && let Some((part, wish)) = take_back(bridge, entry, &known, &wanted, &links).await?
-        {
-            batch.put(&Outbox::ready(Object::Role, record, part, Json::of(&wish), now));
-        }
-    }
-    Ok(())
+/// What several opportunities' roles are derived with.
+struct Derivation<'a> {
+    bridge: &'a Bridge,
+    texts: &'a RoleTexts,
+    maybe_sent: &'a MaybeSent,
+    untold: &'a BTreeMap<i64, Timestamp>,
+    /// Of the opportunities and the contacts.
+    links: Links,
+    /// Contacts that were erased on request.
+    erased: BTreeSet<Guid>,
 }
 
-/// Whether an opportunity has left the scope and policy keeps it as it is, its roles included.
-async fn is_kept(bridge: &Bridge, opportunity: Guid) -> Result<bool, SyncError> {
-    let deal = RecordId::new(Table::Opportunity, opportunity);
-    let link = load_links(bridge, &BTreeSet::from([deal])).await?.remove(&deal);
-    let has_left = link.is_some_and(|link| link.is_confirmed() && link.flags.has(LinkFlags::OUT) && !link.flags.has(LinkFlags::GONE));
-    Ok(has_left && bridge.options.on_leave.opportunity == RecordParting::Keep)
-}
-
-/// Those of the roles that may be there: an opportunity that is gone or out of scope has none, and neither has a contact that is gone. A
-/// contact that is only out of scope comes into it because of its role (policy.by_reference).
-async fn in_scope(bridge: &Bridge, opportunity: Guid, wanted: Vec<RoleWanted>, batch: &mut Batch) -> Result<Vec<RoleWanted>, SyncError> {
-    if wanted.is_empty() {
-        return Ok(wanted);
-    }
-    let deal = RecordId::new(Table::Opportunity, opportunity);
-    let person = |role: &RoleWanted| RecordId::new(Table::Contact, role.contact);
-    let links = load_links(bridge, &wanted.iter().map(person).chain([deal]).collect()).await?;
-    let is_out = |link: &Link| link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED);
-    if links.get(&deal).is_some_and(|link| link.flags.has(LinkFlags::GONE) || is_out(link)) {
-        return Ok(Vec::new());
-    }
-    let erased: Vec<_> = wanted.iter().map(|role| format!("{ERASED_FACT}{}", role.contact).into_bytes()).collect();
-    let erased = bridge.store.read::<Fact>(&erased).await?;
-    let mut kept = Vec::with_capacity(wanted.len());
-    for (role, _) in wanted.into_iter().zip(erased).filter(|(_, erased)| erased.is_none()) {
-        match links.get(&person(&role)) {
-            Some(link) if link.flags.has(LinkFlags::GONE) => {}
-            // Deactivated, and by policy not in sync.
-            Some(link) if link.flags.has(LinkFlags::DORMANT) && link.flags.has(LinkFlags::INACTIVE) => {}
-            Some(link) if is_out(link) => {
-                if bridge.options.policy.by_reference {
-                    let mut link = link.clone();
-                    link.flags = link.flags.with(LinkFlags::WANTED, true);
-                    batch.put(&link);
-                    batch.put(&Refetch { record: link.record });
-                    kept.push(role);
-                }
+impl Derivation<'_> {
+    async fn derive(&self, opportunity: Guid, sources: &[Source], batch: &mut Batch) -> Result<(), SyncError> {
+        let (store, now) = (&self.bridge.store, self.bridge.clock.now());
+        let record = RecordId::new(Table::Opportunity, opportunity);
+        if self.is_kept(record) {
+            return Ok(());
+        }
+        let wanted = derive(sources, self.texts, &self.bridge.options.policy.default_role);
+        let wanted = self.in_scope(record, wanted, batch);
+        let mut known = store.list::<Role>(&Role::of_opportunity(opportunity), None, usize::MAX).await?;
+        // Whose those are now Marketo will tell.
+        known.retain(|role| !self.untold.contains_key(&role.lead_id));
+        let Difference { wishes, renamed } = difference(&wanted, &known, &self.links);
+        renamed.iter().for_each(|role| batch.put(role));
+        let before = store.list::<Outbox>(&Outbox::key_of(Object::Role, opportunity, ""), None, usize::MAX).await?;
+        let mut before: BTreeMap<String, Outbox> = before.into_iter().map(|entry| (entry.part.clone(), entry)).collect();
+        for (part, wish) in wishes {
+            let desired = Json::of(&wish);
+            match before.remove(&part) {
+                Some(entry) if entry.body.desired == desired => {}
+                Some(_) | None => batch.put(&Outbox::ready(Object::Role, record, part, desired, now)),
             }
-            Some(_) | None => kept.push(role),
         }
+        for entry in before.values() {
+            batch.remove::<Outbox>(entry.key());
+            if self.maybe_sent.contains(&entry.key())
+                && let Some((part, wish)) = take_back(self.bridge, entry, &known, &wanted, &self.links).await?
+            {
+                batch.put(&Outbox::ready(Object::Role, record, part, Json::of(&wish), now));
+            }
+        }
+        Ok(())
     }
-    Ok(kept)
+
+    /// Whether an opportunity has left the scope and policy keeps it as it is, its roles included.
+    fn is_kept(&self, deal: RecordId) -> bool {
+        let has_left = |link: &Link| link.is_confirmed() && link.flags.has(LinkFlags::OUT) && !link.flags.has(LinkFlags::GONE);
+        self.links.get(&deal).is_some_and(has_left) && self.bridge.options.on_leave.opportunity == RecordParting::Keep
+    }
+
+    /// Those of the roles that may be there: an opportunity that is gone or out of scope has none, and neither has a contact that is gone. A
+    /// contact that is only out of scope comes into it because of its role (policy.by_reference).
+    fn in_scope(&self, deal: RecordId, wanted: Vec<RoleWanted>, batch: &mut Batch) -> Vec<RoleWanted> {
+        let is_out = |link: &Link| link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED);
+        if self.links.get(&deal).is_some_and(|link| link.flags.has(LinkFlags::GONE) || is_out(link)) {
+            return Vec::new();
+        }
+        let mut may_be_there = |role: &RoleWanted| match self.links.get(&RecordId::new(Table::Contact, role.contact)) {
+            _ if self.erased.contains(&role.contact) => false,
+            Some(link) if link.flags.has(LinkFlags::GONE) => false,
+            // Deactivated, and by policy not in sync.
+            Some(link) if link.flags.has(LinkFlags::DORMANT) && link.flags.has(LinkFlags::INACTIVE) => false,
+            Some(link) if is_out(link) && self.bridge.options.policy.by_reference => {
+                let mut link = link.clone();
+                link.flags = link.flags.with(LinkFlags::WANTED, true);
+                batch.put(&link);
+                batch.put(&Refetch { record: link.record });
+                true
+            }
+            Some(link) => !is_out(link),
+            None => true,
+        };
+        wanted.into_iter().filter(|role| may_be_there(role)).collect()
+    }
 }
 
 /// What was to be done and no longer is may have been done although nobody heard of it: a role that is wanted as it was before is sent
