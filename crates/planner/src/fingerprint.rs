@@ -74,7 +74,9 @@ impl Fingerprints {
     pub fn write(&self) -> Vec<u8> {
         let Some((last, _)) = self.0.last() else { return Vec::new() };
         let len = last / 8 + 1;
-        let mut out = vec![0; 2 + usize::from(len)];
+        let head = 2 + usize::from(len);
+        let mut out = Vec::with_capacity(head + 8 * self.0.len());
+        out.resize(head, 0);
         out[0] = PACKED;
         out[1] = len;
         for (slot, print) in &self.0 {

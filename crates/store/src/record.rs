@@ -153,8 +153,17 @@ pub(crate) fn read_record_key(family: Family, key: &[u8]) -> Result<RecordId, St
 
 /// Writes a record's JSON value.
 pub(crate) fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    json_of_about(128, value)
+}
+
+/// The JSON value of a record that is about so long.
+pub(crate) fn json_of_about(bytes: usize, value: &impl serde::Serialize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes);
     // Our own records hold only texts, numbers and lists, which always have a JSON form.
-    serde_json::to_vec(value).unwrap_or_default()
+    match serde_json::to_writer(&mut out, value) {
+        Ok(()) => out,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Reads a record's JSON value.

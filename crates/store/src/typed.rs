@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use crate::{Record, Store, StoreError};
+use crate::{Entry, Record, Store, StoreError};
 
 /// Typed reads; every store has them.
 pub trait StoreExt: Store {
@@ -37,7 +37,11 @@ pub trait StoreExt: Store {
 impl<S: Store + ?Sized> StoreExt for S {
     async fn read<R: Record>(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<R>>, StoreError> {
         let values = self.get(R::FAMILY, keys).await?;
-        keys.iter().zip(values).map(|(key, value)| value.map(|value| R::read(key, &value)).transpose()).collect()
+        let mut records = Vec::with_capacity(keys.len());
+        for (key, value) in keys.iter().zip(values) {
+            records.push(value.map(|value| R::read(key, &value)).transpose()?);
+        }
+        Ok(records)
     }
 
     async fn read_one<R: Record>(&self, key: Vec<u8>) -> Result<Option<R>, StoreError> {
@@ -46,8 +50,17 @@ impl<S: Store + ?Sized> StoreExt for S {
 
     async fn list<R: Record>(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<R>, StoreError> {
         let entries = self.scan(R::FAMILY, prefix, after, limit).await?;
-        entries.iter().map(|(key, value)| R::read(key, value)).collect()
+        read_all(&entries)
     }
+}
+
+/// The records of entries; room for all is made at once.
+fn read_all<R: Record>(entries: &[Entry]) -> Result<Vec<R>, StoreError> {
+    let mut records = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        records.push(R::read(key, value)?);
+    }
+    Ok(records)
 }
 
 /// A walk over many records with only a page of them in memory. Records saved or removed meanwhile may be met or not.
@@ -67,7 +80,7 @@ impl<S: Store + ?Sized, R: Record> Pages<'_, S, R> {
     /// When the database can't be read, or a record can't ([`StoreError::Unreadable`]). The same page is read again after that.
     pub async fn next_page(&mut self) -> Result<Vec<R>, StoreError> {
         let entries = self.store.scan(R::FAMILY, &self.prefix, self.after.as_deref(), self.size).await?;
-        let records = entries.iter().map(|(key, value)| R::read(key, value)).collect::<Result<_, _>>()?;
+        let records = read_all(&entries)?;
         if let Some((key, _)) = entries.into_iter().last() {
             self.after = Some(key);
         }

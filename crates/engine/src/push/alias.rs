@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::{Guid, RecordId, Table, Values};
 use planner::{Row, reference::origin};
 use store::{
-    StoreExt,
+    Record, StoreExt,
     record::{Alias, AliasKind, LinkFlags, alias::AliasOf, record_key},
 };
 
@@ -21,8 +21,11 @@ use crate::{
 /// Aliases of one record that are looked at.
 const ALIASES_MAX: usize = 100;
 
-/// Aliases between the first and the last of several records; where there are more, each record is asked for on its own.
-const RANGE_MAX: usize = 1_000;
+/// Entries between the first and the last of several records, for each of these, that are cheaper to look through than to ask for each.
+const BETWEEN_EACH: usize = 4;
+
+/// Entries looked through at once.
+const BETWEEN_PAGE: usize = 100;
 
 /// What a record's alias means for sending it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,55 +84,72 @@ pub(super) async fn still_tied(bridge: &Bridge, prepared: &Prepared, leads: &BTr
 /// The records that stand for each of these, directly or through others.
 pub(crate) async fn aliases_of(bridge: &Bridge, ids: &[RecordId]) -> Result<BTreeMap<RecordId, Vec<Guid>>, SyncError> {
     let mut found: BTreeMap<RecordId, Vec<Guid>> = BTreeMap::new();
-    for id in &have_any(bridge, ids).await? {
-        let (mut level, mut met) = (vec![*id], BTreeSet::from([*id]));
-        for _ in 0..HOPS_MAX {
-            let mut next = Vec::new();
-            for survivor in level {
-                next.extend(direct(bridge, survivor).await?.into_iter().filter(|alias| met.insert(*alias)));
-            }
-            if next.is_empty() {
-                break;
-            }
-            found.entry(*id).or_default().extend(next.iter().map(|alias| alias.id));
-            level = next;
+    // Whose aliases are asked for, and a record on the way down from it.
+    let mut level: BTreeSet<(RecordId, RecordId)> = ids.iter().map(|id| (*id, *id)).collect();
+    let mut met = level.clone();
+    for _ in 0..HOPS_MAX {
+        let direct = direct(bridge, &level.iter().map(|(_, survivor)| *survivor).collect()).await?;
+        let below = |(of, survivor)| direct.get(&survivor).into_iter().flatten().map(move |alias| (of, *alias));
+        level = level.into_iter().flat_map(below).filter(|pair| met.insert(*pair)).collect();
+        if level.is_empty() {
+            break;
         }
+        level.iter().for_each(|(of, alias)| found.entry(*of).or_default().push(alias.id));
     }
     Ok(found)
 }
 
-/// Those of these that any record stands for. A page of the outbox is looked through at once, because its ids lie next to each other.
-async fn have_any(bridge: &Bridge, ids: &[RecordId]) -> Result<BTreeSet<RecordId>, SyncError> {
-    if ids.len() == 1 {
-        return Ok(ids.iter().copied().collect());
+/// The records that stand directly for each of these.
+async fn direct(bridge: &Bridge, survivors: &BTreeSet<RecordId>) -> Result<BTreeMap<RecordId, Vec<RecordId>>, SyncError> {
+    let listed = listed(bridge, survivors).await?;
+    let keys: Vec<_> = listed.iter().map(|entry| Alias::key_of(entry.alias)).collect();
+    let aliases = bridge.store.read::<Alias>(&keys).await?;
+    let aliases: Vec<Alias> =
+        listed.iter().zip(aliases).filter_map(|(entry, alias)| alias.filter(|alias| alias.survivor == entry.survivor)).collect();
+    let links = load_links(bridge, &aliases.iter().map(|alias| alias.alias).collect()).await?;
+    let mut direct: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
+    for alias in aliases.iter().filter(|alias| counts(alias, &links)) {
+        direct.entry(alias.survivor).or_default().push(alias.alias);
     }
-    let mut tables: BTreeMap<Table, BTreeSet<RecordId>> = BTreeMap::new();
-    for id in ids {
-        tables.entry(id.table).or_default().insert(*id);
-    }
-    let mut any = BTreeSet::new();
-    for ids in tables.into_values() {
-        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { continue };
-        let met = bridge.store.list::<AliasOf>(&[], Some(&record_key(*first)), RANGE_MAX).await?;
-        if met.len() == RANGE_MAX && met.last().is_some_and(|alias| alias.survivor <= *last) {
-            any.extend(ids);
-        } else {
-            any.extend(met.into_iter().map(|alias| alias.survivor).filter(|survivor| ids.contains(survivor)));
-        }
-    }
-    Ok(any)
+    Ok(direct)
 }
 
-async fn direct(bridge: &Bridge, survivor: RecordId) -> Result<Vec<RecordId>, SyncError> {
-    let entries = bridge.store.list::<AliasOf>(&record_key(survivor), None, ALIASES_MAX).await?;
-    if entries.is_empty() {
-        return Ok(Vec::new());
+/// What is listed under these survivors. Where they lie next to each other, as those of a page of the outbox do, what lies between the first and
+/// the last of a table is looked through; else each is asked for on its own.
+async fn listed(bridge: &Bridge, survivors: &BTreeSet<RecordId>) -> Result<Vec<AliasOf>, SyncError> {
+    let mut listed = Vec::new();
+    for table in Table::ALL {
+        let ids: BTreeSet<RecordId> = survivors.iter().copied().filter(|id| id.table == table).collect();
+        match between(bridge, &ids).await? {
+            Some(between) => listed.extend(between.into_iter().filter(|entry| ids.contains(&entry.survivor))),
+            None => {
+                for id in ids {
+                    listed.extend(bridge.store.list::<AliasOf>(&record_key(id), None, ALIASES_MAX).await?);
+                }
+            }
+        }
     }
-    let keys: Vec<_> = entries.iter().map(|entry| Alias::key_of(entry.alias)).collect();
-    let aliases: Vec<Alias> =
-        bridge.store.read::<Alias>(&keys).await?.into_iter().flatten().filter(|alias| alias.survivor == survivor).collect();
-    let links = load_links(bridge, &aliases.iter().map(|alias| alias.alias).collect()).await?;
-    Ok(aliases.iter().filter(|alias| counts(alias, &links)).map(|alias| alias.alias).collect())
+    Ok(listed)
+}
+
+/// What is listed from the first of these to the last, unless that is much more than there are of them.
+async fn between(bridge: &Bridge, ids: &BTreeSet<RecordId>) -> Result<Option<Vec<AliasOf>>, SyncError> {
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Some(Vec::new())) };
+    if first == last {
+        return Ok(None);
+    }
+    let mut between: Vec<AliasOf> = Vec::new();
+    let mut after = record_key(*first);
+    while between.len() <= ids.len() * BETWEEN_EACH {
+        let page = bridge.store.list::<AliasOf>(&[first.table.code()], Some(&after), BETWEEN_PAGE).await?;
+        let is_end = page.len() < BETWEEN_PAGE || page.last().is_some_and(|entry| entry.survivor > *last);
+        between.extend(page);
+        match between.last() {
+            Some(entry) if !is_end => after = entry.key(),
+            _ => return Ok(Some(between)),
+        }
+    }
+    Ok(None)
 }
 
 /// Whether an alias counts: a lead stands for its contact only while it is qualified.

@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     StoreError,
-    record::{Family, Record, guid_at, json, of_json},
+    record::{Family, Record, guid_at, json_of_about, of_json},
 };
 
 /// One record on its way to Marketo. A later capture of the same record takes its place.
@@ -92,11 +92,14 @@ pub enum OutboxState {
     },
 }
 
+/// What a value has beside what is desired, where it is ready, in bytes.
+const BESIDE: usize = 120;
+
 /// The value as it is saved: one level, so that it is read in one go and people can query it.
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct Saved<D> {
     table: Table,
-    desired: Json,
+    desired: D,
     state: StateName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     on: Option<RecordId>,
@@ -150,7 +153,7 @@ impl Record for Outbox {
     }
 
     fn value(&self) -> Vec<u8> {
-        let OutboxBody { desired, state, since, attempts } = self.body.clone();
+        let OutboxBody { desired, state, since, attempts } = &self.body;
         let mut saved = Saved {
             table: self.record.table,
             desired,
@@ -159,18 +162,18 @@ impl Record for Outbox {
             code: None,
             reason: None,
             retry_at: None,
-            since,
-            attempts,
+            since: *since,
+            attempts: *attempts,
         };
         match state {
             OutboxState::Ready => {}
-            OutboxState::Waiting { on } => (saved.state, saved.on) = (StateName::Waiting, Some(on)),
+            OutboxState::Waiting { on } => (saved.state, saved.on) = (StateName::Waiting, Some(*on)),
             OutboxState::Held { code, reason, retry_at } => {
                 saved.state = StateName::Held;
-                (saved.code, saved.reason, saved.retry_at) = (Some(code), Some(reason), Some(retry_at));
+                (saved.code, saved.reason, saved.retry_at) = (Some(code.clone()), Some(reason.clone()), Some(*retry_at));
             }
         }
-        json(&saved)
+        json_of_about(desired.text().len() + BESIDE, &saved)
     }
 
     fn read(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
@@ -178,7 +181,7 @@ impl Record for Outbox {
         let object = key.first().and_then(|code| Object::of_code(*code)).ok_or_else(|| unreadable("its key names no object"))?;
         let id = guid_at(Self::FAMILY, key, 1)?;
         let part = std::str::from_utf8(&key[17..]).map_err(|_| unreadable("its part is not text"))?.to_owned();
-        let Saved { table, desired, state, on, code, reason, retry_at, since, attempts } = of_json(Self::FAMILY, value)?;
+        let Saved::<Json> { table, desired, state, on, code, reason, retry_at, since, attempts } = of_json(Self::FAMILY, value)?;
         let state = match (state, on, code, reason, retry_at) {
             (StateName::Ready, ..) => OutboxState::Ready,
             (StateName::Waiting, Some(on), ..) => OutboxState::Waiting { on },

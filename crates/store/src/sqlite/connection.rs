@@ -19,9 +19,9 @@ const WAIT: Duration = Duration::from_secs(10);
 /// Cache a connection, in KiB, whatever the size of the file.
 const CACHE_KIB: u32 = 2_000;
 /// What the log shrinks to after a large commit, in bytes.
-const LOG_MAX: u32 = 16 << 20;
+const LOG_MAX: u32 = 48 << 20;
 /// Pages in the log after which they are taken over into the file: a page that is written often meanwhile is taken over once.
-const LOG_PAGES: u32 = 3_000;
+const LOG_PAGES: u32 = 10_000;
 /// How often the log is asked for while another process makes it too; 20 ms apart.
 const LOG_TRIES: u32 = 250;
 /// Prepared statements kept a connection: all shapes of all families.

@@ -22,7 +22,11 @@ pub(super) fn get(connection: &mut Connection, family: Family, keys: &[Vec<u8>])
     }
     let transaction = connection.transaction()?;
     let mut statement = select(&transaction, family)?;
-    keys.iter().map(|key| value(&mut statement, key)).collect()
+    let mut values = Vec::with_capacity(keys.len());
+    for key in keys {
+        values.push(value(&mut statement, key)?);
+    }
+    Ok(values)
 }
 
 fn value(select: &mut CachedStatement<'_>, key: &[u8]) -> rusqlite::Result<Option<Vec<u8>>> {
