@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Connect to both sides and name what is missing. Changes nothing.
     Check(Check),
+    /// Show one person's, account's, opportunity's or user's whole chain on both sides, and why Sales Insight shows it or not.
+    Inspect(Inspect),
     /// Take one person out of Marketo, by policy, and out of the state; it isn't sent again.
     Erase(Erase),
     /// Make a sales person anew whose e-mail Marketo doesn't change: its records go to another, and come back.
@@ -136,6 +138,17 @@ pub(crate) struct Status {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Check {
     /// Print the findings as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `inspect`.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Inspect {
+    /// The GUID of a contact, lead, account, opportunity or user, an e-mail address, or Marketo's id of a person.
+    pub(crate) id: String,
+    /// Print it as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

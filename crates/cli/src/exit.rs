@@ -16,6 +16,8 @@ pub(crate) const OTHER: u8 = 1;
 /// Configuration or usage.
 pub(crate) const CONFIGURATION: u8 = 2;
 
+/// Done, and something is left or wrong that people can put right.
+pub(crate) const UNFINISHED: u8 = 3;
 /// Shown, and nothing changed: the same command with `--yes` does it.
 pub(crate) const ONLY_SHOWN: u8 = 6;
 

@@ -38,6 +38,7 @@ pub(crate) enum Job {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Task {
     Sync(args::Sync),
+    Inspect(args::Inspect),
     Erase(args::Erase),
     MendOwnerEmail(args::MendOwnerEmail),
 }
@@ -101,6 +102,7 @@ async fn here(config: &Config, job: &Job) -> Result<u8, Failure> {
 pub(crate) async fn perform(bridge: &Bridge, task: &Task, out: &Out) -> Result<u8, Failure> {
     match task {
         Task::Sync(args) => command::sync::sync(bridge, args, out).await,
+        Task::Inspect(args) => command::inspect::inspect(bridge, args, out).await,
         Task::Erase(args) => command::erase::erase(bridge, args, out).await,
         Task::MendOwnerEmail(args) => command::mend_owner_email::mend(bridge, args, out).await,
     }

@@ -16,6 +16,7 @@ mod command {
     //! One file for each command.
     pub(crate) mod check;
     pub(crate) mod demo;
+    pub(crate) mod inspect;
     pub(crate) mod erase;
     pub(crate) mod health;
     pub(crate) mod mend_owner_email;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
             Command::Sync(sync) => job::run(&source, Job::Task(Task::Sync(sync))).await,
             Command::Status(status) => command::status::run(&source, status).await,
             Command::Check(check) => job::run(&source, Job::Check(check)).await,
+            Command::Inspect(inspect) => job::run(&source, Job::Task(Task::Inspect(inspect))).await,
             Command::Erase(erase) => job::run(&source, Job::Task(Task::Erase(erase))).await,
             Command::MendOwnerEmail(mend) => job::run(&source, Job::Task(Task::MendOwnerEmail(mend))).await,
             Command::Pause(pause) => job::run(&source, Job::Steer(Steer::Pause(pause))).await,

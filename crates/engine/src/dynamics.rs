@@ -8,14 +8,11 @@ use std::{
 
 use base::{Guid, Table, Values};
 use dataverse::{
-    BadRow, Batch, Client, Filter, Follow, Get, Item, Items, Link, List, NewValues, Page, Part, PartOutcome, Query, RowCounts, Update,
+    BadRow, Batch, Client, Filter, Follow, Item, Items, Link, List, NewValues, Page, Part, PartOutcome, Query, RowCounts, Update,
     UpdateMultiple, WhoAmI, WhoAmIReply,
 };
 use planner::{Column, ColumnKind, schema::Columns};
 use wire::{CallError, Class, Pace};
-
-/// Rows asked for by id in one request; each takes about 60 characters of an address that may have 32,768.
-const IDS_PER_CALL: usize = 50;
 
 /// Ids on a page, the most that there may be (Microsoft, "Page results").
 const IDS_PER_PAGE: u32 = 5_000;
@@ -28,6 +25,10 @@ const FRUITLESS_MAX: u32 = 5;
 
 /// How long everybody waits after a part that the service was too busy for, when it doesn't say.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+mod find;
+
+pub use find::Holds;
 
 /// A table as Dynamics describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,55 +259,6 @@ impl Dynamics {
     pub async fn row_counts(&self, tables: &[Table]) -> Result<Vec<(Table, u64)>, CallError> {
         let counts = self.client.call(&RowCounts { tables: tables.iter().map(|table| table.name().to_owned()).collect() }).await?;
         Ok(tables.iter().filter_map(|table| Some((*table, *counts.get(table.name())?))).collect())
-    }
-
-    /// Rows by their ids; those that aren't there are missing from the answer.
-    ///
-    /// # Errors
-    /// What became of the calls.
-    pub async fn by_ids(&self, table: &DynamicsTable, select: &[String], ids: &[Guid]) -> Result<Rows, CallError> {
-        let mut found = Rows::default();
-        for chunk in ids.chunks(IDS_PER_CALL) {
-            let list = List {
-                set: table.set.clone(),
-                query: Query::select(select.iter().cloned()).filter(Filter::any_of(&table.primary_id, chunk)),
-                annotations: true,
-                page_rows: 5_000,
-                track_changes: false,
-                id_column: Some(table.primary_id.clone()),
-            };
-            let mut page = feed_page(self.client.call(&list).await?);
-            loop {
-                while let Some(mut some) = page.next_rows(usize::MAX, table.table) {
-                    found.rows.append(&mut some.rows);
-                    found.unreadable.append(&mut some.unreadable);
-                }
-                let Some(next) = page.next.take() else { break };
-                let following = feed_page(self.client.call(&list.follow(Link::new(next.clone()))).await?);
-                following.comes_after(&next, table)?;
-                page = following;
-            }
-        }
-        Ok(found)
-    }
-
-    /// Whether a row that no listing has shown is really not there: the service names one that our role doesn't reach as refused, and only
-    /// one that doesn't exist as missing.
-    ///
-    /// # Errors
-    /// What became of the call, but for these two answers.
-    pub async fn presence(&self, table: &DynamicsTable, id: Guid) -> Result<Presence, CallError> {
-        let get = Get { set: table.set.clone(), id, select: vec![table.primary_id.clone()] };
-        match self.client.call(&get).await {
-            Ok(_) => Ok(Presence::There),
-            Err(error) if error.class() == Some(Class::Missing) => Ok(Presence::Gone),
-            Err(error) if error.refusal().is_some_and(|refusal| refusal.status == 403) => Ok(Presence::Hidden),
-            // A service that doesn't know such a request can't tell.
-            Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.status, 405 | 501)) => Ok(Presence::Gone),
-            // Any other refusal says nothing of the row; so it is not deleted.
-            Err(error) if matches!(error.class(), Some(Class::Bug | Class::Record)) => Ok(Presence::Hidden),
-            Err(error) => Err(error),
-        }
     }
 
     /// Writes rows that must exist: all in one bulk message, and where that fails each on its own, so that one bad row holds only itself.

@@ -17,6 +17,7 @@ mod intent;
 mod task;
 pub mod dynamics;
 pub mod erase;
+pub mod inspect;
 pub mod error;
 pub mod forecast;
 pub mod marketo;
