@@ -120,6 +120,11 @@ pub(crate) struct Sync {
     /// Try held records again now, whatever holds them.
     #[arg(long)]
     pub(crate) retry_held: bool,
+    /// Sync only this person, account, opportunity or user now, and what it needs: its owner, its account, its deals. A GUID, an e-mail
+    /// address or Marketo's id.
+    #[arg(long, value_name = "ID", conflicts_with = "retry_held")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) only: Option<String>,
     /// Let a kind of harmful change through that the brake would stop; may be given more than once.
     #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(engine::Harm::ALL.map(engine::Harm::name)))]
     pub(crate) allow: Vec<String>,

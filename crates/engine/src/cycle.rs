@@ -1,5 +1,8 @@
 //! One cycle: prepare, capture, push, write back, and a summary that says what came of it.
 
+use std::collections::BTreeSet;
+
+use base::RecordId;
 use futures::{
     FutureExt,
     future::{BoxFuture, join},
@@ -18,10 +21,12 @@ use crate::{
     capture::{again, capture, find_gone, first_load, is_first},
     error::SyncError,
     forecast,
+    inspect::{chain_of, subject},
     noticed::{Merges, notice, notice_activities},
     prepare::{Prepared, forget_describes, prepare},
     progress::Step,
     push::{push, tell},
+    repair::doubt,
     share::Share,
     summary::{ErrorText, Outcome, Summary},
     write_back::{self, Left, meanwhile, write_back, write_urgent},
@@ -50,6 +55,54 @@ pub fn run(bridge: &Bridge) -> BoxFuture<'_, (Summary, Option<SyncError>)> {
         (summary, error)
     }
     .boxed()
+}
+
+/// The records that have to be right for those to be shown that are meant by a GUID, an e-mail address or a Marketo id; none where nobody knows any.
+///
+/// # Errors
+/// When a side or the state can't be read.
+pub fn chain<'a>(bridge: &'a Bridge, asked: &'a str) -> BoxFuture<'a, Result<BTreeSet<RecordId>, SyncError>> {
+    async move {
+        let _turn = bridge.turn.lock().await;
+        let prepared = prepare(bridge).await?;
+        let mut records = BTreeSet::new();
+        for record in subject::find(bridge, &prepared, asked).await? {
+            records.extend(chain_of(bridge, &prepared, record).await?);
+        }
+        Ok(records)
+    }
+    .boxed()
+}
+
+/// A pass for the records of [`crate::options::RunOptions::only`] alone: read again in Dynamics, compared with Marketo, sent, and their MSI fields back. It isn't kept
+/// among the runs.
+pub fn run_only(bridge: &Bridge) -> BoxFuture<'_, (Summary, Option<SyncError>)> {
+    async move {
+        let error = cycle_of_some(bridge).await.err();
+        bridge.progress.tell(Step::Done);
+        (summed_up(bridge, error.as_ref()), error)
+    }
+    .boxed()
+}
+
+async fn cycle_of_some(bridge: &Bridge) -> Result<(), SyncError> {
+    let _turn = bridge.turn.lock().await;
+    bridge.commit(Batch::new()).await?;
+    let mut prepared = prepare(bridge).await?;
+    bridge.ledger.learn(&bridge.marketo).await?;
+    doubt(bridge, bridge.run.only.as_ref().unwrap_or(&BTreeSet::new())).await?;
+    match again(bridge, &prepared).await {
+        Err(SyncError::Stale) => {
+            prepared = prepare(bridge).await?;
+            again(bridge, &prepared).await?;
+        }
+        read => drop(read?),
+    }
+    push(bridge, &prepared).await?;
+    if again(bridge, &prepared).await? {
+        push(bridge, &prepared).await?;
+    }
+    write_urgent(bridge, &prepared).await
 }
 
 /// The short pass: what has happened in Marketo, and those people's MSI fields back. It isn't kept among the runs, of which it would leave

@@ -7,10 +7,10 @@ mod cause;
 mod deals;
 mod judge;
 mod look;
-mod subject;
+pub(crate) mod subject;
 mod words;
 
-use base::RecordId;
+use base::{RecordId, Table};
 use futures::{FutureExt, future::BoxFuture};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -148,6 +148,15 @@ pub struct StateShown {
     pub since: Option<String>,
     /// Whether its row is deleted, out of scope, inactive or may not be written.
     pub flags: Vec<&'static str>,
+}
+
+/// Everything that is to be right for these records to be shown: whose they are, where they belong, their deals, and they themselves.
+pub(crate) async fn chain_of(bridge: &Bridge, prepared: &Prepared, record: RecordId) -> Result<Vec<RecordId>, SyncError> {
+    let chain = look::look(bridge, prepared, record).await?;
+    let owner = chain.owner.user.map(|user| RecordId::new(Table::SystemUser, user));
+    let account = chain.company.as_ref().map(|side| RecordId::new(Table::Account, side.account));
+    let deals = chain.deals.iter().map(|deal| RecordId::new(Table::Opportunity, deal.opportunity));
+    Ok(owner.into_iter().chain(account).chain(deals).chain([chain.survivor.unwrap_or(record)]).collect())
 }
 
 /// Inspects whoever is meant by a GUID, an e-mail address or a Marketo id; nobody where neither side nor the state knows it.

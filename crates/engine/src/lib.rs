@@ -30,6 +30,7 @@ pub mod prepare;
 pub mod progress;
 pub mod push;
 mod refers;
+mod repair;
 mod share;
 pub mod status;
 pub mod check;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Guid, Table};
+use base::{Guid, RecordId, Table};
 use planner::{
     FieldSpec,
     identity::Ambiguous,
@@ -397,4 +397,6 @@ pub struct RunOptions {
     /// Whether it is one pass of many in a process that looks all day: then Dynamics' metadata are believed for a while as long as nothing
     /// changes, and the whole cycle leaves activities to the passes that are there for them.
     pub served: bool,
+    /// Only these records are sent; all where it isn't said.
+    pub only: Option<BTreeSet<RecordId>>,
 }

@@ -103,6 +103,13 @@ impl Fingerprints {
         self
     }
 
+    /// As if each field had been confirmed with a value that no field has: all are sent again, and those that are null now are blanked.
+    #[must_use]
+    pub fn doubted(mut self) -> Self {
+        self.0.iter_mut().for_each(|(_, print)| *print = u64::MAX);
+        self
+    }
+
     /// Puts a fingerprint into a slot, or takes it away.
     pub fn set(&mut self, slot: u8, print: Option<u64>) {
         match (self.at(slot), print) {

@@ -197,7 +197,7 @@ impl World {
     }
 
     async fn perform_cycle(&mut self, asked: Cycle) -> Result<Performed, StepError> {
-        let run = RunOptions { retry_held: asked.retry_held, allow: asked.allow.into_iter().collect(), served: false };
+        let run = RunOptions { retry_held: asked.retry_held, allow: asked.allow.into_iter().collect(), ..RunOptions::default() };
         let ended = self.in_a_process(run, asked.kill, asked.meanwhile, async |bridge| Ok(cycle::run(bridge).await)).await?;
         let ran = ended.map(|(summary, error)| Ran { summary, error });
         Ok(Performed { died: ran.is_none(), ran, calls: self.tap.calls(), ..Performed::default() })

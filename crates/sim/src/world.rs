@@ -137,7 +137,7 @@ impl World {
     pub fn bridge(&self) -> BoxFuture<'_, Bridge> {
         async move {
             let allow = self.allow.iter().map(|what| (*what).to_owned()).collect();
-            self.bridge_for(RunOptions { retry_held: self.retry_held, allow, served: false }).await
+            self.bridge_for(RunOptions { retry_held: self.retry_held, allow, ..RunOptions::default() }).await
         }
         .boxed()
     }

@@ -21,7 +21,7 @@ use crate::{
 const TABLES: [Table; 5] = [Table::Contact, Table::Lead, Table::Account, Table::Opportunity, Table::SystemUser];
 
 /// The records that are meant; none where nobody knows any.
-pub(super) async fn find(bridge: &Bridge, prepared: &Prepared, asked: &str) -> Result<Vec<RecordId>, SyncError> {
+pub(crate) async fn find(bridge: &Bridge, prepared: &Prepared, asked: &str) -> Result<Vec<RecordId>, SyncError> {
     let asked = asked.trim();
     if let Ok(id) = asked.parse::<Guid>() {
         return Ok(by_guid(bridge, prepared, id).await?.into_iter().collect());

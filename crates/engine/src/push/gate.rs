@@ -57,6 +57,9 @@ impl<'a> Gate<'a> {
 
     /// Whether a record that is held may be tried now.
     pub(super) fn may_try(&mut self, entry: &Outbox, now: Timestamp) -> bool {
+        if self.bridge.run.only.as_ref().is_some_and(|only| !only.contains(&entry.record)) {
+            return false;
+        }
         match &entry.body.state {
             OutboxState::Waiting { .. } => true,
             OutboxState::Held { code, .. } if code == PARENT_MISSING => true,

@@ -1,8 +1,8 @@
 //! How many records of an object wait or are held, as the outbox says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Object, Timestamp};
+use base::{Object, RecordId, Timestamp};
 use store::{
     Record, Store, StoreError, StoreExt,
     record::{Outbox, OutboxState},
@@ -37,22 +37,39 @@ pub async fn left(store: &dyn Store, object: Object) -> Result<Left, StoreError>
         let entries = store.list::<Outbox>(&[object.code()], after.as_deref(), PAGE).await?;
         let Some(last) = entries.last() else { return Ok(left) };
         after = Some(last.key());
-        for entry in entries {
-            match entry.body.state {
-                OutboxState::Ready => left.ready += 1,
-                OutboxState::Waiting { .. } => left.waiting += 1,
-                OutboxState::Held { code, .. } => {
-                    *left.held.entry(code).or_default() += 1;
-                    continue;
-                }
+        entries.into_iter().for_each(|entry| left.add(entry));
+    }
+}
+
+/// Counts what is left of these records.
+async fn left_of(bridge: &Bridge, object: Object, only: &BTreeSet<RecordId>) -> Result<Left, SyncError> {
+    let mut left = Left::default();
+    for record in only {
+        let entries = bridge.store.list::<Outbox>(&Outbox::key_of(object, record.id, ""), None, PAGE).await?;
+        entries.into_iter().for_each(|entry| left.add(entry));
+    }
+    Ok(left)
+}
+
+impl Left {
+    fn add(&mut self, entry: Outbox) {
+        match entry.body.state {
+            OutboxState::Ready => self.ready += 1,
+            OutboxState::Waiting { .. } => self.waiting += 1,
+            OutboxState::Held { code, .. } => {
+                *self.held.entry(code).or_default() += 1;
+                return;
             }
-            left.oldest = Some(left.oldest.map_or(entry.body.since, |oldest| oldest.min(entry.body.since)));
         }
+        self.oldest = Some(self.oldest.map_or(entry.body.since, |oldest| oldest.min(entry.body.since)));
     }
 }
 
 pub(super) async fn count_left(bridge: &Bridge, object: Object) -> Result<(), SyncError> {
-    let left = left(&*bridge.store, object).await?;
+    let left = match &bridge.run.only {
+        None => left(&*bridge.store, object).await?,
+        Some(only) => left_of(bridge, object, only).await?,
+    };
     bridge.count(|summary| {
         let line = summary.pushed(object);
         line.waiting = left.waiting + left.ready;

@@ -25,6 +25,7 @@ mod joins;
 mod joins_killed;
 mod partings;
 mod on_request;
+mod inspected;
 mod moments;
 mod beside;
 mod served;
