@@ -25,18 +25,20 @@ pub(crate) struct Out {
     say: Arc<dyn Fn(Said) + Send + Sync>,
     /// How wide the terminal is, where there is one.
     width: Option<u16>,
+    /// Whether colours are seen there.
+    coloured: bool,
 }
 
 impl Out {
     /// To this process's stdout and stderr.
     pub(crate) fn here() -> Self {
         let progress = watch::progress();
-        Self::new(printer::width(), move |said| print(said, &progress))
+        Self { coloured: printer::coloured(), ..Self::new(printer::width(), move |said| print(said, &progress)) }
     }
 
     /// To wherever `say` takes it.
     pub(crate) fn new(width: Option<u16>, say: impl Fn(Said) + Send + Sync + 'static) -> Self {
-        Self { say: Arc::new(say), width }
+        Self { say: Arc::new(say), width, coloured: false }
     }
 
     /// A line of data.
@@ -52,6 +54,11 @@ impl Out {
     /// How wide a table may be, where there is a limit.
     pub(crate) fn width(&self) -> Option<u16> {
         self.width
+    }
+
+    /// Text in a colour (an ANSI code such as `32`), where colours are seen.
+    pub(crate) fn colour(&self, text: &str, code: &str) -> String {
+        if self.coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
     /// What a cycle tells of itself goes there, too.

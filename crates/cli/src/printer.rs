@@ -33,6 +33,11 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Whether stdout is a terminal whose user wants colours (<https://no-color.org>).
+pub(crate) fn coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// How wide the terminal is, where there is one.
 pub(crate) fn width() -> Option<u16> {
     Table::new().width()

@@ -1,34 +1,26 @@
-//! Whether both sides are ready: reads, compares, changes nothing.
+//! Whether both sides are ready: reads, compares, changes nothing. Each finding says how bad it is and what to do.
+
+mod dynamics;
+mod finding;
+mod marketo;
+mod owners;
 
 use std::sync::Arc;
 
-use base::{Clock, Guid, Object, Table};
+use base::{Clock, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
-use serde_json::{Map, Value};
 use store::{MemoryStore, Store, StoreError};
+
+pub use finding::{Finding, Grade};
 
 use crate::{
     bridge::{Bridge, Parts},
     calls::{CallLedger, Quota},
-    error::{Side, SyncError},
-    marketo::{SyncMode, key_field},
+    error::SyncError,
     options::{Options, RunOptions},
     prepare::prepare,
     progress::Progress,
 };
-
-/// One thing that was looked at.
-#[derive(Debug, Clone)]
-pub struct Finding {
-    /// What.
-    pub what: String,
-    /// Whether it is good.
-    pub good: bool,
-    /// What was found, and what to do where it isn't good.
-    pub text: String,
-    /// The error's code, where it isn't good.
-    pub code: Option<&'static str>,
-}
 
 /// The state that a check's calls are counted in, like all others of this bridge. Nothing else is written there.
 #[derive(Debug)]
@@ -39,36 +31,46 @@ pub struct CountedIn {
     pub quota: Quota,
 }
 
+/// What is to be known besides both sides.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// How many Marketo calls a day there are.
+    pub quota: Option<Quota>,
+    /// When the last sync ended.
+    pub last_run: Option<Timestamp>,
+}
+
 /// Looks at both sides as a cycle would before it sends anything. Where another process is at work on the state, it goes ahead without it.
 pub fn check(
     dynamics: dataverse::Client,
     marketo: ::marketo::Client,
     options: Options,
+    about: About,
     counted: Option<CountedIn>,
 ) -> BoxFuture<'static, Vec<Finding>> {
     async move {
         let pace = marketo.pace().clone();
         let bridge = match open(dynamics, marketo, options).await {
             Ok(bridge) => bridge,
-            Err(error) => return vec![bad("state", &error)],
+            Err(error) => return vec![Finding::failed("state", &error)],
         };
-        let Some(CountedIn { store, quota }) = counted else { return look(&bridge).await };
+        let Some(CountedIn { store, quota }) = counted else { return look(&bridge, &about).await };
         let fence = match store.acquire("check").await {
             Ok(fence) => fence,
-            Err(StoreError::Busy { .. }) => return look(&bridge).await,
-            Err(error) => return vec![bad("state", &error.into())],
+            Err(StoreError::Busy { .. }) => return look(&bridge, &about).await,
+            Err(error) => return vec![Finding::failed("state", &error.into())],
         };
         let findings = match CallLedger::load(store.clone(), fence, &bridge.clock, pace, quota).await {
             Ok(ledger) => {
-                let mut findings = look(&bridge).await;
-                findings.extend(ledger.close().await.err().map(|error| bad("state", &error.into())));
+                let mut findings = look(&bridge, &about).await;
+                findings.extend(ledger.close().await.err().map(|error| Finding::failed("state", &error.into())));
                 findings
             }
-            Err(error) => vec![bad("state", &error.into())],
+            Err(error) => vec![Finding::failed("state", &error.into())],
         };
         match store.release(fence).await {
             Ok(()) => findings,
-            Err(error) => findings.into_iter().chain([bad("state", &error.into())]).collect(),
+            Err(error) => findings.into_iter().chain([Finding::failed("state", &error.into())]).collect(),
         }
     }
     .boxed()
@@ -89,65 +91,53 @@ async fn open(dynamics: dataverse::Client, marketo: ::marketo::Client, options: 
     Bridge::open(parts, "check").await
 }
 
-async fn look(bridge: &Bridge) -> Vec<Finding> {
-    let mut findings = vec![side("Dynamics: address, login and application user", bridge.greet_dynamics().await)];
-    findings.push(side("Marketo: address, client id and secret", bridge.greet_marketo().await));
+async fn look(bridge: &Bridge, about: &About) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (what, greeted) in [
+        ("Dynamics: address, login and application user", bridge.greet_dynamics().await),
+        ("Marketo: address, client id and secret", bridge.greet_marketo().await),
+    ] {
+        findings.push(match greeted {
+            Ok(()) => Finding::green(what, "good"),
+            Err(error) => Finding::failed(what, &error),
+        });
+    }
     if findings.iter().any(|finding| !finding.good) {
         return findings;
     }
-    match prepare(bridge).await {
-        Ok(prepared) => {
-            findings.push(good("metadata, key fields, field maps and MSI columns", "fit together".into()));
-            findings.push(side("Marketo: companies can be written, and no native CRM sync is on", bridge.probe_writes().await));
-            for table in Table::ALL {
-                let plan = prepared.tables.get(&table);
-                findings.push(match plan.map(|plan| plan.table.tracked) {
-                    Some(true) => good(&format!("table {table}"), "change tracking is on".into()),
-                    Some(false) => {
-                        good(&format!("table {table}"), "readable, without change tracking: slower, works by modification date".into())
-                    }
-                    None => Finding {
-                        what: format!("table {table}"),
-                        good: false,
-                        text: "not there, or the application user may not see it; give its role Read at organization level".into(),
-                        code: Some("dynamics-table-missing"),
-                    },
-                });
-            }
-        }
-        Err(SyncError::Configuration(problems)) => findings.extend(problems.into_iter().map(|problem| Finding {
-            what: problem.place,
-            good: false,
-            text: problem.message,
-            code: Some(problem.code),
-        })),
-        Err(error) => findings.push(bad("metadata", &error)),
+    if let Err(error) = both(bridge, about, &mut findings).await {
+        findings.push(Finding::failed("what comes next was not looked at", &error));
     }
-    findings.extend(bridge.summary().warnings.into_iter().map(|warning| good("note", warning)));
     findings
 }
 
-impl Bridge {
-    /// Whether companies can be written: an update of one that isn't there changes nothing, and a native CRM sync refuses it all the same.
-    async fn probe_writes(&self) -> Result<(), SyncError> {
-        let nobody = Guid::from_u128(u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)));
-        let record: Map<String, Value> = [(key_field(Object::Company).to_owned(), nobody.to_string().into())].into_iter().collect();
-        let answer = self.marketo.sync(Object::Company, SyncMode::UpdateOnly, vec![record]).await;
-        answer.map(drop).map_err(|error| SyncError::of_call(Side::Marketo, error))
+async fn both(bridge: &Bridge, about: &About, findings: &mut Vec<Finding>) -> Result<(), SyncError> {
+    marketo::permissions(bridge, findings).await?;
+    marketo::quota(bridge, about.quota, findings).await;
+    dynamics::links(bridge, about.last_run, findings).await?;
+    if findings.iter().any(|finding| !finding.good) {
+        // Without permissions there are no describes to compare with.
+        return Ok(());
     }
-}
-
-fn side(what: &str, outcome: Result<(), SyncError>) -> Finding {
-    match outcome {
-        Ok(()) => good(what, "good".into()),
-        Err(error) => bad(what, &error),
+    let prepared = match prepare(bridge).await {
+        Ok(prepared) => prepared,
+        Err(SyncError::Configuration(problems)) => {
+            findings.extend(problems.into_iter().map(|problem| {
+                // A message says what is wrong and, behind a semicolon, what to do.
+                let (text, remedy) = problem.message.split_once("; ").unwrap_or((&problem.message, "correct the configuration"));
+                Finding::red(problem.place, text, remedy).coded(problem.code)
+            }));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    findings.push(Finding::green("metadata, key fields, field maps and MSI columns", "fit together"));
+    marketo::look_up(bridge, &prepared.person_key, findings).await;
+    dynamics::tables(bridge, &prepared, findings).await?;
+    dynamics::msi(bridge, &prepared, findings).await?;
+    dynamics::maps(&prepared, findings);
+    if findings.iter().all(|finding| finding.good) {
+        owners::owners(bridge, &prepared, findings).await?;
     }
-}
-
-fn good(what: &str, text: String) -> Finding {
-    Finding { what: what.into(), good: true, text, code: None }
-}
-
-fn bad(what: &str, error: &SyncError) -> Finding {
-    Finding { what: what.into(), good: false, text: error.to_string(), code: Some(error.code()) }
+    Ok(())
 }

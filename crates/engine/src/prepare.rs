@@ -79,6 +79,8 @@ pub struct TablePlan {
     pub map: Option<FieldMap>,
     /// The MSI columns, for leads and contacts.
     pub msi: MsiMap,
+    /// What people should know of the map: Marketo field, and what is lost or left out of it.
+    pub notes: Vec<(String, String)>,
     /// Which rows are in scope.
     scope: Scope,
     /// What isn't in Marketo yet comes into scope only when it was changed since.
@@ -307,7 +309,7 @@ fn compile(
     let mut problems = Vec::new();
     let mut plans = BTreeMap::new();
     for (table, described) in tables {
-        let mut map = None;
+        let (mut map, mut notes) = (None, Vec::new());
         let secured: BTreeSet<String> =
             options.fields.readable_secured.iter().filter_map(|name| name.strip_prefix(&format!("{table}."))).map(str::to_owned).collect();
         if let Some(object) = table.object() {
@@ -327,6 +329,7 @@ fn compile(
                 Ok(compiled) => {
                     for note in compiled.notes {
                         tracing::debug!(table = note.table.name(), field = note.field, "{}", note.message);
+                        notes.push((note.field, note.message));
                     }
                     map = Some(compiled.map);
                 }
@@ -367,7 +370,7 @@ fn compile(
             policy_of_table(options, table)
         );
         let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
-        plans.insert(table, TablePlan { table: described, select, map, msi, scope, since, hash });
+        plans.insert(table, TablePlan { table: described, select, map, msi, notes, scope, since, hash });
     }
     if problems.is_empty() { Ok(plans) } else { Err(SyncError::Configuration(problems)) }
 }

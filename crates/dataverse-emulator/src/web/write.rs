@@ -48,7 +48,11 @@ impl State {
                 self.touched = Some((table, *id));
                 self.updated(call, table, *id)
             }
-            Located::NoId(_) | Located::NoKey(_) if must_exist => self.present(table, located).map(|_| no_content()),
+            // As with a deletion, who may not write isn't told what is there.
+            Located::NoId(_) | Located::NoKey(_) if must_exist => {
+                self.require(table, "Write")?;
+                self.present(table, located).map(|_| no_content())
+            }
             Located::NoId(id) => {
                 self.require(table, "Create")?;
                 let payload = self.read_payload(call, table, &body, Purpose::Create)?;

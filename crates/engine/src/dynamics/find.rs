@@ -1,7 +1,7 @@
 //! Single rows of Dynamics: by their ids, by what a column holds, and whether one is there at all.
 
 use base::Guid;
-use dataverse::{Filter, Get, Link, List, Query};
+use dataverse::{Filter, Get, Link, List, NewValues, Organization, Query, Update};
 use wire::{CallError, Class};
 
 use super::{Dynamics, DynamicsTable, Presence, Rows, feed_page};
@@ -53,6 +53,48 @@ impl Dynamics {
         self.rows(table, select, filter, limit).await
     }
 
+    /// Makes sure that rows of a table can be read with these columns: one, if there is any.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn sample(&self, table: &DynamicsTable, select: &[String]) -> Result<(), CallError> {
+        self.client.call(&one(table, select)).await.map(drop)
+    }
+
+    /// How many rows of a table a user or team owns; the service counts up to 5,000.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn owned(&self, table: &DynamicsTable, owner: Guid) -> Result<u64, CallError> {
+        let mut list = one(table, std::slice::from_ref(&table.primary_id));
+        list.query = list.query.filter(Filter::eq("_ownerid_value", owner));
+        list.query.count = true;
+        Ok(self.client.call(&list).await?.count.unwrap_or_default())
+    }
+
+    /// Whether rows of a table may be written in a column: an update of one that isn't there changes nothing, and who may not write is refused all
+    /// the same.
+    ///
+    /// # Errors
+    /// The refusal, or what else became of the call.
+    pub async fn may_write(&self, table: &DynamicsTable, column: &str) -> Result<(), CallError> {
+        let nobody = Guid::from_u128(u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..)));
+        let row = NewValues::from_iter([(column.to_owned(), serde_json::Value::Null)]);
+        let update = Update { set: table.set.clone(), id: nobody, row, if_match: None };
+        match self.client.call(&update).await {
+            Err(error) if error.class() == Some(Class::Missing) => Ok(()),
+            written => written,
+        }
+    }
+
+    /// For how many days a delta link stays good, where the environment says.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn delta_days(&self) -> Result<Option<u32>, CallError> {
+        Ok(self.client.call(&Organization).await?.delta_retention_days)
+    }
+
     async fn rows(&self, table: &DynamicsTable, select: &[String], filter: Filter, limit: usize) -> Result<Rows, CallError> {
         let list = List {
             set: table.set.clone(),
@@ -96,4 +138,12 @@ impl Dynamics {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A listing of one row.
+fn one(table: &DynamicsTable, select: &[String]) -> List {
+    let mut query = Query::select(select.iter().cloned());
+    query.top = Some(1);
+    let id_column = Some(table.primary_id.clone());
+    List { set: table.set.clone(), query, annotations: false, page_rows: 1, track_changes: false, id_column }
 }

@@ -1,0 +1,134 @@
+//! The Marketo side: features, permissions, and how much of today's quota is used.
+
+use base::{Guid, Object};
+use serde_json::{Map, Value};
+use wire::CallError;
+
+use super::finding::Finding;
+use crate::{
+    bridge::Bridge,
+    calls::Quota,
+    error::{Side, SyncError},
+    marketo::{SyncMode, Verdict, key_field},
+};
+
+const PERMISSIONS: &str = "docs/guide/marketo-setup.md";
+
+/// From which share of the day's quota on people should know.
+const USED_MUCH: f64 = 0.8;
+
+/// Adobe's refusal of a call that the role doesn't allow, or from an address that isn't allowed (Adobe, "Error codes").
+const DENIED: &str = "603";
+
+/// The permission that writing an object needs (Adobe, "Endpoint permissions").
+const fn permission(object: Object) -> &'static str {
+    match object {
+        Object::SalesPerson => "Read-Write Sales Person",
+        Object::Company => "Read-Write Company",
+        Object::Lead => "Read-Write Person (Lead)",
+        Object::Opportunity | Object::Role => "Read-Write Opportunity",
+    }
+}
+
+/// Each object is asked for a record that isn't there, and given an update of it: both change nothing, and who may not is refused all the same.
+pub(super) async fn permissions(bridge: &Bridge, findings: &mut Vec<Finding>) -> Result<(), SyncError> {
+    let mut denied = Vec::new();
+    for object in Object::ALL {
+        match probe(bridge, object).await {
+            Ok(()) => {}
+            Err(error) if error.code() == DENIED => denied.push(permission(object)),
+            Err(error) => {
+                let what = format!("Marketo: {} can be read and written", object.plural());
+                findings.push(Finding::failed(what, &SyncError::of_call(Side::Marketo, error)));
+                // A native CRM sync, or a side that is away, says the same of all.
+                return Ok(());
+            }
+        }
+    }
+    match bridge.marketo.activity_types(&[]).await {
+        Ok(_) => {}
+        Err(error) if error.code() == DENIED => denied.push("Read-Only Activity"),
+        Err(error) => findings.push(Finding::failed("Marketo: activities", &SyncError::of_call(Side::Marketo, error))),
+    }
+    denied.dedup();
+    let what = "Marketo: permissions, and no native CRM sync";
+    findings.push(match denied.len() {
+        0 => Finding::green(what, "people, companies, sales persons, opportunities and roles can be read and written, activities read"),
+        5 => Finding::red(
+            what,
+            "every call is refused (603)",
+            "put this machine's address on the IP allow-list (Marketo: Admin, Web Services), or give the API user's role its permissions",
+        )
+        .explained("marketo-refused", PERMISSIONS),
+        _ => Finding::red(
+            what,
+            format!("the API user's role lacks: {}", denied.join(", ")),
+            format!("Marketo: Admin, Users & Roles: give the API role {}", denied.join(" and ")),
+        )
+        .explained("marketo-refused", PERMISSIONS),
+    });
+    Ok(())
+}
+
+async fn probe(bridge: &Bridge, object: Object) -> Result<(), CallError> {
+    let nobody = Guid::from_u128(u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..))).to_string();
+    let key = key_field(object);
+    let record = |values: &[(&str, Value)]| values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Map<_, _>>();
+    match object {
+        Object::Lead => {
+            // No person has this id.
+            let nobody = i64::from(i32::MAX);
+            bridge.marketo.people("id", vec![nobody.to_string()], &["id".to_owned()]).await?;
+            refused(bridge.marketo.sync_people(SyncMode::UpdateOnly, "id", vec![record(&[("id", nobody.into())])]).await?)
+        }
+        Object::Role => {
+            bridge.marketo.query(object, key, vec![nobody.clone()], &[key]).await?;
+            let role = record(&[(key, nobody.into()), ("leadId", i64::from(i32::MAX).into()), ("role", "Nobody".into())]);
+            refused(bridge.marketo.sync(object, SyncMode::UpdateOnly, vec![role]).await?)
+        }
+        Object::SalesPerson | Object::Company | Object::Opportunity => {
+            bridge.marketo.query(object, key, vec![nobody.clone()], &[key]).await?;
+            refused(bridge.marketo.sync(object, SyncMode::UpdateOnly, vec![record(&[(key, nobody.into())])]).await?)
+        }
+    }
+}
+
+/// That the record isn't there is what is meant to be said.
+#[allow(clippy::unnecessary_wraps)] // the answer of a call
+fn refused(_: Vec<Verdict>) -> Result<(), CallError> {
+    Ok(())
+}
+
+/// Whether people can be looked up by the key.
+pub(super) async fn look_up(bridge: &Bridge, person_key: &str, findings: &mut Vec<Finding>) {
+    let what = format!("Marketo: people are found by {person_key} (MSI Non-Native)");
+    let nobody = Guid::from_u128(u128::from(fastrand::u64(..))).to_string();
+    let found = bridge.marketo.people(person_key, vec![nobody], &["id".to_owned()]).await;
+    findings.push(match found {
+        Ok(_) => Finding::green(what, "the field is there and can be looked up by"),
+        Err(error) if error.code() == DENIED => return,
+        Err(error) => Finding::red(
+            what,
+            format!("Marketo refuses to look people up by it: {error}"),
+            "have Marketo enable the feature \"MSI Non-Native\", or name a custom field of type string in keys.person",
+        )
+        .coded("person-key-not-searchable"),
+    });
+}
+
+/// How much of today's quota is used, by everybody.
+pub(super) async fn quota(bridge: &Bridge, quota: Option<Quota>, findings: &mut Vec<Finding>) {
+    let Ok(Some((day, used))) = bridge.marketo.usage().await else { return };
+    let what = "Marketo: today's quota";
+    let Some(total) = quota.map(|quota| quota.daily_quota).filter(|total| *total > 0 && *total < u64::MAX) else {
+        findings.push(Finding::green(what, format!("{used} calls by all integrations on {day}")));
+        return;
+    };
+    #[allow(clippy::cast_precision_loss)] // far below 2^52
+    let share = used as f64 / total as f64;
+    let text = format!("{used} of {total} calls used by all integrations on {day} ({:.0} %)", share * 100.0);
+    findings.push(match share > USED_MUCH {
+        false => Finding::green(what, text),
+        true => Finding::amber(what, text, "see docs/guide/quota.md for what to do when it is too little").coded("quota"),
+    });
+}
