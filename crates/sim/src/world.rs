@@ -142,25 +142,30 @@ impl World {
         .boxed()
     }
 
+    /// Clients of both sides, as a process that starts now has them.
+    pub fn clients(&self) -> (dataverse::Client, marketo::Client) {
+        let (theirs, ours) = (self.sandbox.marketo.state().options().clone(), self.sandbox.dataverse.state().options().clone());
+        let mut options = marketo::Options::new("http://marketo.test", theirs.client_id, theirs.client_secret.into());
+        options.pace = PaceOptions { calls_max: Some(self.calls_per_20s), in_flight_max: 5, ..PaceOptions::default() };
+        options.retry = self.retry.clone();
+        let transport = self.watched(Side::Marketo, self.to_marketo.over(in_process(self.sandbox.marketo_router())));
+        let transport = self.tap.over(Side::Marketo, self.sandbox.clone(), transport);
+        let pace = self.gate.as_ref().map_or_else(|| Pace::new(options.pace.clone()), Pace::share);
+        let marketo = marketo::Client::within(pace, options, transport).unwrap();
+        let credential = dataverse::Credential::ClientSecret { client_id: ours.client_id, secret: ours.client_secret.into() };
+        let mut options = dataverse::Options::new("http://dynamics.test", ours.tenant_id, credential);
+        options.authority = "http://dynamics.test".into();
+        options.retry = self.retry.clone();
+        options.page_rows = self.page_rows;
+        let transport = self.watched(Side::Dataverse, self.to_dynamics.over(in_process(self.sandbox.dataverse_router())));
+        let transport = self.tap.over(Side::Dataverse, self.sandbox.clone(), transport);
+        (dataverse::Client::new(options, transport.clone(), transport).unwrap(), marketo)
+    }
+
     /// The same, asked to do this differently.
     pub fn bridge_for(&self, run: RunOptions) -> BoxFuture<'_, Bridge> {
         async move {
-            let (theirs, ours) = (self.sandbox.marketo.state().options().clone(), self.sandbox.dataverse.state().options().clone());
-            let mut options = marketo::Options::new("http://marketo.test", theirs.client_id, theirs.client_secret.into());
-            options.pace = PaceOptions { calls_max: Some(self.calls_per_20s), in_flight_max: 5, ..PaceOptions::default() };
-            options.retry = self.retry.clone();
-            let transport = self.watched(Side::Marketo, self.to_marketo.over(in_process(self.sandbox.marketo_router())));
-            let transport = self.tap.over(Side::Marketo, self.sandbox.clone(), transport);
-            let pace = self.gate.as_ref().map_or_else(|| Pace::new(options.pace.clone()), Pace::share);
-            let marketo = marketo::Client::within(pace, options, transport).unwrap();
-            let credential = dataverse::Credential::ClientSecret { client_id: ours.client_id, secret: ours.client_secret.into() };
-            let mut options = dataverse::Options::new("http://dynamics.test", ours.tenant_id, credential);
-            options.authority = "http://dynamics.test".into();
-            options.retry = self.retry.clone();
-            options.page_rows = self.page_rows;
-            let transport = self.watched(Side::Dataverse, self.to_dynamics.over(in_process(self.sandbox.dataverse_router())));
-            let transport = self.tap.over(Side::Dataverse, self.sandbox.clone(), transport);
-            let dynamics = dataverse::Client::new(options, transport.clone(), transport).unwrap();
+            let (dynamics, marketo) = self.clients();
             let parts = Parts {
                 dynamics,
                 marketo,

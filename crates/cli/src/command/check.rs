@@ -37,9 +37,9 @@ pub(crate) async fn check(config: &Config, served: Option<&Bridge>, args: &Check
         false => findings.iter().for_each(|finding| out.data(told(finding, out))),
     }
     let good = findings.iter().all(|finding| finding.good);
-    let side = findings
-        .iter()
-        .any(|finding| !finding.good && finding.code.as_deref().is_some_and(|code| code.starts_with("marketo-") || code.starts_with("dynamics-")));
+    let side = findings.iter().any(|finding| {
+        !finding.good && finding.code.as_deref().is_some_and(|code| code.starts_with("marketo-") || code.starts_with("dynamics-"))
+    });
     Ok(match (good, side) {
         (true, _) => IN_STEP,
         (false, true) => 5,

@@ -53,7 +53,10 @@ pub(super) async fn tables(bridge: &Bridge, prepared: &Prepared, findings: &mut 
 pub(super) async fn msi(bridge: &Bridge, prepared: &Prepared, findings: &mut Vec<Finding>) -> Result<(), SyncError> {
     if !bridge.options.write_back.enabled {
         let text = "write_back.enabled is false: Sales Insight fields are not written to Dynamics";
-        findings.push(Finding::amber("Dynamics: Sales Insight columns", text, "set it to true, unless this is a shadow run").explained("not-written-back", COLUMNS));
+        findings.push(
+            Finding::amber("Dynamics: Sales Insight columns", text, "set it to true, unless this is a shadow run")
+                .explained("not-written-back", COLUMNS),
+        );
         return Ok(());
     }
     for table in [Table::Lead, Table::Contact] {
@@ -61,7 +64,8 @@ pub(super) async fn msi(bridge: &Bridge, prepared: &Prepared, findings: &mut Vec
         let what = format!("Dynamics: Sales Insight columns of {table}");
         let written: BTreeSet<MsiField> = plan.msi.targets.iter().map(|(field, ..)| *field).collect();
         if written.is_empty() {
-            let remedy = "install Adobe's Marketo Sales Insight package for custom sync in this environment, or name your own columns under [msi]";
+            let remedy =
+                "install Adobe's Marketo Sales Insight package for custom sync in this environment, or name your own columns under [msi]";
             findings.push(Finding::red(what, "the table has none of them", remedy).coded("msi-column"));
             continue;
         }
@@ -88,7 +92,8 @@ pub(super) async fn msi(bridge: &Bridge, prepared: &Prepared, findings: &mut Vec
 }
 
 fn secured(plan: &TablePlan, what: &str, findings: &mut Vec<Finding>) {
-    let secured: Vec<&str> = plan.msi.targets.iter().filter(|(_, _, column)| column.secured).map(|(_, _, column)| column.name.as_str()).collect();
+    let secured: Vec<&str> =
+        plan.msi.targets.iter().filter(|(_, _, column)| column.secured).map(|(_, _, column)| column.name.as_str()).collect();
     if !secured.is_empty() {
         let remedy = "give the application user a column security profile with Read and Update on them";
         let text = format!("under column security: {}", secured.join(", "));
@@ -101,7 +106,9 @@ pub(super) fn maps(prepared: &Prepared, findings: &mut Vec<Finding>) {
     for (table, plan) in &prepared.tables {
         for (field, note) in &plan.notes {
             let remedy = "nothing if that may be so; else change the field's entry, or the column or field itself";
-            findings.push(Finding::amber(format!("field map: {table} → {field}"), note, remedy).explained("field-note", "docs/guide/fields.md"));
+            findings.push(
+                Finding::amber(format!("field map: {table} → {field}"), note, remedy).explained("field-note", "docs/guide/fields.md"),
+            );
         }
     }
 }

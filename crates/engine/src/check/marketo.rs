@@ -103,16 +103,24 @@ fn refused(_: Vec<Verdict>) -> Result<(), CallError> {
 pub(super) async fn look_up(bridge: &Bridge, person_key: &str, findings: &mut Vec<Finding>) {
     let what = format!("Marketo: people are found by {person_key} (MSI Non-Native)");
     let nobody = Guid::from_u128(u128::from(fastrand::u64(..))).to_string();
-    let found = bridge.marketo.people(person_key, vec![nobody], &["id".to_owned()]).await;
-    findings.push(match found {
-        Ok(_) => Finding::green(what, "the field is there and can be looked up by"),
-        Err(error) if error.code() == DENIED => return,
-        Err(error) => Finding::red(
+    match bridge.marketo.people(person_key, vec![nobody.clone()], &["id".to_owned()]).await {
+        Ok(_) => {}
+        Err(error) => {
+            let text = format!("Marketo refuses to look people up by it: {error}");
+            let remedy = "have Marketo enable the feature \"MSI Non-Native\", or name a custom field of type string in keys.person";
+            return findings.push(Finding::red(what, text, remedy).coded("person-key-not-searchable"));
+        }
+    }
+    // Nobody has this key, so that nothing is changed.
+    let record: Map<String, Value> = [(person_key.to_owned(), nobody.into())].into_iter().collect();
+    findings.push(match bridge.marketo.sync_people(SyncMode::UpdateOnly, person_key, vec![record]).await {
+        Ok(_) => Finding::green(what, "the field is there, and people can be looked up and created by it"),
+        Err(error) => Finding::amber(
             what,
-            format!("Marketo refuses to look people up by it: {error}"),
-            "have Marketo enable the feature \"MSI Non-Native\", or name a custom field of type string in keys.person",
+            format!("people can be looked up by it, and not created by it (it is no lookup field: {error}): who has no e-mail of its own is held"),
+            "give such people an e-mail, or name a custom field of type string in keys.person",
         )
-        .coded("person-key-not-searchable"),
+        .coded("no-email-of-its-own"),
     });
 }
 

@@ -87,8 +87,11 @@ async fn without_email(
     for user in silent.collect::<Vec<_>>() {
         let records = owned(bridge, prepared, user).await?;
         if records > 0 {
-            let text = format!("user {user} has no e-mail (internalemailaddress) and owns {records} records, which wait or have no sales person");
-            findings.push(Finding::amber("owners", text, "give the user an e-mail address in Dynamics").explained("owner-without-email", OWNERS));
+            let text =
+                format!("user {user} has no e-mail (internalemailaddress) and owns {records} records, which wait or have no sales person");
+            findings.push(
+                Finding::amber("owners", text, "give the user an e-mail address in Dynamics").explained("owner-without-email", OWNERS),
+            );
         }
     }
     Ok(())
