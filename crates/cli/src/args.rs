@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Show one person's, account's, opportunity's or user's whole chain on both sides, and why Sales Insight shows it or not.
     Inspect(Inspect),
+    /// Read and compare both sides, without believing what was confirmed, and show how much of what each salesperson owns is whole.
+    Audit(Audit),
     /// Take one person out of Marketo, by policy, and out of the state; it isn't sent again.
     Erase(Erase),
     /// Make a sales person anew whose e-mail Marketo doesn't change: its records go to another, and come back.
@@ -156,6 +158,41 @@ pub(crate) struct Inspect {
     /// Print it as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Flags of `audit`.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Audit {
+    /// Have what differs compared again and sent anew by the next sync.
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Compare only so much of each table, such as 1%; the same records each time.
+    #[arg(long, value_name = "PERCENT", default_value = "100%")]
+    pub(crate) sample: Percent,
+    /// Write all differences into this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A share above nothing, up to everything.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Percent(pub(crate) f64);
+
+impl std::str::FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim().strip_suffix('%').unwrap_or(text).trim().parse::<f64>().ok();
+        number
+            .filter(|percent| *percent > 0.0 && *percent <= 100.0)
+            .map(Self)
+            .ok_or_else(|| "a share such as 1% or 0.5%, up to 100%".into())
+    }
 }
 
 /// Flags of `erase`.

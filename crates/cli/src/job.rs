@@ -39,6 +39,7 @@ pub(crate) enum Job {
 pub(crate) enum Task {
     Sync(args::Sync),
     Inspect(args::Inspect),
+    Audit(args::Audit),
     Erase(args::Erase),
     MendOwnerEmail(args::MendOwnerEmail),
 }
@@ -103,6 +104,7 @@ pub(crate) async fn perform(bridge: &Bridge, task: &Task, out: &Out) -> Result<u
     match task {
         Task::Sync(args) => command::sync::sync(bridge, args, out).await,
         Task::Inspect(args) => command::inspect::inspect(bridge, args, out).await,
+        Task::Audit(args) => command::audit::audit(bridge, args, out).await,
         Task::Erase(args) => command::erase::erase(bridge, args, out).await,
         Task::MendOwnerEmail(args) => command::mend_owner_email::mend(bridge, args, out).await,
     }

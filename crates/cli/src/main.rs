@@ -17,6 +17,7 @@ mod command {
     pub(crate) mod check;
     pub(crate) mod demo;
     pub(crate) mod inspect;
+    pub(crate) mod audit;
     pub(crate) mod erase;
     pub(crate) mod health;
     pub(crate) mod mend_owner_email;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
             Command::Status(status) => command::status::run(&source, status).await,
             Command::Check(check) => job::run(&source, Job::Check(check)).await,
             Command::Inspect(inspect) => job::run(&source, Job::Task(Task::Inspect(inspect))).await,
+            Command::Audit(audit) => job::run(&source, Job::Task(Task::Audit(audit))).await,
             Command::Erase(erase) => job::run(&source, Job::Task(Task::Erase(erase))).await,
             Command::MendOwnerEmail(mend) => job::run(&source, Job::Task(Task::MendOwnerEmail(mend))).await,
             Command::Pause(pause) => job::run(&source, Job::Steer(Steer::Pause(pause))).await,

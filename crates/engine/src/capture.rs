@@ -21,6 +21,7 @@ use store::{StoreExt, record::Refetch};
 use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
 
 pub use apply::Context;
+pub(crate) use company::climb;
 pub use first_load::{find_gone, first_load, is_first};
 pub(crate) use gone::dirty_by;
 pub(crate) use known::{ERASED_FACT, erased};

@@ -5,6 +5,7 @@
 //!
 //! What others await is boxed here, so that it is compiled once and not again in every crate that awaits it.
 
+pub mod audit;
 mod bootstrap;
 pub mod bridge;
 pub mod calls;

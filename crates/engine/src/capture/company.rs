@@ -18,7 +18,7 @@ use crate::{
 const HOPS_MAX: usize = 5;
 
 /// Finds the account at the end of each chain of parent contacts. A chain that is longer than five, or a circle, has none.
-pub(super) async fn climb(bridge: &Bridge, prepared: &Prepared, starts: &[Guid]) -> Result<BTreeMap<Guid, Option<Guid>>, SyncError> {
+pub(crate) async fn climb(bridge: &Bridge, prepared: &Prepared, starts: &[Guid]) -> Result<BTreeMap<Guid, Option<Guid>>, SyncError> {
     let plan = prepared.table(Table::Contact)?;
     let mut at: BTreeMap<Guid, Guid> = starts.iter().map(|start| (*start, *start)).collect();
     let mut found = BTreeMap::new();

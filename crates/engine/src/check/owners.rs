@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::finding::Finding;
 use crate::{
+    audit::pages::Pages,
     bridge::Bridge,
-    dynamics::Feed,
     error::{Side, SyncError},
     marketo::key_field,
     options::TeamOwner,
@@ -49,19 +49,12 @@ pub(super) async fn owners(bridge: &Bridge, prepared: &Prepared, findings: &mut 
 }
 
 async fn all(bridge: &Bridge, plan: &TablePlan) -> Result<Vec<Values>, SyncError> {
-    let dynamics = |error| SyncError::of_call(Side::Dynamics, error);
     let mut rows = Vec::new();
-    let mut page = bridge.dynamics.feed(&plan.table, Feed::All { select: &plan.select, track: false }).await.map_err(dynamics)?;
-    loop {
-        while let Some(some) = page.next_rows(usize::MAX, plan.table.table) {
-            rows.extend(some.rows);
-        }
-        let Some(link) = page.next.take().filter(|_| rows.len() < ROWS_MAX) else { return Ok(rows) };
-        let next = Feed::Next { link: &link, track: false, annotated: true, page_rows: page.page_rows };
-        let following = bridge.dynamics.feed(&plan.table, next).await.map_err(dynamics)?;
-        following.comes_after(&link, &plan.table).map_err(dynamics)?;
-        page = following;
+    let mut pages = Pages::new(&plan.table, &plan.select);
+    while let Some(page) = pages.next(bridge).await?.filter(|_| rows.len() < ROWS_MAX) {
+        rows.extend(page);
     }
+    Ok(rows)
 }
 
 /// Leads, contacts, accounts and opportunities that somebody owns.

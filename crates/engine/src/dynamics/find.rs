@@ -53,6 +53,20 @@ impl Dynamics {
         self.rows(table, select, filter, limit).await
     }
 
+    /// Rows of which one of these columns points to one of these ids.
+    ///
+    /// # Errors
+    /// What became of the calls.
+    pub async fn pointing(&self, table: &DynamicsTable, select: &[String], columns: &[&str], ids: &[Guid]) -> Result<Rows, CallError> {
+        let mut found = Rows::default();
+        for chunk in ids.chunks(IDS_PER_CALL) {
+            let Some(filter) = columns.iter().map(|column| Filter::any_of(column, chunk)).reduce(Filter::or) else { return Ok(found) };
+            let mut some = self.rows(table, select, filter, usize::MAX).await?;
+            found.rows.append(&mut some.rows);
+        }
+        Ok(found)
+    }
+
     /// Makes sure that rows of a table can be read with these columns: one, if there is any.
     ///
     /// # Errors
