@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::{Guid, RecordId, Table};
 use futures::{FutureExt, future::BoxFuture, future::try_join_all};
 use planner::{Row, role::RoleTexts};
+use serde_json::{Map, Value};
 use store::{
     Batch,
     record::{DirtyRoles, Role},
@@ -29,7 +30,8 @@ use self::{
 };
 use crate::{
     bridge::Bridge,
-    error::SyncError,
+    error::{Side, SyncError},
+    marketo::SyncMode,
     prepare::{Prepared, TablePlan, prepare},
     progress::Step,
     repair::doubt,
@@ -115,6 +117,7 @@ impl<'a> Auditor<'a> {
             let compared = chunks.iter().map(|chunk| compare::compare(bridge, self.prepared, plan, chunk).boxed());
             let compared = try_join_all(compared.collect::<Vec<_>>()).await?;
             for (chunk, compared) in chunks.iter().zip(compared) {
+                self.report.surplus.extend(compared.surplus);
                 self.take_in(plan.table.table, chunk, &compared.held, compared.differences).await?;
             }
         }
@@ -148,6 +151,23 @@ impl<'a> Auditor<'a> {
         Ok(())
     }
 
+    /// Takes the key from persons who hold it besides the record's own person. They stay in Marketo, with all that they have; merging them is for
+    /// people to decide, because there is no way back.
+    async fn unlink_surplus(&mut self) -> Result<Vec<i64>, SyncError> {
+        let mut unlinked = Vec::new();
+        for chunk in std::mem::take(&mut self.report.surplus).chunks(VALUES_MAX) {
+            let keys = [Some(&self.prepared.person_key), self.prepared.second_person_key.as_ref()];
+            let record = |id: &i64| {
+                let cleared = keys.iter().flatten().map(|key| ((*key).clone(), Value::Null));
+                [("id".to_owned(), Value::from(*id))].into_iter().chain(cleared).collect::<Map<_, _>>()
+            };
+            let verdicts = self.bridge.marketo.sync_people(SyncMode::UpdateOnly, "id", chunk.iter().map(record).collect()).await;
+            let verdicts = verdicts.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
+            unlinked.extend(chunk.iter().zip(verdicts).filter(|(_, verdict)| verdict.confirmed).map(|(id, _)| *id));
+        }
+        Ok(unlinked)
+    }
+
     /// Business units, and what is to be sent anew.
     async fn end(mut self) -> Result<Report, SyncError> {
         for (owner, score) in &mut self.report.scores {
@@ -163,6 +183,7 @@ impl<'a> Auditor<'a> {
                 self.bridge.commit(batch).await?;
             }
             doubt(self.bridge, &records).await?;
+            self.report.unlinked = self.unlink_surplus().await?;
             self.report.repaired = Some(records.len() as u64);
         }
         self.bridge.progress.tell(Step::Done);

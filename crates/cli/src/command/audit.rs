@@ -63,8 +63,15 @@ fn told(report: &Report, width: Option<u16>) -> String {
         }
     }
     lines.push(scores(report, width));
+    if !report.unlinked.is_empty() {
+        let ids: Vec<String> = report.unlinked.iter().map(ToString::to_string).collect();
+        lines.push(format!(
+            "the external id was taken from persons {}, who held another person's; merge them in Marketo if they are the same people",
+            ids.join(", ")
+        ));
+    }
     match report.repaired {
-        Some(0) => lines.push("Nothing to repair.".into()),
+        Some(0) if report.unlinked.is_empty() => lines.push("Nothing to repair.".into()),
         Some(count) => lines.push(format!("{count} records are compared and sent anew by the next `insight-bridge sync`")),
         None if report.total() > 0 => lines.push("what to do: `insight-bridge audit --repair`, then `insight-bridge sync`".into()),
         None => {}

@@ -30,6 +30,8 @@ pub(super) type Held = BTreeMap<Guid, Vec<Map<String, Value>>>;
 pub(super) struct Compared {
     pub(super) differences: Vec<Difference>,
     pub(super) held: Held,
+    /// Persons that hold the key of a record which another person is.
+    pub(super) surplus: Vec<i64>,
 }
 
 /// Compares up to [`VALUES_MAX`] records of one table.
@@ -40,7 +42,7 @@ pub(super) async fn compare(bridge: &Bridge, prepared: &Prepared, plan: &TablePl
     let fields = fields(prepared, plan, object, key);
     let held = held(bridge, object, key, &fields, expected.iter().map(|expected| expected.record.id).collect()).await?;
     let known = known_elsewhere(bridge, object, &fields, expected, &held).await?;
-    let mut differences = Vec::new();
+    let (mut differences, mut surplus) = (Vec::new(), Vec::new());
     for expected in expected.iter().filter(|expected| !expected.is_pending) {
         let found = held.get(&expected.record.id).map_or(&[][..], Vec::as_slice);
         let tell = |kind, marketo_id, detail: String| Difference {
@@ -59,8 +61,12 @@ pub(super) async fn compare(bridge: &Bridge, prepared: &Prepared, plan: &TablePl
         };
         let id = (object == Object::Lead).then(|| id_of(record)).flatten();
         if found.len() > 1 {
-            let ids: Vec<String> = found.iter().filter_map(id_of).map(|id| id.to_string()).collect();
-            differences.push(tell(Kind::Duplicate, id, ids.join(" ")));
+            let ids: BTreeSet<i64> = found.iter().filter_map(id_of).collect();
+            // The person that we know stays the record's, else the oldest.
+            let own = expected.link.as_ref().and_then(|link| link.marketo_id).filter(|id| ids.contains(id)).or(ids.first().copied());
+            let others: Vec<i64> = ids.into_iter().filter(|id| Some(*id) != own).collect();
+            differences.push(tell(Kind::Duplicate, own, others.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")));
+            surplus.extend(others);
             continue;
         }
         let stored = record.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -83,7 +89,7 @@ pub(super) async fn compare(bridge: &Bridge, prepared: &Prepared, plan: &TablePl
             differences.push(tell(Kind::WriteBack, id, columns));
         }
     }
-    Ok(Compared { differences, held })
+    Ok(Compared { differences, held, surplus })
 }
 
 /// The Sales Insight columns that hold something else than Marketo.

@@ -52,9 +52,9 @@ impl Kind {
         }
     }
 
-    /// Whether sending everything anew mends it; people in Marketo twice have to be merged by hand.
+    /// Whether sending everything anew mends it. Of people who are there twice, the key is taken from the others instead.
     #[must_use]
-    pub const fn is_repairable(self) -> bool {
+    pub const fn is_sent_anew(self) -> bool {
         !matches!(self, Self::Duplicate)
     }
 }
@@ -117,10 +117,14 @@ pub struct Report {
     pub scores: BTreeMap<String, Score>,
     /// Records that are to be sent anew, where that was asked for.
     pub repaired: Option<u64>,
+    /// Persons from whom the key of another person's record was taken, where a repair was asked for.
+    pub unlinked: Vec<i64>,
     #[serde(skip)]
     pub(super) to_repair: BTreeSet<RecordId>,
     #[serde(skip)]
     pub(super) extra_roles: Vec<(Guid, i64, String)>,
+    #[serde(skip)]
+    pub(super) surplus: Vec<i64>,
 }
 
 impl Report {
@@ -132,7 +136,7 @@ impl Report {
 
     pub(super) fn add(&mut self, difference: Difference) {
         *self.counts.entry(difference.kind).or_default() += 1;
-        if difference.kind.is_repairable() {
+        if difference.kind.is_sent_anew() {
             self.to_repair.insert(difference.record);
         }
         if self.differences.len() < LISTED_MAX {

@@ -59,6 +59,14 @@ pub(super) async fn compare(
     for chunk in people.chunks(super::compare::VALUES_MAX) {
         persons.extend(held(bridge, Object::Lead, &prepared.person_key, &fields, chunk.to_vec()).await?);
     }
+    // A person that is missing or there twice is a difference of its own, and the role that was sent for it is none.
+    let known = super::expected::links(bridge, Table::Contact, &people).await?;
+    let person_of = |contact: Guid| {
+        let found: Vec<i64> = persons.get(&contact).into_iter().flatten().filter_map(id_of).collect();
+        let known = known.get(&contact).and_then(|link| link.marketo_id);
+        let person = known.filter(|known| found.is_empty() || found.contains(known)).or(found.first().copied())?;
+        Some((person, !found.is_empty()))
+    };
     let fields = ["externalOpportunityId", "leadId", "role"].map(str::to_owned);
     let roles = held(bridge, Object::Role, key_field(Object::Role), &fields, ids.clone()).await?;
     let mut found = Found::default();
@@ -69,11 +77,11 @@ pub(super) async fn compare(
             continue;
         }
         let wanted = role::derive(sources.get(&id).map_or(&[][..], Vec::as_slice), texts, &bridge.options.policy.default_role);
-        let mut wanted: BTreeMap<(i64, String), String> = wanted
+        let mut wanted: BTreeMap<(i64, String), (String, bool)> = wanted
             .into_iter()
             .filter_map(|role| {
-                let person = persons.get(&end(role.contact))?.first().and_then(id_of)?;
-                Some(((person, role.name.to_lowercase()), role.name))
+                let (person, is_there) = person_of(end(role.contact))?;
+                Some(((person, role.name.to_lowercase()), (role.name, is_there)))
             })
             .collect();
         for record in roles.get(&id).map_or(&[][..], Vec::as_slice) {
@@ -84,7 +92,8 @@ pub(super) async fn compare(
                 found.1.push((id, lead, text.to_owned()));
             }
         }
-        let missing = wanted.into_iter().map(|((lead, _), text)| difference(Kind::RoleMissing, id, Some(lead), text, deal.desired.owner));
+        let missing = wanted.into_iter().filter(|(_, (_, is_there))| *is_there);
+        let missing = missing.map(|((lead, _), (text, _))| difference(Kind::RoleMissing, id, Some(lead), text, deal.desired.owner));
         found.0.extend(missing);
     }
     Ok(found)
