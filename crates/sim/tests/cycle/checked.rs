@@ -8,6 +8,7 @@ use engine::{
 use marketo_emulator::{Object as Theirs, Permission};
 use serde_json::json;
 
+use crate::pages;
 use crate::world::{ANN, World, id};
 
 const BO: u64 = 0x31;
@@ -27,7 +28,12 @@ const MSI_COLUMNS: [&str; 7] = [
 async fn look(world: &World) -> Vec<Finding> {
     let (dynamics, marketo) = world.clients();
     let about = About { quota: Some(Quota::default()), last_run: None };
-    check(dynamics, marketo, world.options.clone(), about, None).await
+    let findings = check(dynamics, marketo, world.options.clone(), about, None).await;
+    for finding in &findings {
+        let Some(page) = &finding.page else { continue };
+        assert!(pages::is_there(page), "{:?} has no page {page}", finding.code);
+    }
+    findings
 }
 
 /// Bo, Ann's contact; both sides agree.

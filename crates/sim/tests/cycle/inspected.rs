@@ -9,6 +9,7 @@ use engine::{
 use marketo_emulator::Object as Theirs;
 use serde_json::{Value, json};
 
+use crate::pages;
 use crate::world::{ANN, BEN, FIRM, World, id};
 
 const BO: u64 = 0x31;
@@ -36,6 +37,9 @@ async fn look(world: &World, n: u64) -> Inspection {
     let mut inspections = inspect(&bridge, &id(n).to_string()).await.unwrap();
     bridge.close().await.unwrap();
     assert_eq!(inspections.len(), 1, "{n:x}");
+    for cause in &inspections[0].causes {
+        assert!(pages::is_there(&cause.page), "{} has no page {}", cause.code, cause.page);
+    }
     inspections.remove(0)
 }
 

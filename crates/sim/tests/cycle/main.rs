@@ -25,6 +25,7 @@ mod joins;
 mod joins_killed;
 mod partings;
 mod on_request;
+mod pages;
 mod inspected;
 mod audited;
 mod checked;
