@@ -128,7 +128,8 @@ pub(crate) struct Sync {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) only: Option<String>,
     /// Let a kind of harmful change through that the brake would stop; may be given more than once.
-    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(engine::Harm::ALL.map(engine::Harm::name)))]
+    /// `other-systems`: the systems of the configuration are those of this state under a new name.
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(engine::Harm::ALL.map(engine::Harm::name).into_iter().chain([engine::bound::OTHER_SYSTEMS])))]
     pub(crate) allow: Vec<String>,
 }
 

@@ -45,6 +45,12 @@ impl Client {
         Ok(Self { pipeline, home: Arc::new(home), page_rows: options.page_rows.clamp(1, 5000) })
     }
 
+    /// The API's address, as all calls begin with it.
+    #[must_use]
+    pub fn base(&self) -> String {
+        self.home.api()
+    }
+
     /// Sends a call and decodes its answer.
     ///
     /// # Errors

@@ -28,6 +28,12 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 mod find;
 
+/// Whether an address is this machine's own.
+pub(crate) fn is_on_this_machine(address: &str) -> bool {
+    let host = address.split_once("://").map_or(address, |(_, rest)| rest).split(['/', ':']).next().unwrap_or_default();
+    host == "localhost" || host == "[" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 pub use find::Holds;
 
 /// A table as Dynamics describes it.
@@ -173,6 +179,12 @@ impl Dynamics {
             let _ = self.us.set(us);
         }
         Ok(())
+    }
+
+    /// The id of the organization that was met, where it isn't on this machine.
+    #[must_use]
+    pub fn organization(&self) -> Option<Guid> {
+        self.us.get().map(|us| us.organization_id).filter(|_| !is_on_this_machine(&self.client.base()))
     }
 
     /// A table's description.

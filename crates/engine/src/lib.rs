@@ -7,6 +7,7 @@
 
 pub mod audit;
 mod bootstrap;
+pub mod bound;
 pub mod bridge;
 pub mod calls;
 pub mod capture;

@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wire::{CallError, Class, Lane, Pace};
 
-use crate::defect::{Defect, has};
+use crate::{
+    defect::{Defect, has},
+    dynamics::is_on_this_machine,
+};
 
 mod import;
 
@@ -132,6 +135,12 @@ impl Marketo {
     #[must_use]
     pub fn in_lane(&self, lane: Lane) -> Self {
         Self { client: self.client.in_lane(lane) }
+    }
+
+    /// Its address, where it isn't on this machine.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        Some(self.client.base().to_owned()).filter(|address| !is_on_this_machine(address))
     }
 
     /// The limits of its client.

@@ -26,6 +26,7 @@ use store::{Batch, StoreError, StoreExt, record::Fact};
 use tokio::sync::OnceCell;
 
 use crate::{
+    bound,
     bridge::Bridge,
     dynamics::{DynamicsTable, Presence},
     error::{Problem, Side, SyncError},
@@ -167,6 +168,7 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     let (described, fresh) = bridge.metadata.tables(bridge).await?;
     let tables = Tables::clone(&described);
     let (objects, mut batch) = describes(bridge).await?;
+    bound::check(bridge, &mut batch).await?;
     team_user_is_there(bridge, tables.get(&Table::SystemUser)).await?;
     let key = fingerprint_key(bridge, &mut batch).await?;
     let mut slots: BTreeMap<Object, Slots> = match bridge.store.read_one::<Fact>(SLOTS_FACT.into()).await? {

@@ -57,6 +57,12 @@ impl Client {
         Self { pipeline: self.pipeline.in_lane(lane), base: self.base.clone() }
     }
 
+    /// The instance's address, as all calls begin with it.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends a call and decodes its answer.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ mod joins_killed;
 mod partings;
 mod on_request;
 mod pages;
+mod bound;
 mod inspected;
 mod audited;
 mod checked;
