@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[command(name = "insight-bridge", version, max_term_width = 120, after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// The configuration file.
-    #[arg(long, global = true, default_value = "insight-bridge.toml", env = "INSIGHT_BRIDGE_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "insight-bridge.toml", env = "INSIGHT_BRIDGE_CONFIG")]
     pub(crate) config: PathBuf,
     /// The bridge of this name, where the configuration has several.
     #[arg(long, global = true, value_name = "NAME")]
@@ -58,6 +58,10 @@ pub(crate) enum Command {
     Run(Run),
     /// Ask the process that serves whether it is there and ready.
     Health(Health),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(Completions),
+    /// Write manual pages into a folder: one for the program, and one for each command.
+    Man(Man),
 }
 
 /// Flags of `demo`.
@@ -261,4 +265,19 @@ pub(crate) struct Health {
     /// Exit code 1 also where a bridge is not ready.
     #[arg(long)]
     pub(crate) ready: bool,
+}
+
+/// Flags of `completions`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Flags of `man`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Man {
+    /// Where to write them; the folder is made if it isn't there.
+    #[arg(value_hint = clap::ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
 }

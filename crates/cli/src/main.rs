@@ -15,11 +15,13 @@ mod watch;
 mod command {
     //! One file for each command.
     pub(crate) mod check;
+    pub(crate) mod completions;
     pub(crate) mod demo;
     pub(crate) mod inspect;
     pub(crate) mod audit;
     pub(crate) mod erase;
     pub(crate) mod health;
+    pub(crate) mod man;
     pub(crate) mod mend_owner_email;
     pub(crate) mod sandbox;
     pub(crate) mod serve;
@@ -70,6 +72,8 @@ fn main() -> ExitCode {
             Command::Health(health) => command::health::run(&source, health).await,
             Command::Resume => job::run(&source, Job::Steer(Steer::Resume)).await,
             Command::Run(run) => job::run(&source, Job::Steer(Steer::Run(run))).await,
+            Command::Completions(completions) => command::completions::run(&completions),
+            Command::Man(man) => command::man::run(&man),
         }
     });
     match outcome {

@@ -9,6 +9,7 @@ mod deploy;
 mod kill;
 mod limits;
 mod output;
+mod pages;
 mod rows;
 mod serve;
 mod serving;
