@@ -61,7 +61,9 @@ pub(crate) enum Command {
     /// Print a script that completes commands and flags in a shell.
     Completions(Completions),
     /// Write manual pages into a folder: one for the program, and one for each command.
-    Man(Man),
+    Man(Folder),
+    /// Print the JSON schema of the configuration file, by which editors check and complete it.
+    Schema,
 }
 
 /// Flags of `demo`.
@@ -82,10 +84,10 @@ pub(crate) struct Demo {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sandbox {
     /// Marketo's port on 127.0.0.1; 0 takes a free one.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) marketo_port: u16,
     /// Dataverse's port on 127.0.0.1; 0 takes a free one.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) dataverse_port: u16,
     /// Leads and contacts in Dynamics; 0 starts with two empty systems.
     #[arg(long, default_value_t = 1_000)]
@@ -103,7 +105,7 @@ pub(crate) struct Sandbox {
     #[arg(long, value_name = "CALLS", default_value_t = 10)]
     pub(crate) in_flight: u32,
     /// How long every answer takes, in milliseconds.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(crate) latency_ms: u64,
     /// How long half of Marketo's answers take at most, in milliseconds: log-normal, instead of the fixed time. Dynamics keeps that.
     #[arg(long, value_name = "MS")]
@@ -276,8 +278,8 @@ pub(crate) struct Completions {
 
 /// Flags of `man`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Man {
-    /// Where to write them; the folder is made if it isn't there.
+pub(crate) struct Folder {
+    /// Where to write; the folder is made if it isn't there.
     #[arg(value_hint = clap::ValueHint::DirPath)]
     pub(crate) folder: PathBuf,
 }

@@ -5,6 +5,7 @@
 
 mod address;
 mod bridge;
+mod schema;
 mod schedule;
 mod secret;
 mod serve;
@@ -17,12 +18,14 @@ use std::{
 };
 
 use miette::miette;
+use schemars::JsonSchema;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::exit::Failure;
 
 pub(crate) use address::is_loopback;
 pub(crate) use bridge::Config;
+pub(crate) use schema::schema;
 pub(crate) use serve::Serve;
 
 use shown::at_its_line;
@@ -53,10 +56,13 @@ pub(crate) struct File {
 }
 
 /// A file of several bridges.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Several {
+    /// One of several bridges, each with a name and sections of its own; then nothing else but `[serve]` stands outside of them.
+    #[schemars(length(min = 1))]
     bridge: Vec<Config>,
+    /// What the process that serves shows, whatever bridges it has.
     #[serde(default)]
     serve: Serve,
 }
@@ -220,6 +226,9 @@ mod tests {
         assert!(replaced("{ env = \"X\" }", "{ env = \"X\", file = \"y\" }").contains("{ env = "));
         assert!(replaced("tenant_id = \"t\"", "tenant_id = \"t\"\nreadable_secured_columns = [\"nodot\"]").contains("table.column"));
         for (wrong, key) in [
+            ("[where]\nlead = { switch = \"new_yes\", oops = 1 }", "{ switch = "),
+            ("[fields.lead]\ntitle = { colum = \"jobtitle\" }", "one source"),
+            ("[msi.lead]\npriority = 1", "or false"),
             ("[brake]\npercent = -5", "brake.percent"),
             ("[retry]\ntries = 0", "retry.tries"),
             ("[write_back]\nrows_per_message = 0", "write_back.rows_per_message"),

@@ -24,6 +24,7 @@ mod command {
     pub(crate) mod man;
     pub(crate) mod mend_owner_email;
     pub(crate) mod sandbox;
+    pub(crate) mod schema;
     pub(crate) mod serve;
     pub(crate) mod status;
     pub(crate) mod sync;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
             Command::Run(run) => job::run(&source, Job::Steer(Steer::Run(run))).await,
             Command::Completions(completions) => command::completions::run(&completions),
             Command::Man(man) => command::man::run(&man),
+            Command::Schema => command::schema::run(),
         }
     });
     match outcome {

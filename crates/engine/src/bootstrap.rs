@@ -1,6 +1,7 @@
 //! What is different until everything was loaded once, and while very many people come to Marketo for the first time.
 
 use base::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{
     Batch, StoreExt,
@@ -19,30 +20,37 @@ const RUNS: usize = 1_000;
 /// Exit codes of runs that came to their end.
 const WHOLE: [u8; 2] = [0, 3];
 
-/// `[bootstrap]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `[bootstrap]`: what is different while everything is loaded for the first time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Bootstrap {
-    /// With more people than this still to be sent, they may go by import; 0: never.
+    /// With more people than this still to be sent, they may go by Marketo's bulk import; 0: never.
     pub bulk_above: u64,
-    /// What decides whether they do.
+    /// What decides whether more people than `bulk_above` go by import.
     pub bulk: Bulk,
     /// People in one file of an import at most; a file is below 10 MB whatever this says.
+    #[schemars(range(min = 1))]
     pub bulk_rows: usize,
-    /// Marketo calls that may start in any 20 seconds of the first load, instead of `marketo.calls_per_20s`.
+    /// Marketo calls that may start in any 20 seconds until a cycle has come to its end once; as `marketo.calls_per_20s` says unless it is given,
+    /// and at most 100.
+    #[schemars(range(min = 1))]
     pub calls_per_20s: Option<usize>,
-    /// Marketo calls at once in the first load, instead of `marketo.max_in_flight`.
+    /// Marketo calls at once until a cycle has come to its end once; as `marketo.max_in_flight` says unless it is given, and at most 10.
+    #[schemars(range(min = 1))]
     pub max_in_flight: Option<usize>,
-    /// What Dynamics has not changed since is only taken when something else refers to it, or when it is changed.
+    /// A day, `"2025-01-01"`, or a moment, `"2025-01-01T06:00:00Z"`: what Dynamics has not changed since and Marketo doesn't have comes only when
+    /// something in scope refers to it, or when it is changed. Owners always come. After a change of this the tables are read in full once; what
+    /// is in Marketo already stays in sync.
     #[serde(with = "day_or_moment")]
+    #[schemars(with = "Option<String>")]
     pub since: Option<Timestamp>,
 }
 
 /// What decides whether many people go by import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bulk {
-    /// By files where they save a tenth of the calls or more, as the first few thousand people show.
+    /// The forecast, made after the first 3,000 people: they do if it saves a tenth of the calls or more.
     #[default]
     Forecast,
     /// They always do.

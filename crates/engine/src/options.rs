@@ -8,9 +8,16 @@ use planner::{
     identity::Ambiguous,
     msi::{MsiField, MsiSpec},
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+mod parting;
+mod scope;
 
 pub use crate::bootstrap::{Bootstrap, Bulk};
+pub use parting::{Inactive, InactivePerson, InactiveRecord, Parting, PersonParting, RecordParting};
+pub use scope::{Filter, Filters};
 
 /// Everything about a bridge besides addresses, credentials and limits.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -46,13 +53,14 @@ pub struct Options {
 }
 
 /// Key fields that customers may have made themselves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
-    /// The person field that holds the Dynamics GUID. Another than `externalPersonId` is used to look people up, and
-    /// `externalPersonId` is written besides where Marketo has it.
+    /// The person field that holds the Dynamics GUID, and by which people are looked up. Name a custom field of type string where Marketo can't
+    /// look people up by the standard one; `externalPersonId` is then written besides, where Marketo has it, and whoever isn't found by the
+    /// custom field is looked up by it.
     pub person: String,
-    /// A company field that holds the Dynamics GUID in addition to `externalCompanyId`, which stays key and link.
+    /// A company field that gets the Dynamics GUID when a company is created, besides `externalCompanyId`, which stays key and link.
     pub company: Option<String>,
 }
 
@@ -63,16 +71,16 @@ impl Default for Keys {
 }
 
 /// Decisions about identity and links.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// When several Marketo persons could be one record.
+    /// What is done when several Marketo people could be one record.
     pub ambiguous: Ambiguous,
-    /// Whether a person or opportunity without any account is held.
+    /// Whether a person or opportunity without any account is held, as `company-required`. Otherwise it is sent without a company.
     pub require_company: bool,
-    /// Whether the creating call of a person without account names its company as text.
+    /// Whether the call that creates a person for a Dynamics lead without account names its `companyname` as Marketo's `company`.
     pub send_company_name: bool,
-    /// The text of a role whose connection names none.
+    /// The text of a contact role whose connection names none.
     pub default_role: String,
     /// Whether what something in scope refers to is in scope too, whatever its filter says. Otherwise a record goes without an account that
     /// is out of scope, and a contact out of scope has no role. Owners are always in scope.
@@ -81,17 +89,17 @@ pub struct Policy {
     pub on_qualify: Join,
     /// What is done when a record is merged into another and Marketo has a person for each.
     pub on_merge: Join,
-    /// The same for what was so before the first load, whichever of the two it is.
+    /// What is done with two Marketo people of one record where it was so when the table was first read, by qualification or merge.
     pub on_first_load: Join,
 }
 
-/// What is done with two Marketo persons of one record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What is done with two Marketo people of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Join {
-    /// They are merged in Marketo; the surviving record's person wins.
+    /// They are merged in Marketo; the surviving record's person wins. Marketo has no way back from that.
     Merge,
-    /// A person decides.
+    /// The record is held as `two-persons` until somebody decides.
     Hold,
 }
 
@@ -110,19 +118,19 @@ impl Default for Policy {
     }
 }
 
-/// Field maps: Marketo field to source.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// Field maps, on top of the defaults: the key is the Marketo field's REST name, the value says where it comes from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fields {
-    /// Of users.
+    /// From users to sales persons.
     pub systemuser: BTreeMap<String, FieldSpec>,
-    /// Of accounts.
+    /// From accounts to companies.
     pub account: BTreeMap<String, FieldSpec>,
-    /// Of leads.
+    /// From leads to people.
     pub lead: BTreeMap<String, FieldSpec>,
-    /// Of contacts.
+    /// From contacts to people.
     pub contact: BTreeMap<String, FieldSpec>,
-    /// Of opportunities.
+    /// From opportunities to opportunities.
     pub opportunity: BTreeMap<String, FieldSpec>,
     /// Columns under field security that the application user is allowed to read, as `contact.emailaddress1`.
     #[serde(skip)]
@@ -144,29 +152,46 @@ impl Fields {
     }
 }
 
-/// Columns of the MSI fields.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Columns of the Sales Insight fields. The key is Marketo's field, the value the column's logical name, or `false`: not written.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Msi {
-    /// On the lead.
+    /// Columns of the lead.
+    #[schemars(schema_with = "msi_columns")]
     pub lead: BTreeMap<MsiField, MsiSpec>,
-    /// On the contact.
+    /// Columns of the contact.
+    #[schemars(schema_with = "msi_columns")]
     pub contact: BTreeMap<MsiField, MsiSpec>,
 }
 
+/// The schema of a table whose keys are the Sales Insight fields, each with its meaning.
+fn msi_columns(generator: &mut SchemaGenerator) -> Schema {
+    let (column, fields) = (generator.subschema_for::<MsiSpec>(), MsiField::json_schema(generator));
+    let documented = fields.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    let properties: Map<String, Value> = documented
+        .filter_map(|field| {
+            let mut property = column.clone();
+            property.insert("description".into(), field.get("description")?.clone());
+            Some((field.get("const")?.as_str()?.to_owned(), property.into()))
+        })
+        .collect();
+    json_schema!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
 /// The way back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WriteBack {
-    /// Whether MSI fields are written to Dynamics at all.
+    /// Whether Sales Insight fields are written to Dynamics at all.
     pub enabled: bool,
     /// What is done with closed leads, which Dynamics may refuse to change.
     pub closed_leads: ClosedLeads,
-    /// Rows in one bulk message to Dynamics.
+    /// Rows in one bulk update.
+    #[schemars(range(min = 1))]
     pub rows_per_message: u32,
     /// In how many hours everybody's fields are read once, whatever activities say; 0: never.
     pub sweep_hours: u32,
-    /// Marketo calls that one cycle may spend on that, 300 people each.
+    /// Marketo calls that one pass may spend on reading everybody's fields, 300 people each.
     pub sweep_calls: u32,
 }
 
@@ -188,34 +213,37 @@ impl Default for DailyWrites {
 }
 
 /// What is done with closed leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClosedLeads {
     /// They are left alone and counted.
     #[default]
     Skip,
-    /// Each is tried once; a refused one is left alone from then on.
+    /// Each is tried once; a refused one is left alone until it is open again.
     Try,
 }
 
-/// Who owns what a team owns (rule R6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+// Rule R6.
+/// Who owns what a team owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Owners {
-    /// Whose it is.
+    /// Whose a team's records are.
     pub team: TeamOwner,
 }
 
 /// Whose a team's records are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum TeamOwner {
     /// The team's administrator's; nobody's where it has none.
     #[default]
     Administrator,
-    /// Nobody's: they are held.
+    /// Nobody's: they are held as `team-owned`.
     Hold,
-    /// This user's.
-    User(Guid),
+    /// Those of the user with this id.
+    #[schemars(untagged)]
+    User(#[schemars(with = "String", regex(pattern = r"^[{(]?[0-9A-Fa-f-]{32,36}[)}]?$"))] Guid),
 }
 
 impl Serialize for TeamOwner {
@@ -242,142 +270,14 @@ impl<'de> Deserialize<'de> for TeamOwner {
     }
 }
 
-/// Which rows are in scope; a table that isn't named is in scope as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Filters {
-    /// Of users. One that owns something is in scope all the same.
-    pub systemuser: Option<Filter>,
-    /// Of accounts.
-    pub account: Option<Filter>,
-    /// Of leads.
-    pub lead: Option<Filter>,
-    /// Of contacts.
-    pub contact: Option<Filter>,
-    /// Of opportunities.
-    pub opportunity: Option<Filter>,
-}
-
-impl Filters {
-    /// The filter of a table.
-    #[must_use]
-    pub fn of(&self, table: Table) -> Option<&Filter> {
-        match table {
-            Table::SystemUser => self.systemuser.as_ref(),
-            Table::Account => self.account.as_ref(),
-            Table::Lead => self.lead.as_ref(),
-            Table::Contact => self.contact.as_ref(),
-            Table::Opportunity => self.opportunity.as_ref(),
-            Table::Team | Table::ConnectionRole | Table::Connection => None,
-        }
-    }
-}
-
-/// Which rows of a table are in scope.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Filter {
-    /// Those for which this CEL expression is true.
-    Expression(String),
-    /// Those in which this yes/no column isn't No. Blank means in scope, as with Marketo's native sync.
-    Switch {
-        /// The column's logical name.
-        switch: String,
-    },
-}
-
-/// What becomes of a Marketo record when its Dynamics row is no longer there for us (rule R9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Parting {
-    /// Of a person.
-    pub person: PersonParting,
-    /// Of a company.
-    pub company: RecordParting,
-    /// Of a sales person.
-    pub sales_person: RecordParting,
-    /// Of an opportunity; its roles are removed before.
-    pub opportunity: RecordParting,
-}
-
-impl Default for Parting {
-    fn default() -> Self {
-        Self {
-            person: PersonParting::Unlink,
-            company: RecordParting::Keep,
-            sales_person: RecordParting::Keep,
-            opportunity: RecordParting::Delete,
-        }
-    }
-}
-
-/// What becomes of a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PersonParting {
-    /// It stays, and its external id is cleared.
-    Unlink,
-    /// It stays as it is.
-    Keep,
-    /// It is deleted.
-    Delete,
-}
-
-/// What becomes of a company, a sales person or an opportunity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RecordParting {
-    /// It stays as it is.
-    Keep,
-    /// It is deleted, where nothing refers to it any more.
-    Delete,
-}
-
-/// What becomes of the Marketo record of a deactivated row: a contact or account that is inactive, a lead that is disqualified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Inactive {
-    /// Of a person.
-    pub person: InactivePerson,
-    /// Of a company.
-    pub company: InactiveRecord,
-}
-
-/// What becomes of a deactivated person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InactivePerson {
-    /// It stays in sync.
-    #[default]
-    Sync,
-    /// Its external id is cleared.
-    Unlink,
-    /// It stays as it is; nothing more is sent.
-    Keep,
-    /// It is deleted.
-    Delete,
-}
-
-/// What becomes of a deactivated company.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InactiveRecord {
-    /// It stays in sync.
-    #[default]
-    Sync,
-    /// It stays as it is; nothing more is sent.
-    Keep,
-    /// It is deleted, where nothing refers to it any more.
-    Delete,
-}
-
 /// When to stop and ask: a kind of harmful change stops above both limits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Brake {
-    /// Share of all records of that kind, in percent.
+    /// Share of all records that the state knows and that this kind could concern, in percent. A kind stops only above this and `count`.
+    #[schemars(range(min = 0, max = 100))]
     pub percent: f64,
-    /// Number of records.
+    /// Number of records. A kind stops only above this and `percent`.
     pub count: u64,
 }
 

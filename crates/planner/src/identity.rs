@@ -1,17 +1,18 @@
 //! Which Marketo person a Dynamics record is (rules R2, R3 and R4).
 
 use base::Guid;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What to do when several Marketo persons could be it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What is done when several Marketo people could be one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ambiguous {
-    /// Nothing: a person decides.
+    /// The record is held as `ambiguous` until somebody decides.
     #[default]
     Hold,
-    /// The one with the same last name, then the latest updated, then the lowest id.
+    /// The one with the same last name is taken, then the latest updated, then the lowest id.
     Adopt,
 }
 

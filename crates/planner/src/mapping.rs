@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Object, Table};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,11 +20,12 @@ use crate::{
 /// Fields that the bridge itself writes; no map may name them.
 pub const LINK_FIELDS: [&str; 4] = ["externalSalesPersonId", "externalCompanyId", "externalOpportunityId", "externalPersonId"];
 
-/// Who decides about a field (rule R5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+// Rule R5.
+/// Who decides about a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {
-    /// Dynamics: every change there is sent.
+    /// Dynamics: every change there is sent. An edit in Marketo stays until the next change in Dynamics.
     #[default]
     Crm,
     /// Marketo: sent when the record is created, and never again.
@@ -32,31 +34,37 @@ pub enum Owner {
     Fill,
 }
 
-/// One entry of `[fields.<table>]` in the configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+/// Where the value of a Marketo field comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "write a column's name, false, or one source and perhaps an owner, as { cel = \"…\", owner = \"fill\" }")]
+#[schemars(rename = "FieldSource")]
 pub enum FieldSpec {
-    /// `false`: this field is not sent.
-    Off(bool),
-    /// A column by its logical name.
+    /// This field is not sent, although it is a default.
+    Off(#[schemars(extend("const" = false))] bool),
+    /// A column by its logical name. A choice is sent as its number.
     Column(String),
-    /// Anything else.
+    /// Another source, or another owner.
     Detailed(DetailedSpec),
 }
 
-/// A source by its kind, and who decides. Exactly one source must be given.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// A source by its kind, and who decides. Exactly one of `column`, `label`, `constant` and `cel` must be given.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(
+    rename = "DetailedFieldSource",
+    extend("oneOf" = [{ "required": ["column"] }, { "required": ["label"] }, { "required": ["constant"] }, { "required": ["cel"] }])
+)]
 pub struct DetailedSpec {
-    /// A column.
+    /// A column by its logical name. A choice is sent as its number.
     pub column: Option<String>,
-    /// A choice column, sent as its label.
+    /// A choice column, sent as its label; several choices are joined with `;`.
     pub label: Option<String>,
-    /// A fixed value.
+    /// A fixed value: a text, number or boolean.
+    #[schemars(extend("type" = ["string", "number", "boolean"]))]
     pub constant: Option<Value>,
-    /// A CEL expression.
+    /// An expression in CEL, the Common Expression Language. Every column is a variable of its name; `<column>_label` is a choice's label.
     pub cel: Option<String>,
-    /// Who decides.
+    /// Who decides about the field.
     #[serde(default)]
     pub owner: Owner,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use base::Table;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// One of the fields that Marketo Sales Insight computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum MsiField {
     /// Last interesting moment: its type.
     #[serde(rename = "msiLastInterestingMomentType")]
@@ -122,13 +123,14 @@ impl MsiField {
     }
 }
 
-/// A column named in the configuration, or `false` for "not written".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+/// Where a Sales Insight field is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "write a column's name, or false")]
+#[schemars(rename = "WrittenColumn")]
 pub enum MsiSpec {
-    /// `false`: this field is not written.
-    Off(bool),
-    /// The column's logical name.
+    /// This field is not written.
+    Off(#[schemars(extend("const" = false))] bool),
+    /// A column by its logical name.
     Column(String),
 }
 

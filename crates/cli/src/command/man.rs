@@ -4,12 +4,12 @@ use anyhow::Context;
 use clap::CommandFactory;
 
 use crate::{
-    args::{Args, Man},
+    args::{Args, Folder},
     exit::{Failure, IN_STEP},
 };
 
 /// Runs it.
-pub(crate) fn run(args: &Man) -> Result<u8, Failure> {
+pub(crate) fn run(args: &Folder) -> Result<u8, Failure> {
     let folder = &args.folder;
     std::fs::create_dir_all(folder)
         .and_then(|()| clap_mangen::generate_to(Args::command(), folder))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::options::{Bootstrap, Brake, Fields, Filters, Inactive, Keys, Msi, Owners, Parting, Policy, WriteBack};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -16,45 +17,67 @@ use super::{
 const ONLY: &str = "default";
 
 /// One bridge: a `[[bridge]]`, or the whole file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Bridge")]
 pub(crate) struct Config {
-    /// Its name, which its log lines and metrics carry.
+    /// The bridge's name, which log lines and metrics carry: 1 to 40 lower-case letters, digits, hyphens and underscores.
     #[serde(default = "only")]
+    #[schemars(regex(pattern = "^[a-z0-9_-]{1,40}$"))]
     pub(crate) name: String,
+    /// Where Marketo is, who the bridge is there, and how many calls it may make. The limits hold across runs, because their counts are in the
+    /// state; requests for tokens are not counted, by Marketo either.
     pub(crate) marketo: Marketo,
+    /// Where Dynamics is, who the bridge is there, and how much it may read and write at once.
     pub(crate) dynamics: Dynamics,
+    /// Where the bridge remembers what it has done.
     #[serde(default)]
     state: State,
+    /// Key fields that customers may have made themselves.
     #[serde(default)]
     keys: Keys,
+    /// Decisions about identity and links.
     #[serde(default)]
     policy: Policy,
+    /// Field maps, on top of the defaults: the key is the Marketo field's REST name, the value says where it comes from. After a change the table
+    /// is read in full once, and only differences are sent.
     #[serde(default)]
     fields: Fields,
+    /// The Dynamics column of each Sales Insight field, where it isn't found without doubt.
     #[serde(default)]
     msi: Msi,
+    /// The way back: Sales Insight fields that are written to Dynamics.
     #[serde(default)]
     write_back: WriteBack,
+    /// When to stop and ask: a kind of harmful change stops when its number is above both limits.
     #[serde(default)]
     brake: Brake,
+    /// Who owns what a team owns.
     #[serde(default)]
     owners: Owners,
+    /// Which rows are in scope; a table that isn't named is in scope as a whole. After a change the table is read in full once.
     #[serde(default, rename = "where")]
     filters: Filters,
+    /// What becomes of the Marketo record of a row that Dynamics has deleted.
     #[serde(default)]
     on_delete: Parting,
+    /// What becomes of the Marketo record of a row that a filter no longer lets through.
     #[serde(default)]
     on_leave: Parting,
+    /// What becomes of the Marketo record of a row that was deactivated: a contact or account that is inactive, a lead that is disqualified.
     #[serde(default)]
     on_inactive: Inactive,
+    /// What is different while everything is loaded for the first time.
     #[serde(default)]
     bootstrap: Bootstrap,
+    /// How a call that fails in passing is tried again. What may have been done and must not be done twice is never repeated; it is looked up.
+    /// Refusals as too fast have a longer budget of their own, because they say nothing about the service's health.
     #[serde(default)]
     retry: Retry,
+    /// When the passes of `serve` run.
     #[serde(default)]
     pub(crate) schedule: Schedule,
-    /// Of the process, where this is the whole file.
+    /// What the process that serves shows. It concerns the process: with several bridges it stands once, above them.
     #[serde(default)]
     pub(super) serve: Option<Serve>,
 }
@@ -63,21 +86,24 @@ fn only() -> String {
     ONLY.into()
 }
 
-/// `[state]`
-#[derive(Debug, Default, Deserialize)]
+/// `[state]`: where the bridge remembers what it has done.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct State {
+    /// Where the state is: `sqlite:` and a path, or `memory:` for a try. Unless it is given, `sqlite:insight-bridge.db` in the current folder, or
+    /// `sqlite:insight-bridge-NAME.db` for a bridge with another name than `default`.
     #[serde(default)]
     url: Option<String>,
 }
 
-/// `[retry]`
-#[derive(Debug, Clone, Deserialize)]
+/// `[retry]`: how a call that fails in passing is tried again.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Retry {
-    /// Seconds after which a call that keeps failing is given up.
+    /// Seconds that may be waited between the tries of one call, all waits together.
     budget_s: u64,
-    /// Tries in all.
+    /// Tries in all: the first counts.
+    #[schemars(range(min = 1))]
     tries: usize,
 }
 

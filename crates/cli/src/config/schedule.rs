@@ -4,23 +4,31 @@ use std::time::Duration;
 
 use engine::supervisor::{Cron, When};
 use jiff::{SignedDuration, tz::TimeZone};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// The shortest interval.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 
-/// `[schedule]`
-#[derive(Debug, Clone, Deserialize)]
+/// `[schedule]`: when the passes of `serve` run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Schedule {
+    /// When the whole cycle runs, as `sync` does it.
     #[serde(deserialize_with = "when")]
+    #[schemars(with = "Written", extend("default" = "5m"))]
     changes: When,
+    /// When it is looked at what has happened in Marketo, and those people's Sales Insight fields are written to Dynamics.
     #[serde(deserialize_with = "when")]
+    #[schemars(with = "Written", extend("default" = "60s"))]
     moments: When,
+    /// When everybody is looked at once, whatever activities say, as far as `write_back.sweep_calls` go.
     #[serde(deserialize_with = "when")]
+    #[schemars(with = "Written", extend("default" = "30 9 * * *"))]
     sweep: When,
-    /// Where times by the calendar are meant.
+    /// Where times by the calendar are meant, as `"Europe/Berlin"`.
     #[serde(deserialize_with = "zone")]
+    #[schemars(with = "String", extend("default" = "UTC"))]
     time_zone: TimeZone,
 }
 
@@ -31,15 +39,19 @@ impl Default for Schedule {
     }
 }
 
-/// When one kind of pass runs: so long after the last (`5m`, `90s`), by five fields of cron, in UTC until the zone is known, or not by itself
-/// (`false`).
+/// When passes of one kind run.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "When")]
+enum Written {
+    /// Only when `run` asks for it.
+    Off(#[schemars(extend("const" = false))] bool),
+    /// An interval from the end of the last such pass (`"90s"`, `"1h 30m"`; at least `"1s"`), or five fields of cron (`"0 6-20/2 * * mon-fri"`).
+    Text(String),
+}
+
+/// Reads it; cron is in UTC until the zone is known.
 fn when<'de, D: Deserializer<'de>>(deserializer: D) -> Result<When, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Off(bool),
-        Text(String),
-    }
     let told = "write an interval as \"5m\", five fields of cron as \"30 3 * * *\", or false";
     match Written::deserialize(deserializer) {
         Ok(Written::Off(false)) => Ok(When::Asked),

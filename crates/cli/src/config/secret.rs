@@ -4,14 +4,18 @@ use std::path::PathBuf;
 
 use base::Secret;
 use miette::miette;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::exit::Failure;
 
-/// Where a secret is to be had.
-#[derive(Debug, Clone)]
+/// Where a secret is to be had; it is never in the configuration itself. Blanks and line ends around it are ignored.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(rename = "Secret", rename_all = "lowercase")]
 pub(super) enum SecretSource {
+    /// The name of an environment variable.
     Env(String),
+    /// The path of a file.
     File(PathBuf),
 }
 

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// `[serve]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// `[serve]`: what the process that serves shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Serve {
-    /// Where health and metrics are shown over HTTP: an address of this machine only; nowhere unless it is said.
+    /// Where health and metrics are shown over HTTP, as `"127.0.0.1:9464"`; nowhere unless it is said. Only addresses of this machine: nobody is
+    /// asked who they are.
     pub(crate) listen: Option<SocketAddr>,
 }
 

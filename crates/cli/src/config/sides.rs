@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 use base::{Secret, Table};
 use engine::{Quota, options::DailyWrites};
 use miette::miette;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
     address::{is_loopback, mistake_in_address},
@@ -13,61 +14,78 @@ use super::{
 };
 use crate::exit::Failure;
 
-/// `[marketo]`
-#[derive(Debug, Deserialize)]
+/// `[marketo]`: where Marketo is, who the bridge is there, and how many calls it may make.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Marketo {
+    /// The instance: `https://123-ABC-456.mktorest.com`. An address that ends in `/rest` or `/identity`, as the admin pages show it, is understood too.
+    /// Plain `http` is refused but on this machine, because secrets go over it.
     pub(crate) base_url: String,
+    /// The client id of the custom service (Admin, LaunchPoint, View Details).
     pub(crate) client_id: String,
+    /// The client secret of the custom service.
     client_secret: SecretSource,
-    /// Calls in any 20 seconds; 0 means no pacing, for loopback only.
+    /// Calls that may start in any 20 seconds. Marketo refuses more than 100 of all integrations together. 0 means no pacing, and only on loopback.
     #[serde(default = "calls_per_20s")]
     pub(crate) calls_per_20s: usize,
+    /// Calls at once, 1 to 10; more only on loopback.
     #[serde(default = "max_in_flight")]
+    #[schemars(range(min = 1))]
     pub(crate) max_in_flight: usize,
-    /// Our own cap on calls a day.
+    /// Our own cap on calls a day, midnight to midnight US Central. When it is reached, the cycle ends with the error `quota`.
     #[serde(default = "daily_calls")]
     pub(crate) daily_calls: u64,
-    /// What the subscription has a day, for all integrations together.
+    /// What the subscription has a day, for all integrations together (Admin, Web Services). Marketo's interface doesn't tell it. Unless it is given,
+    /// 50,000, or `daily_calls` and `reserve` together where that is more.
     #[serde(default)]
     daily_quota: Option<u64>,
-    /// What of that is kept for the others.
+    /// What of `daily_quota` is kept for the others: calls end when no more than this is left for everybody.
     #[serde(default = "reserve")]
     reserve: u64,
 }
 
-/// `[dynamics]`
-#[derive(Debug, Deserialize)]
+/// `[dynamics]`: where Dynamics is, who the bridge is there, and how much it may read and write at once.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Dynamics {
+    /// The environment: `https://contoso.crm4.dynamics.com`. Plain `http` is refused but on this machine, because secrets go over it.
     pub(crate) url: String,
+    /// The Entra tenant: a GUID or a domain.
     pub(crate) tenant_id: String,
+    /// The client id of the app registration. Needed for `secret` and `workload-identity`; for `managed-identity` it names a user-assigned identity.
     #[serde(default)]
     pub(crate) client_id: Option<String>,
+    /// The secret of the app registration. Needed for `secret`.
     #[serde(default)]
     client_secret: Option<SecretSource>,
     /// How the application proves who it is.
     #[serde(default)]
     pub(crate) credential: CredentialKind,
-    /// For workload identity: the file with the service account's token.
+    /// The file with the service account's token. Needed for `workload-identity`.
     #[serde(default)]
     pub(crate) token_file: Option<PathBuf>,
+    /// The login service; another in sovereign clouds.
     #[serde(default = "authority")]
     pub(crate) authority: String,
-    /// Rows on a page.
+    /// Rows on a page. A first load reads several tables at once: 5000 take two thirds as much memory again, and are faster where Dynamics answers
+    /// slowly.
     #[serde(default = "page_rows")]
+    #[schemars(range(min = 1, max = 5000))]
     pub(crate) page_rows: u32,
-    /// Rows that may be written a day.
+    /// Rows that may be written a day (UTC). A tenth is kept for people with whom something has just happened; whoever else is left waits for the next
+    /// day and is shown.
     #[serde(default)]
+    #[schemars(with = "u64")]
     pub(super) daily_writes: DailyWrites,
-    /// Columns under field security that the application user may read, as `contact.emailaddress1`.
+    /// Columns under field security that the application user may read, as `"contact.emailaddress1"`.
     #[serde(default)]
     pub(super) readable_secured_columns: BTreeSet<String>,
 }
 
 /// How the application proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Credential")]
 pub(crate) enum CredentialKind {
     /// By `client_id` and `client_secret`.
     #[default]

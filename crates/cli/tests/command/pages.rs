@@ -54,3 +54,11 @@ fn every_command_has_a_manual_page() {
     }
     assert!(page("insight-bridge.1").contains("INSIGHT_BRIDGE_CONFIG"));
 }
+
+#[test]
+fn the_schema_is_printed_as_it_is_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = printed(folder.path(), &["schema"]);
+    let published = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/insight-bridge.schema.json")).unwrap();
+    assert!(printed == published, "run insight-bridge schema > docs/insight-bridge.schema.json");
+}
