@@ -18,6 +18,7 @@ cargo xtask soak [--minutes N] [--seed S] [--count N]
                      run seeds of the simulation, each twice, until time is up
 cargo xtask scenarios [--accept] [part of a name]
                      play the scenarios; with --accept, take changed outcomes over
+cargo xtask docs     write the pages of docs that are made from the program
 cargo xtask bench [--quick] [--json] [--people N] [--bin PATH] [names]
                      measure; see docs/benchmarks.md";
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy_only(),
         Some("soak") => soak(std::env::args().skip(2)),
         Some("scenarios") => scenarios(std::env::args().skip(2)),
+        Some("docs") => docs(),
         Some("bench") => bench::run(std::env::args().skip(2)),
         Some(_) | None => {
             eprintln!("{USAGE}");
@@ -67,6 +69,14 @@ fn scenarios(arguments: impl Iterator<Item = String>) -> Result<()> {
     }
     let status = command.status().context("cargo test could not be run")?;
     if status.success() { Ok(()) } else { bail!("some scenarios don't end as accepted") }
+}
+
+/// Writes the pages of `docs` that are made from the program. A test compares them, and writes them when it is asked to, so that nothing is built
+/// that the tests don't build.
+fn docs() -> Result<()> {
+    let mut command = cargo(&["test", "--quiet", "--workspace", "--test", "command", "--", "pages::pages_made_from_the_program"]);
+    let status = command.env("DOCS_WRITE", "1").status().context("cargo test could not be run")?;
+    if status.success() { Ok(()) } else { bail!("the pages could not be written") }
 }
 
 /// Everything that must be good, in the order in which a mistake is found soonest.

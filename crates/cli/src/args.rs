@@ -64,6 +64,9 @@ pub(crate) enum Command {
     Man(Folder),
     /// Print the JSON schema of the configuration file, by which editors check and complete it.
     Schema,
+    /// Write the pages of docs that are made from the program.
+    #[command(hide = true)]
+    Docs(Folder),
 }
 
 /// Flags of `demo`.
@@ -276,7 +279,7 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Flags of `man`.
+/// Flags of `man` and `docs`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Folder {
     /// Where to write; the folder is made if it isn't there.

@@ -10,6 +10,7 @@ mod exit;
 mod job;
 mod out;
 mod printer;
+mod reference;
 mod signal;
 mod watch;
 mod command {
@@ -19,6 +20,7 @@ mod command {
     pub(crate) mod demo;
     pub(crate) mod inspect;
     pub(crate) mod audit;
+    pub(crate) mod docs;
     pub(crate) mod erase;
     pub(crate) mod health;
     pub(crate) mod man;
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
             Command::Completions(completions) => command::completions::run(&completions),
             Command::Man(man) => command::man::run(&man),
             Command::Schema => command::schema::run(),
+            Command::Docs(docs) => command::docs::run(&docs),
         }
     });
     match outcome {

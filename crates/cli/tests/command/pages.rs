@@ -1,6 +1,10 @@
-//! What the program says about itself: completions and manual pages know every command.
+//! What the program says about itself: completions and manual pages know every command, and the pages made from it are current.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::world::program;
 
@@ -55,10 +59,36 @@ fn every_command_has_a_manual_page() {
     assert!(page("insight-bridge.1").contains("INSIGHT_BRIDGE_CONFIG"));
 }
 
+/// `cargo xtask docs` sets it: pages that are not current are written.
+const WRITE: &str = "DOCS_WRITE";
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let (folders, mut files): (Vec<PathBuf>, Vec<PathBuf>) =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).partition(|path| path.is_dir());
+    files.extend(folders.iter().flat_map(|folder| self::files(folder)));
+    files
+}
+
 #[test]
-fn the_schema_is_printed_as_it_is_published() {
+fn pages_made_from_the_program_are_current() {
     let folder = tempfile::tempdir().unwrap();
-    let printed = printed(folder.path(), &["schema"]);
-    let published = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/insight-bridge.schema.json")).unwrap();
-    assert!(printed == published, "run insight-bridge schema > docs/insight-bridge.schema.json");
+    assert_eq!(printed(folder.path(), &["docs", "."]), "");
+    let schema = fs::read_to_string(folder.path().join("insight-bridge.schema.json")).unwrap();
+    assert_eq!(printed(folder.path(), &["schema"]), schema);
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join("docs");
+    let mut stale = Vec::new();
+    for made in files(folder.path()) {
+        let (name, text) = (made.strip_prefix(folder.path()).unwrap(), fs::read(&made).unwrap());
+        let page = docs.join(name);
+        if fs::read(&page).is_ok_and(|current| current == text) {
+            continue;
+        }
+        if std::env::var_os(WRITE).is_some() {
+            fs::create_dir_all(page.parent().unwrap()).unwrap();
+            fs::write(&page, text).unwrap();
+        } else {
+            stale.push(name.to_owned());
+        }
+    }
+    assert!(stale.is_empty(), "run cargo xtask docs: in docs, {stale:?} isn't what the program says");
 }
