@@ -3,6 +3,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to whoever builds")]
 
 mod bench;
+mod book;
+mod markdown;
 mod tidy;
 
 use std::{
@@ -19,6 +21,7 @@ cargo xtask soak [--minutes N] [--seed S] [--count N]
 cargo xtask scenarios [--accept] [part of a name]
                      play the scenarios; with --accept, take changed outcomes over
 cargo xtask docs     write the pages of docs that are made from the program
+cargo xtask book     all pages as plain HTML in target/book
 cargo xtask bench [--quick] [--json] [--people N] [--bin PATH] [names]
                      measure; see docs/benchmarks.md";
 
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         Some("soak") => soak(std::env::args().skip(2)),
         Some("scenarios") => scenarios(std::env::args().skip(2)),
         Some("docs") => docs(),
+        Some("book") => book(),
         Some("bench") => bench::run(std::env::args().skip(2)),
         Some(_) | None => {
             eprintln!("{USAGE}");
@@ -77,6 +81,12 @@ fn docs() -> Result<()> {
     let mut command = cargo(&["test", "--quiet", "--workspace", "--test", "command", "--", "pages::pages_made_from_the_program"]);
     let status = command.env("DOCS_WRITE", "1").status().context("cargo test could not be run")?;
     if status.success() { Ok(()) } else { bail!("the pages could not be written") }
+}
+
+/// Renders the pages, and says where.
+fn book() -> Result<()> {
+    println!("{}", book::write(&tidy::root())?.display());
+    Ok(())
 }
 
 /// Everything that must be good, in the order in which a mistake is found soonest.

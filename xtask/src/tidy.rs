@@ -1,4 +1,6 @@
-//! Our own rules about the source, as tests: which crate may use which, how long a file is, that it says what it is for.
+//! Our own rules about the source, as tests: which crate may use which, how long a file is, that it says what it is for; and about pages.
+
+mod pages;
 
 use std::{
     fs,
@@ -45,6 +47,7 @@ pub fn complaints() -> Vec<String> {
     for file in &sources {
         complaints.extend(of_file(file));
     }
+    complaints.extend(pages::complaints(&root()));
     complaints.extend(PAGES.iter().flat_map(|page| of_page(page, &sources)));
     complaints
 }
