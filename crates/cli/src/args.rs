@@ -1,5 +1,7 @@
 //! Commands and flags.
 
+pub(crate) mod held;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Serve,
     /// Show what the state says, without calling anybody.
     Status(Status),
+    /// What is held or waiting, why, and what to do about it.
+    Held(held::Held),
     /// Connect to both sides and name what is missing. Changes nothing.
     Check(Check),
     /// Show one person's, account's, opportunity's or user's whole chain on both sides, and why Sales Insight shows it or not.

@@ -42,6 +42,8 @@ pub(crate) enum Task {
     Audit(args::Audit),
     Erase(args::Erase),
     MendOwnerEmail(args::MendOwnerEmail),
+    HeldRetry(args::held::Retry),
+    HeldDismiss(args::held::Dismiss),
 }
 
 /// What is done with the passes of a process that serves.
@@ -107,6 +109,8 @@ pub(crate) async fn perform(bridge: &Bridge, task: &Task, out: &Out) -> Result<u
         Task::Audit(args) => command::audit::audit(bridge, args, out).await,
         Task::Erase(args) => command::erase::erase(bridge, args, out).await,
         Task::MendOwnerEmail(args) => command::mend_owner_email::mend(bridge, args, out).await,
+        Task::HeldRetry(args) => command::held::retry::retry(bridge, args, out).await,
+        Task::HeldDismiss(args) => command::held::dismiss::dismiss(bridge, args, out).await,
     }
 }
 

@@ -9,6 +9,7 @@ mod control;
 mod exit;
 mod job;
 mod out;
+mod private_file;
 mod printer;
 mod reference;
 mod signal;
@@ -23,6 +24,7 @@ mod command {
     pub(crate) mod docs;
     pub(crate) mod erase;
     pub(crate) mod health;
+    pub(crate) mod held;
     pub(crate) mod man;
     pub(crate) mod mend_owner_email;
     pub(crate) mod sandbox;
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
             Command::Serve => command::serve::run(&args.config, args.bridge.as_deref()).await,
             Command::Sync(sync) => job::run(&source, Job::Task(Task::Sync(sync))).await,
             Command::Status(status) => command::status::run(&source, status).await,
+            Command::Held(held) => command::held::run(&source, held).await,
             Command::Check(check) => job::run(&source, Job::Check(check)).await,
             Command::Inspect(inspect) => job::run(&source, Job::Task(Task::Inspect(inspect))).await,
             Command::Audit(audit) => job::run(&source, Job::Task(Task::Audit(audit))).await,

@@ -6,6 +6,7 @@
 
 mod apply;
 mod known;
+mod left;
 mod record;
 mod stands_for;
 mod company;
@@ -18,7 +19,7 @@ mod sources;
 use base::Table;
 use store::{StoreExt, record::Refetch};
 
-use crate::{bridge::Bridge, error::SyncError, prepare::Prepared};
+use crate::{bridge::Bridge, error::SyncError, held::dismissed, prepare::Prepared};
 
 pub use apply::Context;
 pub(crate) use company::climb;
@@ -38,6 +39,7 @@ pub async fn capture(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncErr
             feed::read(&mut context, table).await?;
         }
     }
+    dismissed::wake(bridge).await?;
     refetch::drain(&mut context).await?;
     context.keep_intents().await
 }
@@ -47,6 +49,7 @@ pub async fn capture(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncErr
 /// # Errors
 /// As [`capture`].
 pub async fn again(bridge: &Bridge, prepared: &Prepared) -> Result<bool, SyncError> {
+    dismissed::wake(bridge).await?;
     if bridge.store.list::<Refetch>(&[], None, 1).await?.is_empty() {
         return Ok(false);
     }

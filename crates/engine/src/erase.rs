@@ -24,6 +24,7 @@ use crate::{
     capture::ERASED_FACT,
     chain::{self, Follow},
     error::{Side, SyncError},
+    held::Dismissal,
     options::PersonParting,
     prepare::prepare,
     push::{aliases_of, holders, load_links, take_out},
@@ -150,6 +151,7 @@ pub fn erase<'a>(bridge: &'a Bridge, erasure: &'a Erasure) -> BoxFuture<'a, Resu
 }
 
 async fn forget(bridge: &Bridge, id: Guid, erasure: &Erasure, batch: &mut Batch) -> Result<(), SyncError> {
+    batch.remove::<Fact>(Dismissal::key_of(Object::Lead, id, ""));
     for record in both_tables(id) {
         batch.remove::<Link>(record_key(record));
         batch.remove::<MsiDue>(MsiDue { record }.key());

@@ -22,7 +22,7 @@ use planner::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Batch, StoreError, StoreExt, record::Fact};
+use store::{Batch, Store, StoreError, StoreExt, record::Fact};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -171,11 +171,7 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     bound::check(bridge, &mut batch).await?;
     team_user_is_there(bridge, tables.get(&Table::SystemUser)).await?;
     let key = fingerprint_key(bridge, &mut batch).await?;
-    let mut slots: BTreeMap<Object, Slots> = match bridge.store.read_one::<Fact>(SLOTS_FACT.into()).await? {
-        Some(fact) => serde_json::from_value(fact.value)
-            .map_err(|error| StoreError::Unreadable { what: "fact", why: format!("{SLOTS_FACT}: {error}") })?,
-        None => BTreeMap::new(),
-    };
+    let mut slots = saved_slots(&*bridge.store).await?;
     let compiled = compile(bridge, tables, &objects, &mut slots)?;
     batch.put(&Fact { name: SLOTS_FACT.into(), value: serde_json::to_value(&slots).unwrap_or_default() });
     let policy = policy_hash(&bridge.options, &compiled);
@@ -288,11 +284,22 @@ fn second_key(options: &Options, objects: &BTreeMap<Object, ObjectSchema>) -> Op
     there.filter(|_| is_custom).map(|field| field.name.clone())
 }
 
+/// The key of the fingerprints, once there is one.
+pub(crate) async fn saved_key(store: &dyn Store) -> Result<Option<FingerprintKey>, StoreError> {
+    let fact = store.read_one::<Fact>(KEY_FACT.into()).await?;
+    Ok(fact.and_then(|fact| fact.value.as_u64()).map(FingerprintKey))
+}
+
+/// The slots of each object's fields, as they were last given out.
+pub(crate) async fn saved_slots(store: &dyn Store) -> Result<BTreeMap<Object, Slots>, StoreError> {
+    let Some(fact) = store.read_one::<Fact>(SLOTS_FACT.into()).await? else { return Ok(BTreeMap::new()) };
+    let unreadable = |error| StoreError::Unreadable { what: "fact", why: format!("{SLOTS_FACT}: {error}") };
+    serde_json::from_value(fact.value).map_err(unreadable)
+}
+
 async fn fingerprint_key(bridge: &Bridge, batch: &mut Batch) -> Result<FingerprintKey, SyncError> {
-    if let Some(fact) = bridge.store.read_one::<Fact>(KEY_FACT.into()).await?
-        && let Some(key) = fact.value.as_u64()
-    {
-        return Ok(FingerprintKey(key));
+    if let Some(key) = saved_key(&*bridge.store).await? {
+        return Ok(key);
     }
     let key = fastrand::u64(..);
     batch.put(&Fact { name: KEY_FACT.into(), value: key.into() });

@@ -35,13 +35,14 @@ mod tally;
 use base::Object;
 use store::{StoreExt, record::Outbox};
 
+pub(crate) use absent::has_it;
 pub(crate) use alias::aliases_of;
 pub(crate) use email::FROZEN_FACT;
-pub(crate) use gate::{PARENT_MISSING, forget_confirmed, holders, load_links};
+pub(crate) use gate::{PARENT_MISSING, forget_confirmed, holders, load_links, parents};
 pub(crate) use look_ahead::{Ahead, look_ahead};
 pub(crate) use part::people::take_out;
 pub(crate) use role::pass_on_roles;
-pub(crate) use role_wish::all_role_names;
+pub(crate) use role_wish::{Wish, all_role_names, read_wish};
 pub use tally::{Left, left};
 
 use brake::Brake;

@@ -13,6 +13,7 @@ use store::{
 use crate::{
     calls::marketo_day,
     forecast::{self, Forecast},
+    held::dismissed,
     pause::pause_since,
     push::{Left, left},
 };
@@ -29,6 +30,8 @@ pub struct Status {
     /// What the cycle under way is expected to do; of one that was killed, until the next one ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
+    /// Held records that somebody has dismissed.
+    pub dismissed: u64,
     /// People whose MSI fields are yet to be read or written.
     pub msi_due: u64,
     /// Marketo calls of today, by kind.
@@ -92,6 +95,7 @@ pub async fn status(store: &dyn Store, now: Timestamp) -> Result<Status, StoreEr
         known,
         forecast: forecast::current(store).await?,
         left: by_object,
+        dismissed: dismissed::count(store).await?,
         msi_due: store.count(Family::MsiDue, &[]).await? + store.count(Family::MsiUrgent, &[]).await?,
         calls_today: calls.into_iter().map(|count| (count.call, count.count)).collect(),
         cursors: store.list::<Cursor>(&[], None, 100).await?.into_iter().map(|cursor| cursor.name).collect(),

@@ -132,6 +132,12 @@ pub struct Slots(BTreeMap<String, u8>);
 pub struct NoSlotLeft;
 
 impl Slots {
+    /// The slot of a field, where it has one.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<u8> {
+        self.0.get(&field.to_lowercase()).copied()
+    }
+
     /// The slot of a field, a new one if it has none.
     ///
     /// # Errors

@@ -41,6 +41,9 @@ pub(crate) async fn run(source: &Source, args: Status) -> Result<u8, Failure> {
         Some(vec![object.plural().to_owned(), left.ready.to_string(), left.waiting.to_string(), held.join(", ")])
     });
     printer::data(&printer::table(&["left in the outbox", "to send", "waiting", "held"], rows.collect(), printer::width()));
+    if status.dismissed > 0 {
+        printer::data(&format!("dismissed: {} (held list --dismissed)", status.dismissed));
+    }
     printer::data(&format!("people whose Sales Insight fields are to be looked at: {}", status.msi_due));
     let calls: u64 = status.calls_today.values().sum();
     printer::data(&format!("Marketo calls today (midnight to midnight US Central): {calls} of {}", config.marketo.daily_calls));

@@ -6,6 +6,7 @@ mod bad_file;
 mod bad_side;
 mod control;
 mod deploy;
+mod held;
 mod kill;
 mod limits;
 mod output;

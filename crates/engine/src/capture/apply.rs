@@ -18,7 +18,7 @@ use store::{
 
 use crate::{
     bridge::Bridge,
-    capture::gone::dirty_by,
+    capture::{gone::dirty_by, left::Left},
     defect::{Defect, has},
     dynamics::Rows,
     error::SyncError,
@@ -229,8 +229,8 @@ impl<'a> Context<'a> {
                     Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Lead | Table::Connection => {}
                 }
             }
-            let entry = known.outbox.remove(&id);
-            self.apply_record(plan, record, row, link, entry, &mut known, batch)?;
+            let left = Left { entry: known.outbox.remove(&id), dismissed: known.dismissed.remove(&id) };
+            self.apply_record(plan, record, row, link, left, &mut known, batch)?;
             if hands_on {
                 self.refetch_dependents(record).await?;
             }

@@ -16,10 +16,11 @@ use store::{
 
 use crate::{
     bridge::Bridge,
-    capture::{Context, apply::TEAM_FACT},
+    capture::{Context, apply::TEAM_FACT, left::Left},
     defect::{Defect, has},
     dynamics::Presence,
     error::{Side, SyncError},
+    held::{Dismissal, dismissed},
     push::all_role_names,
     task::{Join, Task, Why},
 };
@@ -190,6 +191,7 @@ impl Context<'_> {
         let aliases = store.read::<Alias>(&keys).await?;
         let keys: Vec<_> = ids.iter().map(|id| Outbox::key_of(object, *id, "")).collect();
         let entries = store.read::<Outbox>(&keys).await?;
+        let mut dismissed = dismissed::of(&**store, object, ids.iter().copied()).await?;
         let mut batch_of_aliases = Batch::new();
         for (((id, link), alias), entry) in ids.iter().zip(links).zip(aliases).zip(entries) {
             let record = RecordId::new(table, *id);
@@ -211,7 +213,7 @@ impl Context<'_> {
                 batch.put(&DirtyRoles { opportunity: link.record.id });
             }
             let task = if stands_for_another && object == Object::Lead { Task::Join(Join::Open) } else { Task::Part(Why::Deleted) };
-            self.stand_aside(&link, entry, task, batch)?;
+            self.stand_aside(&link, Left { entry, dismissed: dismissed.remove(id) }, task, batch)?;
         }
         batch.append(batch_of_aliases);
         Ok(())
@@ -227,6 +229,7 @@ impl Context<'_> {
                 batch.remove::<Alias>(alias.key());
                 batch.remove::<AliasOf>(AliasOf { survivor: contact, alias: alias.alias }.key());
                 batch.put(&Refetch { record: alias.alias });
+                batch.remove::<Fact>(Dismissal::key_of(Object::Lead, alias.alias.id, ""));
                 freed.push(alias.alias);
                 let entry = self.bridge.store.read_one::<Outbox>(Outbox::key_of(Object::Lead, alias.alias.id, "")).await?;
                 if let Some(mut entry) = entry

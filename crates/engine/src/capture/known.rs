@@ -17,6 +17,7 @@ use crate::{
     capture::Context,
     chain::{self, Follow},
     error::SyncError,
+    held::{Dismissal, dismissed},
 };
 
 /// Facts that name a record which was erased on request: its row is passed over.
@@ -38,6 +39,8 @@ pub(super) struct Known {
     pub(super) gone: BTreeSet<RecordId>,
     /// Rows that were erased on request.
     pub(super) erased: BTreeSet<Guid>,
+    /// What was asked for the rows and has been dismissed.
+    pub(super) dismissed: BTreeMap<Guid, Dismissal>,
 }
 
 impl Context<'_> {
@@ -50,6 +53,7 @@ impl Context<'_> {
             store.read::<Link>(&keys).await?.into_iter().flatten().map(|link| (link.record.id, link)).collect();
         let object = table.object().unwrap_or(Object::Lead);
         // Nothing is asked for a record before its link is saved.
+        let dismissed = dismissed::of(&**store, object, links.keys().copied()).await?;
         let keys: Vec<_> = links.keys().map(|id| Outbox::key_of(object, *id, "")).collect();
         let outbox = store.read::<Outbox>(&keys).await?.into_iter().flatten().map(|entry| (entry.record.id, entry)).collect();
         let owners = rows.values().filter_map(|row| self.owner_of(*row).0).map(|id| RecordId::new(Table::SystemUser, id));
@@ -75,7 +79,7 @@ impl Context<'_> {
         let aliases = store.read::<Alias>(&keys).await?.into_iter().flatten().map(|alias| (alias.alias, alias)).collect();
         let people = matches!(table, Table::Lead | Table::Contact);
         let erased = erased(self.bridge, rows.keys().copied().filter(|_| people).collect()).await?;
-        Ok(Known { links, outbox, parents, masters, aliases, origins, gone, erased })
+        Ok(Known { links, outbox, parents, masters, aliases, origins, gone, erased, dismissed })
     }
 }
 

@@ -13,7 +13,7 @@ use store::{
 };
 
 use crate::{
-    capture::{Context, known::Known},
+    capture::{Context, known::Known, left::Left, stands_for::has_another_survivor},
     defect::{Defect, has},
     error::SyncError,
     options::{InactivePerson, InactiveRecord, TeamOwner},
@@ -40,7 +40,7 @@ impl Context<'_> {
         record: RecordId,
         row: Row<'_>,
         link: Option<Link>,
-        entry: Option<Outbox>,
+        mut left: Left,
         known: &mut Known,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
@@ -59,7 +59,10 @@ impl Context<'_> {
             }
             // It is looked up as well as the one that it stands for.
             self.bridge.ahead.offer(record.id);
-            return self.stand_aside(&link, entry, Task::Join(Join::Open), batch);
+            if has_another_survivor(record, row, known) {
+                left.is_another_question(batch);
+            }
+            return self.stand_aside(&link, left, Task::Join(Join::Open), batch);
         }
         let (owner, team) = if table == Table::SystemUser { (None, None) } else { self.owner_of(row) };
         if let Some(team) = team {
@@ -79,7 +82,7 @@ impl Context<'_> {
             if before.as_ref() != Some(&link) {
                 batch.put(&link);
             }
-            return self.stand_aside(&link, entry, Task::Part(why), batch);
+            return self.stand_aside(&link, left, Task::Part(why), batch);
         }
         if let Some(owner) = owner {
             self.want(RecordId::new(Table::SystemUser, owner), known, batch);
@@ -105,13 +108,14 @@ impl Context<'_> {
         }
         let company = company.and_then(|account| self.company_in_scope(record, account, known, batch));
         if link.flags.has(LinkFlags::DORMANT) && !link.flags.has(LinkFlags::WANTED) && !link.is_confirmed() {
-            if let Some(entry) = entry {
+            left.is_another_question(batch);
+            if let Some(entry) = left.entry {
                 batch.remove::<Outbox>(entry.key());
             }
             return Ok(());
         }
         let changed = before.is_some_and(|before| before.flags != link.flags);
-        self.queue(row, &mut link, changed, entry, Place { owner, team: team.filter(|_| owner.is_none()), company }, batch)
+        self.queue(row, &mut link, changed, left, Place { owner, team: team.filter(|_| owner.is_none()), company }, batch)
     }
 
     /// Why a row is no longer, or not at all, a record of ours on its own account.
@@ -132,11 +136,15 @@ impl Context<'_> {
     }
 
     /// A record that isn't sent itself: where Marketo has it, or may have it, something is done with that.
-    pub(super) fn stand_aside(&self, link: &Link, entry: Option<Outbox>, task: Task, batch: &mut Batch) -> Result<(), SyncError> {
+    pub(super) fn stand_aside(&self, link: &Link, left: Left, task: Task, batch: &mut Batch) -> Result<(), SyncError> {
         let object = link.record.table.object().unwrap_or(Object::Lead);
+        let entry = &left.entry;
         let is_there = link.is_confirmed() || entry.as_ref().is_some_and(|entry| self.may_be_sent(entry));
         let key = Outbox::key_of(object, link.record.id, "");
-        match (is_there, entry) {
+        if is_there && left.is_dismissed(&task.write(), link, self.prepared.key) {
+            return Ok(());
+        }
+        match (is_there, left.asked_anew(batch)) {
             (true, Some(entry)) if is_same(&entry, &task) => {}
             (_, Some(entry)) if is_merged(&entry) => {}
             (true, entry) => {
@@ -178,15 +186,7 @@ impl Context<'_> {
         Some(account.id)
     }
 
-    fn queue(
-        &self,
-        row: Row<'_>,
-        link: &mut Link,
-        changed: bool,
-        entry: Option<Outbox>,
-        place: Place,
-        batch: &mut Batch,
-    ) -> Result<(), SyncError> {
+    fn queue(&self, row: Row<'_>, link: &mut Link, changed: bool, left: Left, place: Place, batch: &mut Batch) -> Result<(), SyncError> {
         let record = link.record;
         let (map, key) = (self.prepared.map(record.table)?, self.prepared.key);
         let mut mapped = map.map(row);
@@ -206,7 +206,7 @@ impl Context<'_> {
         let send_name = record.table == Table::Lead && self.bridge.options.policy.send_company_name;
         let company_name = row.text("companyname").filter(|_| send_name).map(str::to_owned);
         let desired = Desired { team: place.team, ..Desired::new(mapped, place.owner, place.company, company_name) };
-        if let Some(entry) = &entry {
+        if let Some(entry) = &left.entry {
             self.settle_doubt(entry, &desired, link, batch)?;
         }
         if record.table == Table::SystemUser {
@@ -229,7 +229,11 @@ impl Context<'_> {
                 batch.put(link);
             }
         }
-        match (unsent, entry) {
+        // What was dismissed is still all that there would be to send. Other flags are another row.
+        if unsent && !changed && left.is_dismissed(&written, link, key) {
+            return Ok(());
+        }
+        match (unsent, left.asked_anew(batch)) {
             (false, None) => {}
             (false, Some(entry)) if is_merged(&entry) => {}
             (false, Some(entry)) => batch.remove::<Outbox>(entry.key()),

@@ -7,11 +7,12 @@ use planner::{
 };
 use store::{
     Batch,
-    record::{Alias, AliasKind, Link, LinkFlags, Outbox, Refetch, alias::AliasOf},
+    record::{Alias, AliasKind, Fact, Link, LinkFlags, Outbox, Refetch, alias::AliasOf},
 };
 
 use crate::{
     capture::{Context, known::Known},
+    held::Dismissal,
     task::{Join, Task},
 };
 
@@ -75,9 +76,19 @@ impl Context<'_> {
             batch.put(&Refetch { record: lead });
         } else if link.is_confirmed() && before.is_none() {
             // Its own row doesn't name the contact, and may not come again.
+            batch.remove::<Fact>(Dismissal::key_of(Object::Lead, lead.id, ""));
             batch.put(&Outbox::ready(Object::Lead, lead, String::new(), Task::Join(Join::Open).write(), self.bridge.clock.now()));
         }
     }
+}
+
+/// Whether a row stands for another record than it did before.
+pub(super) fn has_another_survivor(record: RecordId, row: Row<'_>, known: &Known) -> bool {
+    let (Some(AliasRef::Merged(now) | AliasRef::Qualified(now)), Some(before)) = (alias(record.table, row), known.aliases.get(&record))
+    else {
+        return false;
+    };
+    now != before.survivor
 }
 
 fn put(alias: &Alias, batch: &mut Batch) {

@@ -7,12 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object, RecordId, Table};
+use store::record::Outbox;
 
 use crate::{
     bridge::Bridge,
     error::{Side, SyncError},
     marketo::key_field,
-    push::gate::{Links, load_links},
+    prepare::Prepared,
+    push::{
+        gate::{Links, load_links},
+        part::people::by_key,
+    },
 };
 
 /// Values in one query (Adobe, "Lead database": filter values).
@@ -56,6 +61,16 @@ pub(super) async fn absent(bridge: &Bridge, records: &BTreeSet<RecordId>) -> Res
         }
     }
     Ok(absent)
+}
+
+/// Whether Marketo has a record of which we have heard nothing, asked for by its key.
+pub(crate) async fn has_it(bridge: &Bridge, prepared: &Prepared, entry: &Outbox) -> Result<bool, SyncError> {
+    match entry.object {
+        Object::Lead => Ok(!by_key(bridge, prepared, vec![entry.record.id]).await?.is_empty()),
+        Object::SalesPerson | Object::Company | Object::Opportunity | Object::Role => {
+            Ok(absent(bridge, &BTreeSet::from([entry.record])).await?.is_empty())
+        }
+    }
 }
 
 async fn keys_there(bridge: &Bridge, object: Object, records: &[RecordId], links: &Links) -> Result<BTreeSet<Guid>, SyncError> {

@@ -17,6 +17,7 @@ use store::{
 
 use crate::{
     bridge::Bridge,
+    codes::{Code, Ours},
     error::SyncError,
     noticed::lost,
     options::TeamOwner,
@@ -37,7 +38,7 @@ const RETRIES_MAX: usize = 300;
 pub(super) const TRIES_MAX: u32 = 3;
 
 /// The code of a record that has waited too long; it costs no call to look again, so that it is looked at in every cycle.
-pub(crate) const PARENT_MISSING: &str = "parent-missing";
+pub(crate) const PARENT_MISSING: &str = Ours::ParentMissing.name();
 
 /// Decides, page by page, what is sent.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ impl<'a> Gate<'a> {
             OutboxState::Held { code, .. } if code == PARENT_MISSING => true,
             OutboxState::Ready | OutboxState::Held { .. } if self.bridge.was_tried(entry) => false,
             OutboxState::Ready => true,
+            // Something has changed, or somebody has asked for it: only what is tried by itself is counted.
+            OutboxState::Held { retry_at, .. } if *retry_at <= now && *retry_at < later(entry.body.since, HELD_REST) => true,
             OutboxState::Held { retry_at, .. } => {
                 let due = self.retry_held || *retry_at <= now;
                 let may = due && self.retries_left > 0;
@@ -130,12 +133,15 @@ pub(super) fn sendable(page: Vec<Outbox>, mut may_try: impl FnMut(&Outbox) -> bo
 }
 
 /// Why a record can't be sent under the policy as it is: a code, and words.
-pub(super) fn objection(bridge: &Bridge, desired: &Desired, needs_company: bool) -> Option<(&'static str, String)> {
+pub(super) fn objection(bridge: &Bridge, desired: &Desired, needs_company: bool) -> Option<(Ours, String)> {
     if needs_company && desired.company.is_none() && bridge.options.policy.require_company {
-        return Some(("company-required", "it has no account, and policy.require_company asks for one".into()));
+        return Some((Ours::CompanyRequired, "it has no account, and policy.require_company asks for one".into()));
     }
     let team = desired.team.filter(|_| bridge.options.owners.team == TeamOwner::Hold)?;
-    Some(("team-owned", format!("team {team} owns it, and owners.team is \"hold\"; give it to a user, or let owners.team say whose it is")))
+    Some((
+        Ours::TeamOwned,
+        format!("team {team} owns it, and owners.team is \"hold\"; give it to a user, or let owners.team say whose it is"),
+    ))
 }
 
 /// Loads links by id.
@@ -155,7 +161,8 @@ pub(crate) async fn holders(bridge: &Bridge, persons: &[i64]) -> Result<BTreeMap
     Ok(entries.into_iter().filter(holds).map(|entry| (entry.marketo_id, entry.record)).collect())
 }
 
-pub(super) fn parents(desired: &Desired) -> impl Iterator<Item = RecordId> {
+/// What a record refers to.
+pub(crate) fn parents(desired: &Desired) -> impl Iterator<Item = RecordId> {
     let owner = desired.owner.map(|id| RecordId::new(Table::SystemUser, id));
     let company = desired.company.map(|id| RecordId::new(Table::Account, id));
     owner.into_iter().chain(company)
@@ -199,7 +206,7 @@ pub(super) fn again_or_hold(entry: &Outbox, failure: &Failure, now: Timestamp) -
         again.body.state = OutboxState::Ready;
         return again;
     }
-    hold(entry, &*failure.code, &*failure.message, now)
+    hold(entry, Code::Theirs(&failure.code), &*failure.message, now)
 }
 
 /// A record that Marketo no longer has: it counts as unsent, and is read and sent again in the next cycle. Where a person's roles are by now, Marketo
@@ -230,9 +237,9 @@ pub(super) fn settled(entry: &Outbox, held_back: bool, batch: &mut Batch) {
 }
 
 /// A record put aside until a person changes something.
-pub(super) fn hold(entry: &Outbox, code: impl Into<String>, reason: impl Into<String>, now: Timestamp) -> Outbox {
+pub(super) fn hold<'a>(entry: &Outbox, code: impl Into<Code<'a>>, reason: impl Into<String>, now: Timestamp) -> Outbox {
     let mut entry = entry.clone();
-    let (code, reason) = (code.into(), reason.into());
+    let (code, reason) = (code.into().name().to_owned(), reason.into());
     tracing::info!(record = %entry.record, object = entry.object.name(), code, "held");
     entry.body.attempts += 1;
     entry.body.since = now;

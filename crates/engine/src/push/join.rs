@@ -21,7 +21,9 @@ use store::{
 use crate::{
     bridge::Bridge,
     chain::{self, Follow},
+    codes::Ours,
     error::{Side, SyncError},
+    held::dismissed::take_back_people,
     intent::{MaybeSent, maybe_sent},
     options::Join as JoinPolicy,
     prepare::Prepared,
@@ -42,9 +44,6 @@ const AT_ONCE: usize = 20_000;
 
 /// Outbox records read at a time.
 const PAGE: usize = 1_000;
-
-/// The code of a record of which Marketo has two persons that a person has to look at.
-pub(super) const TWO_PERSONS: &str = "two-persons";
 
 /// One record that stands aside, and for whom.
 #[derive(Debug, Clone)]
@@ -113,6 +112,7 @@ pub(super) async fn wake(bridge: &Bridge, brake: &Brake) -> Result<(), SyncError
                 batch.put(&entry);
             }
         }
+        take_back_people(bridge, ends.values().map(|end| end.id), &mut batch).await?;
         bridge.commit(batch).await?;
     }
 }
@@ -268,7 +268,7 @@ impl Joiner<'_> {
                 joining.survivor.record,
                 joining.survivor.marketo_id.unwrap_or_default(),
             );
-            batch.put(&hold(&joining.entry, TWO_PERSONS, reason, now));
+            batch.put(&hold(&joining.entry, Ours::TwoPersons, reason, now));
         }
         self.bridge.commit(batch).await
     }

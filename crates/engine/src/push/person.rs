@@ -23,6 +23,7 @@ use store::{
 
 use crate::{
     bridge::Bridge,
+    codes::Ours,
     defect::{Defect, has},
     error::SyncError,
     import::Row,
@@ -311,7 +312,7 @@ impl<'a> Pusher<'a> {
                 Some(Standing::Reopened) => {
                     let reason =
                         "this lead was qualified into a contact and opened again; close it, or remove the contact's originating lead";
-                    batch.put(&hold(&entry, "reopened-lead", reason, now));
+                    batch.put(&hold(&entry, Ours::ReopenedLead, reason, now));
                     self.done += 1;
                     continue;
                 }

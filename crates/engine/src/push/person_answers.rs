@@ -16,6 +16,7 @@ use store::{
 
 use crate::{
     capture::dirty_by,
+    codes::Ours,
     defect::{Defect, has},
     error::SyncError,
     push::{
@@ -136,7 +137,7 @@ impl Pusher<'_> {
             }
             if !is_plain(&email) {
                 let reason = "Marketo has a person with this e-mail, which can't be looked up because of its commas or other characters; correct the e-mail";
-                batch.put(&hold(&candidate.entry, "email-not-searchable", reason, self.bridge.clock.now()));
+                batch.put(&hold(&candidate.entry, Ours::EmailNotSearchable, reason, self.bridge.clock.now()));
                 self.done += 1;
                 continue;
             }
@@ -222,7 +223,7 @@ impl Pusher<'_> {
                     "several Marketo persons could be this record: {}; merge them in Marketo, or set policy.ambiguous",
                     described(persons, &self.key_field)
                 );
-                batch.put(&hold(&candidate.entry, "ambiguous", reason, now));
+                batch.put(&hold(&candidate.entry, Ours::Ambiguous, reason, now));
                 self.done += 1;
                 return Ok(());
             }

@@ -10,6 +10,7 @@ use planner::{
 use store::Batch;
 
 use crate::{
+    codes::Ours,
     error::SyncError,
     import::ImportBy,
     push::{
@@ -83,7 +84,7 @@ impl Pusher<'_> {
                  key field in keys.person",
                 self.key_field
             );
-            batch.put(&hold(&candidate.entry, "no-email-of-its-own", reason, self.bridge.clock.now()));
+            batch.put(&hold(&candidate.entry, Ours::NoEmailOfItsOwn, reason, self.bridge.clock.now()));
             self.done += 1;
             return Ok(());
         }

@@ -6,16 +6,17 @@ use base::{Guid, Object, RecordId, Table};
 use planner::{Desired, Fingerprints, Harm, diff::unsure, identity::Person};
 use store::{
     Batch, Record, StoreExt,
-    record::{Alias, Link, LinkFlags, Outbox, OutboxState},
+    record::{Alias, Fact, Link, LinkFlags, Outbox, OutboxState},
 };
 
 use crate::{
+    codes::Ours,
     error::SyncError,
+    held::Dismissal,
     options::Join as JoinPolicy,
     push::{
         alias::join_policy,
         gate::{Links, hold, load_links},
-        join::TWO_PERSONS,
         person::{Candidate, How, Pusher},
         person_calls::LAST_ACTIVITY,
     },
@@ -90,7 +91,7 @@ impl Pusher<'_> {
                 described(persons, &self.key_field),
                 if one_each { ", or set policy.on_first_load, on_qualify or on_merge to \"merge\"" } else { "" }
             );
-            batch.put(&hold(&candidate.entry, TWO_PERSONS, reason, now));
+            batch.put(&hold(&candidate.entry, Ours::TwoPersons, reason, now));
             self.done += 1;
             return Ok(());
         }
@@ -105,6 +106,7 @@ impl Pusher<'_> {
                 link.flags = link.flags.with(LinkFlags::CONFIRMED, true);
                 batch.put(&link);
             }
+            batch.remove::<Fact>(Dismissal::key_of(Object::Lead, record.id, ""));
             batch.put(&Outbox::ready(Object::Lead, record, String::new(), Task::Join(Join::Open).write(), now));
         }
         let (Some(person), Some(holder)) = (persons.get(taken), holders.get(taken)) else { return Ok(()) };

@@ -10,6 +10,7 @@ use store::{
 
 use crate::{
     capture::dirty_by,
+    codes::Ours,
     error::SyncError,
     noticed::lost,
     push::{
@@ -85,7 +86,7 @@ impl Pusher<'_> {
         } else {
             let reason = "Marketo says that this person exists and doesn't show it; it may be in a partition or workspace that the API user \
                           can't read";
-            batch.put(&hold(&entry, "hidden-person", reason, self.bridge.clock.now()));
+            batch.put(&hold(&entry, Ours::HiddenPerson, reason, self.bridge.clock.now()));
         }
         self.done += 1;
     }

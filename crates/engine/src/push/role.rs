@@ -56,7 +56,7 @@ impl Item for Sendable {
 
 /// Derives the roles that may have changed, then sends what the outbox holds of them.
 pub(super) async fn push(bridge: &Bridge, prepared: &Prepared, brake: &mut Brake) -> Result<(), SyncError> {
-    derive_dirty(bridge).await?;
+    derive_dirty(bridge, prepared.key).await?;
     let total = bridge.store.count(Outbox::FAMILY, &[Object::Role.code()]).await?;
     if total == 0 {
         return Ok(());

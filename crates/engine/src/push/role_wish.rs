@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, Object, RecordId, Table, Timestamp};
-use planner::role::{Kind, RoleTexts, RoleWanted, Source, derive};
+use planner::{
+    FingerprintKey,
+    role::{Kind, RoleTexts, RoleWanted, Source, derive},
+};
 use serde::{Deserialize, Serialize};
 use store::{
     Batch, Record, StoreExt,
@@ -18,6 +21,7 @@ use crate::{
     capture::{dirty_by, erased},
     chain::{self, Follow},
     error::SyncError,
+    held::dismissed::{any, roles_of},
     intent::{MaybeSent, maybe_sent},
     noticed::lost,
     options::RecordParting,
@@ -34,7 +38,7 @@ const DERIVED_AT_ONCE: usize = 300;
 /// What is asked of one role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
-pub(super) enum Wish {
+pub(crate) enum Wish {
     /// It shall be there.
     Keep { contact: Guid, name: String, primary: bool },
     /// It shall not; `lead` and `name` are its key.
@@ -42,10 +46,11 @@ pub(super) enum Wish {
 }
 
 /// Derives the roles of all opportunities of which something changed, and puts the differences into the outbox.
-pub(super) async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
+pub(super) async fn derive_dirty(bridge: &Bridge, key: FingerprintKey) -> Result<(), SyncError> {
     notice_default_role(bridge).await?;
     notice_partings(bridge).await?;
     let (maybe_sent, untold) = (maybe_sent(bridge).await?, lost::untold(bridge).await?);
+    let any_dismissed = any(&*bridge.store).await?;
     let mut texts = None;
     loop {
         let dirty = bridge.store.list::<DirtyRoles>(&[], None, DERIVED_AT_ONCE).await?;
@@ -58,7 +63,7 @@ pub(super) async fn derive_dirty(bridge: &Bridge) -> Result<(), SyncError> {
         let Some(texts) = &texts else { return Ok(()) };
         let opportunities: Vec<Guid> = dirty.iter().map(|dirty| dirty.opportunity).collect();
         let (sources, links, erased) = known(bridge, &opportunities).await?;
-        let derivation = Derivation { bridge, texts, maybe_sent: &maybe_sent, untold: &untold, links, erased };
+        let derivation = Derivation { bridge, key, any_dismissed, texts, maybe_sent: &maybe_sent, untold: &untold, links, erased };
         let mut batch = Batch::new();
         for (opportunity, sources) in opportunities.into_iter().zip(sources) {
             derivation.derive(opportunity, &sources, &mut batch).await?;
@@ -140,6 +145,9 @@ pub(crate) async fn all_role_names(bridge: &Bridge) -> Result<Vec<(Guid, String)
 /// What several opportunities' roles are derived with.
 struct Derivation<'a> {
     bridge: &'a Bridge,
+    key: FingerprintKey,
+    /// Whether anything is dismissed.
+    any_dismissed: bool,
     texts: &'a RoleTexts,
     maybe_sent: &'a MaybeSent,
     untold: &'a BTreeMap<i64, Timestamp>,
@@ -165,13 +173,19 @@ impl Derivation<'_> {
         renamed.iter().for_each(|role| batch.put(role));
         let before = store.list::<Outbox>(&Outbox::key_of(Object::Role, opportunity, ""), None, usize::MAX).await?;
         let mut before: BTreeMap<String, Outbox> = before.into_iter().map(|entry| (entry.part.clone(), entry)).collect();
+        let mut dismissed = if self.any_dismissed { roles_of(&**store, opportunity).await? } else { BTreeMap::new() };
         for (part, wish) in wishes {
             let desired = Json::of(&wish);
             match before.remove(&part) {
                 Some(entry) if entry.body.desired == desired => {}
+                None if dismissed.get(&part).is_some_and(|dismissed| dismissed.is_about(&desired, false, self.key)) => {
+                    dismissed.remove(&part);
+                }
                 Some(_) | None => batch.put(&Outbox::ready(Object::Role, record, part, desired, now)),
             }
         }
+        // Others aren't wished for any more, or are in the outbox again.
+        dismissed.values().for_each(|dismissed| batch.remove::<Fact>(dismissed.key()));
         for entry in before.values() {
             batch.remove::<Outbox>(entry.key());
             if self.maybe_sent.contains(&entry.key())
@@ -297,6 +311,7 @@ fn difference(wanted: &[RoleWanted], known: &[Role], links: &Links) -> Differenc
     Difference { wishes, renamed }
 }
 
-pub(super) fn read_wish(entry: &Outbox) -> Option<Wish> {
+/// What a role's entry asks for; none where it can't be read.
+pub(crate) fn read_wish(entry: &Outbox) -> Option<Wish> {
     entry.body.desired.read().ok()
 }

@@ -15,6 +15,7 @@ mod roles;
 mod deaths;
 mod faults;
 mod held;
+mod dismissed;
 mod outages;
 mod lost_answers;
 mod window;
