@@ -1,6 +1,7 @@
 //! Commands and flags.
 
 pub(crate) mod held;
+pub(crate) mod support;
 
 use std::path::PathBuf;
 
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Ask the process that serves whether it is there and ready.
     Health(Health),
+    /// Write one file for whoever is asked for help: what the state and the configuration say, without secrets and personal data.
+    SupportBundle(support::SupportBundle),
     /// Print a script that completes commands and flags in a shell.
     Completions(Completions),
     /// Write manual pages into a folder: one for the program, and one for each command.

@@ -11,6 +11,7 @@ mod secret;
 mod serve;
 mod shown;
 mod sides;
+mod written;
 
 use std::{
     collections::BTreeMap,
@@ -27,6 +28,7 @@ pub(crate) use address::is_loopback;
 pub(crate) use bridge::Config;
 pub(crate) use schema::schema;
 pub(crate) use serve::Serve;
+pub(crate) use written::as_written;
 
 use shown::at_its_line;
 

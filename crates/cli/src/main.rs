@@ -31,6 +31,7 @@ mod command {
     pub(crate) mod schema;
     pub(crate) mod serve;
     pub(crate) mod status;
+    pub(crate) mod support_bundle;
     pub(crate) mod sync;
 }
 
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
             Command::MendOwnerEmail(mend) => job::run(&source, Job::Task(Task::MendOwnerEmail(mend))).await,
             Command::Pause(pause) => job::run(&source, Job::Steer(Steer::Pause(pause))).await,
             Command::Health(health) => command::health::run(&source, health).await,
+            Command::SupportBundle(args) => command::support_bundle::run(&source, args).await,
             Command::Resume => job::run(&source, Job::Steer(Steer::Resume)).await,
             Command::Run(run) => job::run(&source, Job::Steer(Steer::Run(run))).await,
             Command::Completions(completions) => command::completions::run(&completions),

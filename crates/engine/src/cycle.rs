@@ -162,7 +162,11 @@ fn summed_up(bridge: &Bridge, error: Option<&SyncError>) -> Summary {
         (Some(_), _) => Outcome::Stopped,
     };
     summary.exit_code = exit_code(error, clean);
-    summary.error = error.map(|error| ErrorText { code: error.code().into(), message: error.to_string() });
+    summary.error = error.map(|error| ErrorText {
+        code: error.code().into(),
+        message: error.to_string(),
+        request_id: error.request_id().map(str::to_owned),
+    });
     summary
 }
 

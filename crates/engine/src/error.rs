@@ -106,6 +106,15 @@ impl SyncError {
         }
     }
 
+    /// The side's own id of the request that it refused, where it gave one.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Side { error, .. } => error.refusal()?.request_id.as_deref(),
+            Self::Configuration(_) | Self::Quota { .. } | Self::Store(_) | Self::Stale | Self::Stopped => None,
+        }
+    }
+
     /// A stable code, with a page in `docs/errors`.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -19,6 +19,7 @@ use base::{Guid, Object, RecordId, Table, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use discreet::without_addresses;
+pub(crate) use discreet::without_quotes;
 pub use dismissed::{Dismissal, Dismissals};
 pub use listing::{Listing, Waiting, of_record, waited_for};
 

@@ -37,6 +37,7 @@ mod refers;
 mod repair;
 mod share;
 pub mod status;
+pub mod support;
 pub mod check;
 pub mod summary;
 pub mod supervisor;

@@ -1,11 +1,16 @@
 //! Dynamics' metadata, and how long they are believed.
 //!
 //! A column that can't be read any more comes as null, and must never blank a field in Marketo. So they are read anew in each cycle; under a
-//! process that looks for changes all day they are read anew only when there are changes, before the first of them is taken in.
+//! process that looks for changes all day they are read anew only when there are changes, before the first of them is taken in. What they are is kept
+//! in the state for people who look into it; nothing is decided by that.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base::{Table, Timestamp, time::since};
+use planner::{Column, ColumnKind};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{Batch, Store, StoreError, StoreExt, record::Fact};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -16,6 +21,9 @@ use crate::{
 
 /// How long they are believed while nothing changes.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
+
+/// The fact that holds them for people.
+const TABLES_FACT: &str = "dynamics_tables";
 
 /// The tables as Dynamics describes them; one that the application user can't see isn't among them.
 pub(crate) type Tables = BTreeMap<Table, DynamicsTable>;
@@ -58,6 +66,69 @@ impl Metadata {
         *known = same.then(|| (bridge.clock.now(), Arc::new(tables)));
         Ok(same)
     }
+}
+
+/// What is kept of them.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Since when they have been so.
+    since: Timestamp,
+    tables: Value,
+}
+
+/// What is kept of a table.
+#[derive(Serialize)]
+struct KeptTable<'a> {
+    set: &'a str,
+    primary_id: &'a str,
+    tracked: bool,
+    columns: BTreeMap<&'a str, KeptColumn>,
+}
+
+/// What is kept of a column; what most columns are is left out.
+#[derive(Serialize)]
+struct KeptColumn {
+    kind: ColumnKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_length: Option<u32>,
+    #[serde(skip_serializing_if = "is_usual")]
+    unreadable: bool,
+    #[serde(skip_serializing_if = "is_usual")]
+    read_only: bool,
+    #[serde(skip_serializing_if = "is_usual")]
+    secured: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_usual(unusual: &bool) -> bool {
+    !*unusual
+}
+
+impl KeptColumn {
+    fn of(column: &Column) -> Self {
+        let Column { kind, max_length, readable, updatable, secured, .. } = column;
+        Self { kind: *kind, max_length: *max_length, unreadable: !readable, read_only: !updatable, secured: *secured }
+    }
+}
+
+/// Keeps the tables as they are now, where they are other than before.
+pub(crate) async fn keep(bridge: &Bridge, tables: &Tables, batch: &mut Batch) -> Result<(), StoreError> {
+    let kept = tables.values().map(|table| {
+        let columns = table.columns.iter().map(|(name, column)| (name.as_str(), KeptColumn::of(column))).collect();
+        (table.table.name(), KeptTable { set: &table.set, primary_id: &table.primary_id, tracked: table.tracked, columns })
+    });
+    let tables = serde_json::to_value(kept.collect::<BTreeMap<_, _>>()).unwrap_or_default();
+    let before = bridge.store.read_one::<Fact>(TABLES_FACT.into()).await?.map(|fact| fact.value);
+    if before.as_ref().and_then(|before| before.get("tables")) != Some(&tables) {
+        let kept = Kept { since: bridge.clock.now(), tables };
+        batch.put(&Fact { name: TABLES_FACT.into(), value: serde_json::to_value(kept).unwrap_or_default() });
+    }
+    Ok(())
+}
+
+/// The tables as they were last kept: since when, and each with its columns.
+pub(crate) async fn kept(store: &dyn Store) -> Result<Option<Value>, StoreError> {
+    Ok(store.read_one::<Fact>(TABLES_FACT.into()).await?.map(|fact| fact.value))
 }
 
 async fn read(bridge: &Bridge) -> Result<Tables, SyncError> {

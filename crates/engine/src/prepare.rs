@@ -31,7 +31,7 @@ use crate::{
     dynamics::{DynamicsTable, Presence},
     error::{Problem, Side, SyncError},
     marketo::ObjectSchema,
-    metadata::Tables,
+    metadata::{self, Tables},
     options::{Filter, Options, TeamOwner},
     progress::Step,
 };
@@ -170,6 +170,9 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     let (objects, mut batch) = describes(bridge).await?;
     bound::check(bridge, &mut batch).await?;
     team_user_is_there(bridge, tables.get(&Table::SystemUser)).await?;
+    if fresh {
+        metadata::keep(bridge, &described, &mut batch).await?;
+    }
     let key = fingerprint_key(bridge, &mut batch).await?;
     let mut slots = saved_slots(&*bridge.store).await?;
     let compiled = compile(bridge, tables, &objects, &mut slots)?;
@@ -226,6 +229,11 @@ async fn describes(bridge: &Bridge) -> Result<(BTreeMap<Object, ObjectSchema>, B
     let saved = SavedDescribes { at: now, objects };
     batch.put(&Fact { name: DESCRIBE_FACT.into(), value: serde_json::to_value(&saved).unwrap_or_default() });
     Ok((saved.objects, batch))
+}
+
+/// Marketo's describes as they were last read.
+pub(crate) async fn saved_describes(store: &dyn Store) -> Result<Option<Value>, StoreError> {
+    Ok(store.read_one::<Fact>(DESCRIBE_FACT.into()).await?.map(|fact| fact.value))
 }
 
 /// Forgets Marketo's describes, so that the next cycle reads them anew.

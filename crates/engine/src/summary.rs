@@ -76,6 +76,9 @@ pub struct ErrorText {
     pub code: String,
     /// What it says.
     pub message: String,
+    /// The side's own id of the request that it refused, for its support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 /// What was read from a table.

@@ -15,6 +15,7 @@ mod rows;
 mod serve;
 mod serving;
 mod stop;
+mod support_bundle;
 mod tap;
 mod watched;
 mod world;

@@ -51,7 +51,7 @@ fn shown(value: &Value) -> Option<String> {
 }
 
 /// What stands between quotation marks is left out, unless it may stay.
-fn without_quotes(text: &str, may_stay: impl Fn(&str) -> bool) -> String {
+pub(crate) fn without_quotes(text: &str, may_stay: impl Fn(&str) -> bool) -> String {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find(['"', '\'']) {
         let (before, quoted) = rest.split_at(at);

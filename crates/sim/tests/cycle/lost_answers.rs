@@ -59,6 +59,7 @@ async fn a_refusal_of_everything_costs_few_calls_and_stops() {
         let ran = world.try_cycle().await;
         assert!(matches!(ran.error, Some(SyncError::Side { .. })), "{operation} {code}: {:?}", ran.error);
         assert_eq!(ran.summary.exit_code, 5);
+        assert!(ran.summary.error.as_ref().is_some_and(|error| error.request_id.is_some()), "{operation} {code}: no request id");
         assert!(ran.marketo_calls() < 120, "{operation} {code}: {} calls", ran.marketo_calls());
         let held: u64 = ran.summary.pushed.values().map(engine::summary::Pushed::held_total).sum();
         assert!(held <= 8, "{operation} {code}: {held} held");
