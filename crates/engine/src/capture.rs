@@ -49,9 +49,9 @@ pub async fn capture(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncErr
 /// # Errors
 /// As [`capture`].
 pub async fn again(bridge: &Bridge, prepared: &Prepared) -> Result<bool, SyncError> {
-    dismissed::wake(bridge).await?;
+    let woken = dismissed::wake(bridge).await?;
     if bridge.store.list::<Refetch>(&[], None, 1).await?.is_empty() {
-        return Ok(false);
+        return Ok(woken);
     }
     let mut context = Context::load(bridge, prepared).await?;
     refetch::drain(&mut context).await?;

@@ -3,6 +3,7 @@
 //! Shows names instead of ids, and nothing that differs between two runs of the same history.
 
 use base::Object;
+use engine::held::{Dismissal, Dismissals, Selection};
 use marketo_emulator::Object as Theirs;
 use sandbox::control::Side;
 use serde_json::{Map, Value};
@@ -100,7 +101,18 @@ async fn left(world: &World, names: &Names) -> Vec<String> {
             }
         }
     }
+    lines.extend(dismissed(world, names).await);
     lines
+}
+
+/// What was dismissed, and why.
+async fn dismissed(world: &World, names: &Names) -> Vec<String> {
+    let page = Dismissals::new(&world.store, Selection::default()).next_page().await.ok().flatten().unwrap_or_default();
+    let told = |dismissal: Dismissal| {
+        let part = dismissal.record.part.map(|part| format!(" {}", names.told(&part, world))).unwrap_or_default();
+        format!("  dismissed: {} {}{part}, {}", dismissal.record.object.name(), names.name(dismissal.record.id), dismissal.why)
+    };
+    page.into_iter().map(told).collect()
 }
 
 fn marketo_call(call: &Call, names: &Names, lines: &mut Vec<String>) {

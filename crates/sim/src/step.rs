@@ -7,7 +7,12 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use base::Guid;
 use emulator::{Fault, Latency};
 use engine::{
-    Bridge, cycle, erase, mend,
+    Bridge, cycle, erase,
+    held::{
+        Selection, dismiss,
+        retry::{self, Reach},
+    },
+    mend,
     options::{PersonParting, RunOptions},
 };
 use sandbox::control::{Expiring, Operation, Settings, Side};
@@ -92,6 +97,18 @@ pub enum Request {
         /// What becomes of it in Marketo, if not what the configuration says.
         #[serde(default)]
         how: Option<PersonParting>,
+    },
+    /// A held record is let be.
+    Dismiss {
+        /// Its GUID.
+        id: Guid,
+        /// Why.
+        reason: String,
+    },
+    /// What is held or dismissed of a record is tried in the next cycle.
+    Retry {
+        /// Its GUID.
+        id: Guid,
     },
     /// A sales person whose e-mail Marketo keeps is made anew.
     MendOwnerEmail {
@@ -210,6 +227,22 @@ impl World {
                     let found = erase::find(bridge, &id, how).await.map_err(|error| error.to_string())?;
                     let erasure = found.ok_or_else(|| format!("the state knows nobody with the id {id}"))?;
                     erase::erase(bridge, &erasure).await.map_err(|error| error.to_string())
+                })
+                .await?
+            }
+            Request::Dismiss { id, reason } => {
+                self.in_a_process(RunOptions::default(), asked.kill, Vec::new(), async |bridge| {
+                    let found = dismiss::find(bridge, &[id]).await.map_err(|error| error.to_string())?;
+                    if found.records.is_empty() {
+                        return Err(format!("nothing of {id} can be dismissed"));
+                    }
+                    dismiss::dismiss(bridge, &found, "somebody", &reason).await.map_err(|error| error.to_string())
+                })
+                .await?
+            }
+            Request::Retry { id } => {
+                self.in_a_process(RunOptions::default(), asked.kill, Vec::new(), async |bridge| {
+                    retry::retry(bridge, &Selection::of([id]), Reach::Both).await.map(drop).map_err(|error| error.to_string())
                 })
                 .await?
             }

@@ -166,8 +166,9 @@ pub(crate) async fn take_back_people(bridge: &Bridge, people: impl IntoIterator<
     Ok(())
 }
 
-/// What waited when it was dismissed is asked for again once that has come to Marketo.
-pub(crate) async fn wake(bridge: &Bridge) -> Result<(), SyncError> {
+/// What waited when it was dismissed is asked for again once that has come to Marketo; whether there was any.
+pub(crate) async fn wake(bridge: &Bridge) -> Result<bool, SyncError> {
+    let mut any = false;
     let mut dismissals = Dismissals::new(&*bridge.store, Selection::default());
     while let Some(page) = dismissals.next_page().await? {
         let waited: Vec<(&Dismissal, RecordId)> =
@@ -182,10 +183,11 @@ pub(crate) async fn wake(bridge: &Bridge) -> Result<(), SyncError> {
             }
         }
         if !batch.is_empty() {
+            any = true;
             bridge.commit(batch).await?;
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 #[cfg(test)]
