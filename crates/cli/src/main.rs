@@ -72,6 +72,11 @@ fn main() -> ExitCode {
             Command::Held(held) => command::held::run(&source, held).await,
             Command::Check(check) => job::run(&source, Job::Check(check)).await,
             Command::Inspect(inspect) => job::run(&source, Job::Task(Task::Inspect(inspect))).await,
+            // A process that serves has another folder.
+            Command::Audit(audit) if audit.csv.as_ref().is_some_and(|csv| csv.is_relative()) => {
+                let csv = audit.csv.as_deref().and_then(|csv| std::path::absolute(csv).ok());
+                job::run(&source, Job::Task(Task::Audit(args::Audit { csv, ..audit }))).await
+            }
             Command::Audit(audit) => job::run(&source, Job::Task(Task::Audit(audit))).await,
             Command::Erase(erase) => job::run(&source, Job::Task(Task::Erase(erase))).await,
             Command::MendOwnerEmail(mend) => job::run(&source, Job::Task(Task::MendOwnerEmail(mend))).await,

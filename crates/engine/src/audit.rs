@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, RecordId, Table};
 use futures::{FutureExt, future::BoxFuture, future::try_join_all};
-use planner::{Row, role::RoleTexts};
+use planner::{Harm, Row, role::RoleTexts};
 use serde_json::{Map, Value};
 use store::{
-    Batch,
+    Batch, StoreExt,
     record::{DirtyRoles, Role},
 };
 
@@ -34,6 +34,7 @@ use crate::{
     marketo::SyncMode,
     prepare::{Prepared, TablePlan, prepare},
     progress::Step,
+    push::holders,
     repair::doubt,
 };
 
@@ -104,7 +105,8 @@ impl<'a> Auditor<'a> {
 
     async fn table(&mut self, plan: &TablePlan) -> Result<(), SyncError> {
         let (bridge, primary_id) = (self.bridge, &plan.table.primary_id);
-        let share = self.asked.sample_percent;
+        // What everything else refers to is compared as a whole: there are few.
+        let share = if plan.table.table == Table::SystemUser { 100.0 } else { self.asked.sample_percent };
         let mut pages = Pages::new(&plan.table, &plan.select);
         while let Some(rows) = pages.next(bridge).await? {
             let rows = rows.into_iter().filter(|row| Row(row).guid(primary_id).is_some_and(|id| is_in_sample(id, share))).collect();
@@ -152,20 +154,28 @@ impl<'a> Auditor<'a> {
     }
 
     /// Takes the key from persons who hold it besides the record's own person. They stay in Marketo, with all that they have; merging them is for
-    /// people to decide, because there is no way back.
-    async fn unlink_surplus(&mut self) -> Result<Vec<i64>, SyncError> {
-        let mut unlinked = Vec::new();
-        for chunk in std::mem::take(&mut self.report.surplus).chunks(VALUES_MAX) {
-            let keys = [Some(&self.prepared.person_key), self.prepared.second_person_key.as_ref()];
-            let record = |id: &i64| {
-                let cleared = keys.iter().flatten().map(|key| ((*key).clone(), Value::Null));
-                [("id".to_owned(), Value::from(*id))].into_iter().chain(cleared).collect::<Map<_, _>>()
+    /// people to decide, because there is no way back. No more than the brake lets through, and nobody whom we know as another record.
+    async fn unlink_surplus(&mut self) -> Result<(), SyncError> {
+        let mut surplus = std::mem::take(&mut self.report.surplus);
+        if surplus.len() as u64 > self.bridge.options.brake.count && !self.bridge.run.allow.contains(Harm::Unlinks.name()) {
+            self.report.not_unlinked.extend(surplus.iter().map(|(person, _)| *person));
+            return Ok(());
+        }
+        let known = holders(self.bridge, &surplus.iter().map(|(person, _)| *person).collect::<Vec<_>>()).await?;
+        self.report.not_unlinked.extend(surplus.extract_if(.., |(person, _)| known.contains_key(person)).map(|(person, _)| person));
+        for chunk in surplus.chunks(VALUES_MAX) {
+            let record = |(person, fields): &(i64, Vec<String>)| {
+                let cleared = fields.iter().map(|field| (field.clone(), Value::Null));
+                [("id".to_owned(), Value::from(*person))].into_iter().chain(cleared).collect::<Map<_, _>>()
             };
             let verdicts = self.bridge.marketo.sync_people(SyncMode::UpdateOnly, "id", chunk.iter().map(record).collect()).await;
             let verdicts = verdicts.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
-            unlinked.extend(chunk.iter().zip(verdicts).filter(|(_, verdict)| verdict.confirmed).map(|(id, _)| *id));
+            for ((person, _), verdict) in chunk.iter().zip(verdicts) {
+                let list = if verdict.confirmed { &mut self.report.unlinked } else { &mut self.report.not_unlinked };
+                list.push(*person);
+            }
         }
-        Ok(unlinked)
+        Ok(())
     }
 
     /// Business units, and what is to be sent anew.
@@ -178,12 +188,14 @@ impl<'a> Auditor<'a> {
             for (opportunity, lead, name) in std::mem::take(&mut self.report.extra_roles) {
                 // What isn't known can't be removed: it is known from now on, and nothing in Dynamics yields it.
                 let mut batch = Batch::new();
-                batch.put(&Role { opportunity, contact: Guid::from_u128(0), name, lead_id: lead, is_primary: false, in_doubt: false });
+                if self.bridge.store.read_one::<Role>(Role::key_of(opportunity, lead, &name)).await?.is_none() {
+                    batch.put(&Role { opportunity, contact: Guid::from_u128(0), name, lead_id: lead, is_primary: false, in_doubt: false });
+                }
                 batch.put(&DirtyRoles { opportunity });
                 self.bridge.commit(batch).await?;
             }
-            doubt(self.bridge, &records).await?;
-            self.report.unlinked = self.unlink_surplus().await?;
+            doubt(self.bridge, self.prepared, &records).await?;
+            self.unlink_surplus().await?;
             self.report.repaired = Some(records.len() as u64);
         }
         self.bridge.progress.tell(Step::Done);

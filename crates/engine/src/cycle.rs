@@ -21,12 +21,12 @@ use crate::{
     capture::{again, capture, find_gone, first_load, is_first},
     error::SyncError,
     forecast,
-    inspect::{chain_of, subject},
+    inspect::{RECORDS_MAX, chain_of, subject},
     noticed::{Merges, notice, notice_activities},
     prepare::{Prepared, forget_describes, prepare},
     progress::Step,
     push::{push, tell},
-    repair::doubt,
+    repair::{Extent, doubt},
     share::Share,
     summary::{ErrorText, Outcome, Summary},
     write_back::{self, Left, meanwhile, write_back, write_urgent},
@@ -66,7 +66,7 @@ pub fn chain<'a>(bridge: &'a Bridge, asked: &'a str) -> BoxFuture<'a, Result<BTr
         let _turn = bridge.turn.lock().await;
         let prepared = prepare(bridge).await?;
         let mut records = BTreeSet::new();
-        for record in subject::find(bridge, &prepared, asked).await? {
+        for record in subject::find(bridge, &prepared, asked).await?.into_iter().take(RECORDS_MAX) {
             records.extend(chain_of(bridge, &prepared, record).await?);
         }
         Ok(records)
@@ -90,7 +90,8 @@ async fn cycle_of_some(bridge: &Bridge) -> Result<(), SyncError> {
     bridge.commit(Batch::new()).await?;
     let mut prepared = prepare(bridge).await?;
     bridge.ledger.learn(&bridge.marketo).await?;
-    doubt(bridge, bridge.run.only.as_ref().unwrap_or(&BTreeSet::new())).await?;
+    let only = bridge.run.only.iter().flatten().map(|record| (*record, Extent::Whole)).collect();
+    doubt(bridge, &prepared, &only).await?;
     match again(bridge, &prepared).await {
         Err(SyncError::Stale) => {
             prepared = prepare(bridge).await?;
@@ -98,11 +99,13 @@ async fn cycle_of_some(bridge: &Bridge) -> Result<(), SyncError> {
         }
         read => drop(read?),
     }
-    push(bridge, &prepared).await?;
+    // Moments may be written at the same time, where it is done by a process that serves.
+    let writer = &bridge.beside(Share::Push);
+    push(writer, &prepared).await?;
     if again(bridge, &prepared).await? {
-        push(bridge, &prepared).await?;
+        push(writer, &prepared).await?;
     }
-    write_urgent(bridge, &prepared).await
+    write_urgent(&bridge.beside(Share::WriteBack), &prepared).await
 }
 
 /// The short pass: what has happened in Marketo, and those people's MSI fields back. It isn't kept among the runs, of which it would leave

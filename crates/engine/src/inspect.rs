@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Records of one question that are looked at: those with one e-mail.
-const RECORDS_MAX: usize = 10;
+pub(crate) const RECORDS_MAX: usize = 10;
 
 /// What is known of one record.
 #[derive(Debug, Clone, Serialize)]
@@ -152,11 +152,16 @@ pub struct StateShown {
 
 /// Everything that is to be right for these records to be shown: whose they are, where they belong, their deals, and they themselves.
 pub(crate) async fn chain_of(bridge: &Bridge, prepared: &Prepared, record: RecordId) -> Result<Vec<RecordId>, SyncError> {
-    let chain = look::look(bridge, prepared, record).await?;
+    let mut chain = look::look(bridge, prepared, record).await?;
+    let asked = record;
+    // Who stands for another is that one, with what that one has.
+    if let Some(survivor) = chain.survivor {
+        chain = look::look(bridge, prepared, survivor).await?;
+    }
     let owner = chain.owner.user.map(|user| RecordId::new(Table::SystemUser, user));
     let account = chain.company.as_ref().map(|side| RecordId::new(Table::Account, side.account));
     let deals = chain.deals.iter().map(|deal| RecordId::new(Table::Opportunity, deal.opportunity));
-    Ok(owner.into_iter().chain(account).chain(deals).chain([chain.survivor.unwrap_or(record)]).collect())
+    Ok(owner.into_iter().chain(account).chain(deals).chain([asked, chain.record]).collect())
 }
 
 /// Inspects whoever is meant by a GUID, an e-mail address or a Marketo id; nobody where neither side nor the state knows it.

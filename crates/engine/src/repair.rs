@@ -3,7 +3,7 @@
 //! Nothing is guessed and nothing of it is a deletion: a person is read before it is written, the other objects are written by their own key, and a
 //! field that was never sent isn't blanked.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use base::{Object, RecordId, Table};
 use planner::Fingerprints;
@@ -12,7 +12,16 @@ use store::{
     record::{DirtyRoles, Link, LinkFlags, MsiUrgent, Refetch, Role},
 };
 
-use crate::{bridge::Bridge, error::SyncError, push::load_links};
+use crate::{bridge::Bridge, error::SyncError, prepare::Prepared, push::load_links};
+
+/// How much of a record is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Extent {
+    /// All but whose it is.
+    ButOwner,
+    /// All of it.
+    Whole,
+}
 
 /// Records changed in one commit.
 const RECORDS: usize = 500;
@@ -21,8 +30,9 @@ const RECORDS: usize = 500;
 ///
 /// # Errors
 /// When the state can't be read or written.
-pub(crate) async fn doubt(bridge: &Bridge, records: &BTreeSet<RecordId>) -> Result<(), SyncError> {
-    let records: Vec<RecordId> = records.iter().copied().collect();
+pub(crate) async fn doubt(bridge: &Bridge, prepared: &Prepared, records: &BTreeMap<RecordId, Extent>) -> Result<(), SyncError> {
+    let extents = records;
+    let records: Vec<RecordId> = records.keys().copied().collect();
     for chunk in records.chunks(RECORDS) {
         let _links = bridge.links.lock().await;
         let mut links = load_links(bridge, &chunk.iter().copied().collect()).await?;
@@ -30,7 +40,12 @@ pub(crate) async fn doubt(bridge: &Bridge, records: &BTreeSet<RecordId>) -> Resu
         for record in chunk {
             batch.put(&Refetch { record: *record });
             if let Some(link) = links.remove(record).filter(Link::is_confirmed) {
-                doubt_link(link, &mut batch);
+                // Whose it is counts as a move for the brake, so that it is sent again only where it differs.
+                let but = match extents.get(record) {
+                    Some(Extent::ButOwner) => prepared.map(record.table).ok().map(|map| map.owner_slot),
+                    Some(Extent::Whole) | None => None,
+                };
+                doubt_link(link, but, &mut batch);
             }
             if record.table == Table::Opportunity {
                 doubt_roles(bridge, *record, &mut batch).await?;
@@ -41,8 +56,8 @@ pub(crate) async fn doubt(bridge: &Bridge, records: &BTreeSet<RecordId>) -> Resu
     Ok(())
 }
 
-fn doubt_link(mut link: Link, batch: &mut Batch) {
-    link.confirmed = Fingerprints::read(&link.confirmed).doubted().write();
+fn doubt_link(mut link: Link, but: Option<u8>, batch: &mut Batch) {
+    link.confirmed = Fingerprints::read(&link.confirmed).doubted(but).write();
     if link.record.table.object() == Some(Object::Lead) {
         link.flags = link.flags.with(LinkFlags::KEY_IN_DOUBT, true);
         link.msi = Vec::new();

@@ -104,9 +104,11 @@ impl Fingerprints {
     }
 
     /// As if each field had been confirmed with a value that no field has: all are sent again, and those that are null now are blanked.
+    ///
+    /// What is in the slot `but` stays as it was.
     #[must_use]
-    pub fn doubted(mut self) -> Self {
-        self.0.iter_mut().for_each(|(_, print)| *print = u64::MAX);
+    pub fn doubted(mut self, but: Option<u8>) -> Self {
+        self.0.iter_mut().filter(|(slot, _)| Some(*slot) != but).for_each(|(_, print)| *print = u64::MAX);
         self
     }
 

@@ -70,6 +70,14 @@ fn told(report: &Report, width: Option<u16>) -> String {
             ids.join(", ")
         ));
     }
+    if !report.not_unlinked.is_empty() {
+        let ids: Vec<String> = report.not_unlinked.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
+        lines.push(format!(
+            "{} persons hold another person's external id and were left as they are (too many for the brake, another record's, or refused): {}",
+            report.not_unlinked.len(),
+            ids.join(", ")
+        ));
+    }
     match report.repaired {
         Some(0) if report.unlinked.is_empty() => lines.push("Nothing to repair.".into()),
         Some(count) => lines.push(format!("{count} records are compared and sent anew by the next `insight-bridge sync`")),

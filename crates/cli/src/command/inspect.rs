@@ -14,9 +14,8 @@ use crate::{
     printer,
 };
 
-/// Runs it. No pass changes meanwhile what is looked at.
+/// Runs it, beside whatever else is done: it only reads.
 pub(crate) async fn inspect(bridge: &Bridge, args: &Inspect, out: &Out) -> Result<u8, Failure> {
-    let _turn = bridge.turn().await;
     let bridge = &bridge.pass(RunOptions::default(), Progress::silent()).in_lane(wire::Lane::Urgent);
     let inspections = look(bridge, &args.id).await?;
     if inspections.is_empty() {

@@ -30,8 +30,8 @@ pub(super) type Held = BTreeMap<Guid, Vec<Map<String, Value>>>;
 pub(super) struct Compared {
     pub(super) differences: Vec<Difference>,
     pub(super) held: Held,
-    /// Persons that hold the key of a record which another person is.
-    pub(super) surplus: Vec<i64>,
+    /// Persons that hold the key of a record which another person is, with the fields in which they hold it.
+    pub(super) surplus: Vec<(i64, Vec<String>)>,
 }
 
 /// Compares up to [`VALUES_MAX`] records of one table.
@@ -62,11 +62,16 @@ pub(super) async fn compare(bridge: &Bridge, prepared: &Prepared, plan: &TablePl
         let id = (object == Object::Lead).then(|| id_of(record)).flatten();
         if found.len() > 1 {
             let ids: BTreeSet<i64> = found.iter().filter_map(id_of).collect();
-            // The person that we know stays the record's, else the oldest.
-            let own = expected.link.as_ref().and_then(|link| link.marketo_id).filter(|id| ids.contains(id)).or(ids.first().copied());
-            let others: Vec<i64> = ids.into_iter().filter(|id| Some(*id) != own).collect();
-            differences.push(tell(Kind::Duplicate, own, others.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")));
-            surplus.extend(others);
+            let own = expected.link.as_ref().and_then(|link| link.marketo_id).filter(|id| ids.contains(id));
+            let others: Vec<String> = ids.iter().filter(|id| Some(**id) != own).map(ToString::to_string).collect();
+            differences.push(tell(Kind::Duplicate, own, others.join(" ")));
+            // Where we don't know which of them it is, people have to decide.
+            let surplus_of = |record: &&Map<String, Value>| own.is_some() && id_of(record) != own;
+            surplus.extend(found.iter().filter(surplus_of).filter_map(|record| surplus_keys(prepared, expected.record.id, record)));
+            continue;
+        }
+        if let Some(known) = expected.link.as_ref().and_then(|link| link.marketo_id).filter(|known| id.is_some_and(|id| id != *known)) {
+            differences.push(tell(Kind::KeyDiffers, id, format!("known as {known}")));
             continue;
         }
         let stored = record.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -92,6 +97,13 @@ pub(super) async fn compare(bridge: &Bridge, prepared: &Prepared, plan: &TablePl
     Ok(Compared { differences, held, surplus })
 }
 
+/// The fields in which a person holds a key that isn't its own.
+fn surplus_keys(prepared: &Prepared, key: Guid, record: &Map<String, Value>) -> Option<(i64, Vec<String>)> {
+    let fields = [Some(&prepared.person_key), prepared.second_person_key.as_ref()].into_iter().flatten();
+    let holds = |field: &&String| record.get(*field).and_then(Value::as_str).and_then(|text| text.trim().parse::<Guid>().ok()) == Some(key);
+    Some((id_of(record)?, fields.filter(holds).cloned().collect()))
+}
+
 /// The Sales Insight columns that hold something else than Marketo.
 fn write_back(bridge: &Bridge, prepared: &Prepared, plan: &TablePlan, expected: &Expected, person: &Map<String, Value>) -> Option<String> {
     let row = Row(&expected.row);
@@ -108,6 +120,7 @@ fn fields(prepared: &Prepared, plan: &TablePlan, object: Object, key: &str) -> V
     let mut fields = BTreeSet::from([key.to_owned()]);
     if object == Object::Lead {
         fields.insert("id".into());
+        fields.extend(prepared.second_person_key.clone());
         fields.extend(plan.msi.targets.iter().map(|(_, name, _)| name.clone()));
     }
     let schema = prepared.objects.get(&object).map(|schema| &schema.fields);
@@ -122,7 +135,9 @@ pub(super) async fn held(bridge: &Bridge, object: Object, key: &str, fields: &[S
     let ids: BTreeSet<Guid> = ids.into_iter().collect();
     let mut held = Held::new();
     ask(bridge, object, key, fields, ids.iter().map(Guid::to_string).collect(), &mut held).await?;
-    let missing: Vec<Guid> = ids.iter().copied().filter(|id| !held.contains_key(id)).collect();
+    // Most deals have no role, and what they have is under the key that their deal is found by.
+    let may_be_spelt = object != Object::Role;
+    let missing: Vec<Guid> = ids.iter().copied().filter(|id| may_be_spelt && !held.contains_key(id)).collect();
     for chunk in missing.chunks(VALUES_MAX / 5) {
         let others = chunk.iter().flat_map(|id| id.spellings().into_iter().filter(|spelling| *spelling != id.to_string()));
         ask(bridge, object, key, fields, others.collect(), &mut held).await?;

@@ -9,7 +9,7 @@ use planner::{
 };
 use store::{
     StoreExt,
-    record::{Link, LinkFlags, Outbox, record_key},
+    record::{Fact, Link, LinkFlags, Outbox, record_key},
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     capture::{climb, erased},
     chain::{self, Follow},
     error::SyncError,
+    held::Dismissal,
     options::{InactivePerson, InactiveRecord, TeamOwner},
     prepare::{Prepared, TablePlan},
 };
@@ -106,7 +107,8 @@ fn is_ours(bridge: &Bridge, plan: &TablePlan, record: RecordId, row: Row<'_>, li
     }
     if record.table == Table::SystemUser {
         // One without e-mail can't be a sales person, whatever it owns.
-        return row.text("internalemailaddress").is_some() && (is_wanted || is_sales_user(row) && plan.lets_in(row, false) != Ok(false));
+        return row.text("internalemailaddress").is_some()
+            && (is_wanted || is_sales_user(row) && plan.lets_in(row, false).unwrap_or(link.is_some() && !has(LinkFlags::OUT)));
     }
     let stays = match record.table {
         Table::Lead | Table::Contact => bridge.options.on_inactive.person == InactivePerson::Sync,
@@ -114,7 +116,8 @@ fn is_ours(bridge: &Bridge, plan: &TablePlan, record: RecordId, row: Row<'_>, li
         Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Opportunity | Table::Connection => true,
     };
     let is_known = link.is_some_and(Link::is_confirmed);
-    (stays || !is_inactive(record.table, row)) && (is_wanted || plan.lets_in(row, is_known) != Ok(false))
+    (stays || !is_inactive(record.table, row))
+        && (is_wanted || plan.lets_in(row, is_known).unwrap_or(link.is_some() && !has(LinkFlags::OUT)))
 }
 
 fn owner_of(bridge: &Bridge, teams: &Teams, row: Row<'_>) -> Option<Guid> {
@@ -135,5 +138,9 @@ async fn pending(bridge: &Bridge, table: Table, ids: &[Guid]) -> Result<BTreeSet
     let Some(object) = table.object() else { return Ok(BTreeSet::new()) };
     let keys: Vec<_> = ids.iter().map(|id| Outbox::key_of(object, *id, "")).collect();
     let entries = bridge.store.read::<Outbox>(&keys).await?;
-    Ok(entries.into_iter().flatten().map(|entry| entry.record.id).collect())
+    // What somebody has dismissed isn't sent either.
+    let keys: Vec<_> = ids.iter().map(|id| Dismissal::key_of(object, *id, "")).collect();
+    let dismissed = bridge.store.read::<Fact>(&keys).await?;
+    let dismissed = ids.iter().zip(dismissed).filter(|(_, fact)| fact.is_some()).map(|(id, _)| *id);
+    Ok(entries.into_iter().flatten().map(|entry| entry.record.id).chain(dismissed).collect())
 }

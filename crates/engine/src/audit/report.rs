@@ -1,9 +1,11 @@
 //! What an audit came to: differences, and how much of what each salesperson owns is whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use base::{Guid, Object, RecordId, Table};
 use serde::{Serialize, Serializer};
+
+use crate::repair::Extent;
 
 /// Differences that are listed one by one; more are counted.
 pub const LISTED_MAX: usize = 100_000;
@@ -119,12 +121,14 @@ pub struct Report {
     pub repaired: Option<u64>,
     /// Persons from whom the key of another person's record was taken, where a repair was asked for.
     pub unlinked: Vec<i64>,
+    /// Persons who still hold such a key: there were too many for the brake, they are another record's, or Marketo refused.
+    pub not_unlinked: Vec<i64>,
     #[serde(skip)]
-    pub(super) to_repair: BTreeSet<RecordId>,
+    pub(super) to_repair: BTreeMap<RecordId, Extent>,
     #[serde(skip)]
     pub(super) extra_roles: Vec<(Guid, i64, String)>,
     #[serde(skip)]
-    pub(super) surplus: Vec<i64>,
+    pub(super) surplus: Vec<(i64, Vec<String>)>,
 }
 
 impl Report {
@@ -137,7 +141,19 @@ impl Report {
     pub(super) fn add(&mut self, difference: Difference) {
         *self.counts.entry(difference.kind).or_default() += 1;
         if difference.kind.is_sent_anew() {
-            self.to_repair.insert(difference.record);
+            // Whose it is counts as a move for the brake, and is sent again only where it differs.
+            let extent = match difference.kind {
+                Kind::Owner | Kind::Missing | Kind::KeyDiffers => Extent::Whole,
+                Kind::Duplicate
+                | Kind::KeySpelling
+                | Kind::Company
+                | Kind::Fields
+                | Kind::RoleMissing
+                | Kind::RoleExtra
+                | Kind::WriteBack => Extent::ButOwner,
+            };
+            let known = self.to_repair.entry(difference.record).or_insert(extent);
+            *known = extent.max(*known);
         }
         if self.differences.len() < LISTED_MAX {
             self.differences.push(difference);

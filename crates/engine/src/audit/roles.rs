@@ -9,7 +9,10 @@ use planner::{
     role::{self, Kind as SourceKind, RoleTexts, Source},
 };
 use serde_json::Value;
-use store::{StoreExt, record::Outbox};
+use store::{
+    StoreExt,
+    record::{LinkFlags, Outbox},
+};
 
 use super::{
     compare::{Held, held, id_of, is_there, role as difference},
@@ -18,6 +21,7 @@ use super::{
 };
 use crate::{
     bridge::Bridge,
+    capture::erased,
     chain::{self, Follow},
     error::{Side, SyncError},
     marketo::key_field,
@@ -48,25 +52,34 @@ pub(super) async fn compare(
         }
     }
     let contacts: BTreeSet<RecordId> = sources.values().flatten().map(|source| RecordId::new(Table::Contact, source.contact)).collect();
-    let ends = chain::ends(bridge, contacts.clone(), Follow::All).await?;
-    let end = |contact: Guid| {
-        let named = RecordId::new(Table::Contact, contact);
-        ends.get(&named).map_or(contact, |end| end.id)
-    };
+    // The roles of a contact that is merged into another are that one's.
+    let ends = chain::ends(bridge, contacts, Follow::Merged).await?;
+    for source in sources.values_mut().flatten() {
+        source.contact = ends.get(&RecordId::new(Table::Contact, source.contact)).map_or(source.contact, |end| end.id);
+    }
+    let people: BTreeSet<Guid> = sources.values().flatten().map(|source| source.contact).collect();
+    let people: Vec<Guid> = people.into_iter().collect();
     let fields = ["id".to_owned(), prepared.person_key.clone()];
-    let people: Vec<Guid> = contacts.iter().map(|contact| end(contact.id)).collect();
     let mut persons = Held::new();
     for chunk in people.chunks(super::compare::VALUES_MAX) {
         persons.extend(held(bridge, Object::Lead, &prepared.person_key, &fields, chunk.to_vec()).await?);
     }
     // A person that is missing or there twice is a difference of its own, and the role that was sent for it is none.
     let known = super::expected::links(bridge, Table::Contact, &people).await?;
+    let has_none = |contact: Guid| {
+        known.get(&contact).is_some_and(|link| {
+            let has = |flag| link.flags.has(flag);
+            let is_out = has(LinkFlags::DORMANT) && !has(LinkFlags::WANTED);
+            has(LinkFlags::GONE) || has(LinkFlags::DORMANT) && has(LinkFlags::INACTIVE) || is_out && !bridge.options.policy.by_reference
+        })
+    };
     let person_of = |contact: Guid| {
         let found: Vec<i64> = persons.get(&contact).into_iter().flatten().filter_map(id_of).collect();
         let known = known.get(&contact).and_then(|link| link.marketo_id);
         let person = known.filter(|known| found.is_empty() || found.contains(known)).or(found.first().copied())?;
         Some((person, !found.is_empty()))
     };
+    let erased = erased(bridge, people.clone()).await?;
     let fields = ["externalOpportunityId", "leadId", "role"].map(str::to_owned);
     let roles = held(bridge, Object::Role, key_field(Object::Role), &fields, ids.clone()).await?;
     let mut found = Found::default();
@@ -79,8 +92,9 @@ pub(super) async fn compare(
         let wanted = role::derive(sources.get(&id).map_or(&[][..], Vec::as_slice), texts, &bridge.options.policy.default_role);
         let mut wanted: BTreeMap<(i64, String), (String, bool)> = wanted
             .into_iter()
+            .filter(|role| !has_none(role.contact) && !erased.contains(&role.contact))
             .filter_map(|role| {
-                let (person, is_there) = person_of(end(role.contact))?;
+                let (person, is_there) = person_of(role.contact)?;
                 Some(((person, role.name.to_lowercase()), (role.name, is_there)))
             })
             .collect();

@@ -19,8 +19,11 @@ use crate::{
 /// Users and teams that are looked at.
 const ROWS_MAX: usize = 20_000;
 
-/// Users or teams whose records are counted, and that are named.
+/// Users or teams that are named in one finding.
 const NAMED_MAX: usize = 20;
+
+/// Users or teams whose records are counted, four calls each.
+const COUNTED_MAX: usize = 100;
 
 /// Values in one query (Adobe, "Lead database": filter values).
 const VALUES_MAX: usize = 300;
@@ -75,8 +78,10 @@ async fn without_email(
     plan: &TablePlan,
     findings: &mut Vec<Finding>,
 ) -> Result<(), SyncError> {
-    let silent = users.iter().map(Row).filter(|row| row.text("internalemailaddress").is_none());
-    let silent = silent.filter_map(|row| row.guid(&plan.table.primary_id)).take(NAMED_MAX);
+    // Applications and the system's own users own nothing that people look for.
+    let is_person = |row: &Row<'_>| row.value("applicationid").is_none() && !matches!(row.integer("accessmode"), Some(3..=5));
+    let silent = users.iter().map(Row).filter(|row| row.text("internalemailaddress").is_none() && is_person(row));
+    let silent = silent.filter_map(|row| row.guid(&plan.table.primary_id)).take(COUNTED_MAX);
     for user in silent.collect::<Vec<_>>() {
         let records = owned(bridge, prepared, user).await?;
         if records > 0 {
@@ -133,7 +138,7 @@ async fn teams(bridge: &Bridge, prepared: &Prepared, findings: &mut Vec<Finding>
     }
     let teams = all(bridge, plan).await?;
     let alone = |row: &Row<'_>| bridge.options.owners.team == TeamOwner::Hold || row.lookup("administratorid").is_none();
-    let teams = teams.iter().map(Row).filter(alone).filter_map(|row| row.guid(&plan.table.primary_id)).take(NAMED_MAX);
+    let teams = teams.iter().map(Row).filter(alone).filter_map(|row| row.guid(&plan.table.primary_id)).take(COUNTED_MAX);
     for team in teams.collect::<Vec<_>>() {
         let records = owned(bridge, prepared, team).await?;
         if records > 0 {

@@ -104,15 +104,14 @@ async fn deal(look: &Look<'_>, id: Guid, only: Option<Guid>, own: Option<&Values
     if let Some(contact) = row.as_ref().and_then(|row| primary_contact(Row(row))) {
         sources.push(Source { id, contact, kind: Kind::Primary, role: None, related: None });
     }
-    let names: Vec<_> = sources.iter().filter_map(|source| source.role).collect();
-    let names = names_of(look, names).await?;
-    let mut wanted = role::derive(&sources, &RoleTexts::new(names), &look.bridge.options.policy.default_role);
-    // The roles of a contact that stands for another are that one's.
-    let contacts = wanted.iter().map(|role| RecordId::new(Table::Contact, role.contact)).collect();
-    let ends = chain::ends(look.bridge, contacts, Follow::All).await?;
-    for role in &mut wanted {
-        role.contact = ends.get(&RecordId::new(Table::Contact, role.contact)).map_or(role.contact, |end| end.id);
+    // The roles of a contact that is merged into another are that one's.
+    let contacts = sources.iter().map(|source| RecordId::new(Table::Contact, source.contact)).collect();
+    let ends = chain::ends(look.bridge, contacts, Follow::Merged).await?;
+    for source in &mut sources {
+        source.contact = ends.get(&RecordId::new(Table::Contact, source.contact)).map_or(source.contact, |end| end.id);
     }
+    let names = names_of(look, sources.iter().filter_map(|source| source.role).collect()).await?;
+    let mut wanted = role::derive(&sources, &RoleTexts::new(names), &look.bridge.options.policy.default_role);
     wanted.retain(|role| only.is_none_or(|contact| role.contact == contact));
     let keys: Vec<_> = wanted.iter().map(|role| record_key(RecordId::new(Table::Contact, role.contact))).collect();
     let links = look.bridge.store.read::<Link>(&keys).await?;

@@ -6,7 +6,7 @@ use base::{Guid, RecordId, Table};
 use planner::Row;
 use store::{
     StoreExt,
-    record::{Link, PersonIndex, record_key},
+    record::{Link, record_key},
 };
 
 use super::RECORDS_MAX;
@@ -15,6 +15,7 @@ use crate::{
     dynamics::Holds,
     error::{Side, SyncError},
     prepare::Prepared,
+    push::holders,
 };
 
 /// Tables whose rows have a chain, those of people first.
@@ -50,8 +51,8 @@ async fn by_guid(bridge: &Bridge, prepared: &Prepared, id: Guid) -> Result<Optio
 }
 
 async fn by_person(bridge: &Bridge, prepared: &Prepared, person: i64) -> Result<Vec<RecordId>, SyncError> {
-    if let Some(entry) = bridge.store.read_one::<PersonIndex>(PersonIndex::key_of(person)).await? {
-        return Ok(vec![entry.record]);
+    if let Some(record) = holders(bridge, &[person]).await?.remove(&person) {
+        return Ok(vec![record]);
     }
     let fields = [prepared.person_key.clone()];
     let found = bridge.marketo.people("id", vec![person.to_string()], &fields).await;

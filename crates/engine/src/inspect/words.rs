@@ -3,6 +3,7 @@
 use base::Object;
 
 use super::cause::Cause;
+use crate::codes::advice;
 
 impl Cause {
     /// What was found.
@@ -61,7 +62,7 @@ impl Cause {
             Self::Erased => "nothing, unless it was erased by mistake: docs/guide/scope-and-deletion.md".into(),
             Self::StandsFor(survivor) => format!("run `insight-bridge inspect {}`", survivor.id),
             Self::OutOfScope => "change `[where]`, `bootstrap.since` or the row, if it should be in Marketo".into(),
-            Self::Held { record, code, .. } => format!("see `insight-bridge held show {}` and docs/errors/{}", record.id, page(code)),
+            Self::Held { record, code, .. } => format!("{} (`insight-bridge held show {}`)", advice(code).remedy, record.id),
             Self::WaitsFor(parent) => {
                 format!("run `insight-bridge inspect {}`: what is wrong with that one is what is to be mended", parent.id)
             }
@@ -100,17 +101,9 @@ impl Cause {
     #[must_use]
     pub fn page(&self) -> String {
         if let Self::Held { code, .. } = self {
-            return format!("docs/errors/{}", page(code));
+            return advice(code).page;
         }
         format!("docs/guide/inspect.md#{}", self.code())
-    }
-}
-
-/// The page of a held record's code: Marketo's own are numbers.
-pub(crate) fn page(code: &str) -> String {
-    match code.bytes().all(|byte| byte.is_ascii_digit()) || code == "refused" {
-        true => "marketo-codes.md".into(),
-        false => format!("{code}.md"),
     }
 }
 

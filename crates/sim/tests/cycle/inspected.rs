@@ -200,7 +200,8 @@ async fn who_is_held_or_not_sent_yet_says_so_first() {
     assert_eq!(ran.held(Object::Lead), [("ambiguous".to_owned(), 1)]);
     let held = look(&world, 0x33).await;
     assert_eq!(first(&held).0, "ambiguous", "{:#?}", held.causes);
-    assert!(first(&held).1.contains("ambiguous.md"));
+    assert!(first(&held).1.contains("held show"), "{}", first(&held).1);
+    assert!(held.causes.iter().any(|cause| cause.page == "docs/errors/ambiguous.md"), "{:#?}", held.causes);
 }
 
 #[tokio::test(start_paused = true)]
