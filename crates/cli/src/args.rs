@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Read and compare both sides, without believing what was confirmed, and show how much of what each salesperson owns is whole.
     Audit(Audit),
+    /// Show the field maps with both sides' types, what is cut, and what could be sent besides.
+    Map(Map),
     /// Take one person out of Marketo, by policy, and out of the state; it isn't sent again.
     Erase(Erase),
     /// Make a sales person anew whose e-mail Marketo doesn't change: its records go to another, and come back.
@@ -210,6 +212,18 @@ impl std::str::FromStr for Percent {
             .map(Self)
             .ok_or_else(|| "a share such as 1% or 0.5%, up to 100%".into())
     }
+}
+
+/// Flags of `map`.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Map {
+    /// Only what could be sent besides, as lines for the configuration.
+    #[arg(long)]
+    pub(crate) suggest: bool,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Flags of `erase`.

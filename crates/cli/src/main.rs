@@ -22,6 +22,7 @@ mod command {
     pub(crate) mod inspect;
     pub(crate) mod audit;
     pub(crate) mod docs;
+    pub(crate) mod map;
     pub(crate) mod erase;
     pub(crate) mod health;
     pub(crate) mod held;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
                 job::run(&source, Job::Task(Task::Audit(args::Audit { csv, ..audit }))).await
             }
             Command::Audit(audit) => job::run(&source, Job::Task(Task::Audit(audit))).await,
+            Command::Map(map) => job::run(&source, Job::Task(Task::Map(map))).await,
             Command::Erase(erase) => job::run(&source, Job::Task(Task::Erase(erase))).await,
             Command::MendOwnerEmail(mend) => job::run(&source, Job::Task(Task::MendOwnerEmail(mend))).await,
             Command::Pause(pause) => job::run(&source, Job::Steer(Steer::Pause(pause))).await,

@@ -24,6 +24,7 @@ pub mod inspect;
 pub mod error;
 pub mod forecast;
 pub mod held;
+pub mod map;
 pub mod marketo;
 pub mod mend;
 mod metadata;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test that can't go on has failed")]
 
+mod answers;
 mod bad_file;
 mod bad_side;
 mod control;

@@ -1,0 +1,203 @@
+//! The field map as it is in force: each Marketo field beside what it comes from, what is cut or lost, and what could be mapped besides.
+
+use std::collections::BTreeSet;
+
+use base::{Object, Table};
+use futures::{FutureExt, future::BoxFuture};
+pub use planner::Owner;
+use planner::{Column, ColumnKind, DataKind, TargetField, source::Source};
+use serde::Serialize;
+
+use crate::{
+    bridge::Bridge,
+    error::SyncError,
+    prepare::{Prepared, TablePlan, prepare},
+};
+
+/// Tables that have a map, in their order.
+const TABLES: [Table; 5] = [Table::SystemUser, Table::Account, Table::Lead, Table::Contact, Table::Opportunity];
+
+/// The map of one table.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableMap {
+    /// The table.
+    pub table: Table,
+    /// What its rows become.
+    pub object: Object,
+    /// The fields, by name.
+    pub fields: Vec<FieldShown>,
+    /// Fields that are not sent, or not as a whole: name, and why.
+    pub notes: Vec<(String, String)>,
+    /// Sales Insight fields and the columns to which they go.
+    pub written_back: Vec<FieldShown>,
+    /// What could be mapped besides: columns named like a field that nothing is sent to.
+    pub suggestions: Vec<Suggestion>,
+}
+
+/// A field beside its source.
+#[derive(Debug, Clone, Serialize)]
+pub struct FieldShown {
+    /// Marketo's name of the field.
+    pub field: String,
+    /// Its type there, with its length.
+    pub marketo: String,
+    /// What it comes from, or the column that it goes to.
+    pub source: String,
+    /// The columns' types in Dynamics, with their lengths.
+    pub dynamics: String,
+    /// Who decides about it: `crm`, `marketo` or `fill`.
+    pub owner: Owner,
+    /// Whether a text may be longer in the source than in the field.
+    pub may_be_cut: bool,
+}
+
+/// A column that could be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Suggestion {
+    /// Marketo's field.
+    pub field: String,
+    /// The column.
+    pub column: String,
+    /// Whether it is a choice, of which the label is meant.
+    pub by_label: bool,
+    /// Whether a text may be cut.
+    pub may_be_cut: bool,
+}
+
+/// Reads both sides' metadata and shows the maps that follow from them and the configuration.
+///
+/// # Errors
+/// When a side can't be read, or a map doesn't fit.
+pub fn map(bridge: &Bridge) -> BoxFuture<'_, Result<Vec<TableMap>, SyncError>> {
+    async move {
+        let prepared = prepare(bridge).await?;
+        Ok(TABLES.into_iter().filter_map(|table| table_map(&prepared, prepared.tables.get(&table)?)).collect())
+    }
+    .boxed()
+}
+
+fn table_map(prepared: &Prepared, plan: &TablePlan) -> Option<TableMap> {
+    let map = plan.map.as_ref()?;
+    let column = |name: &str| plan.table.columns.get(name);
+    let fields = map.rules.iter().map(|rule| {
+        let columns: Vec<&Column> = rule.source.columns().iter().filter_map(|name| column(name)).collect();
+        FieldShown {
+            field: rule.target.name.clone(),
+            marketo: field_type(&rule.target),
+            source: told(&rule.source),
+            dynamics: columns.iter().map(|column| column_type(column)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", "),
+            owner: rule.owner,
+            may_be_cut: columns.iter().any(|column| may_be_cut(column, &rule.target)),
+        }
+    });
+    let fields: Vec<FieldShown> = fields.collect();
+    let person = prepared.objects.get(&Object::Lead);
+    let written_back = plan.msi.targets.iter().filter_map(|(_, name, column)| {
+        let target = person?.fields.field(name)?;
+        let (marketo, dynamics) = (field_type(target), column_type(column));
+        Some(FieldShown { field: name.clone(), marketo, source: column.name.clone(), dynamics, owner: Owner::Marketo, may_be_cut: false })
+    });
+    Some(TableMap {
+        table: map.table,
+        object: map.object,
+        written_back: written_back.collect(),
+        notes: plan.notes.clone(),
+        suggestions: suggestions(prepared, plan, map.object, &fields),
+        fields,
+    })
+}
+
+/// Columns whose name or label is that of a field that can be written and that nothing is sent to.
+fn suggestions(prepared: &Prepared, plan: &TablePlan, object: Object, mapped: &[FieldShown]) -> Vec<Suggestion> {
+    let Some(schema) = prepared.objects.get(&object) else { return Vec::new() };
+    let is_mapped = |field: &TargetField| mapped.iter().any(|shown| shown.field.eq_ignore_ascii_case(&field.name));
+    // Company fields never go with people (rule R7).
+    let company = prepared.objects.get(&Object::Company).filter(|_| object == Object::Lead);
+    let is_company_s = |field: &TargetField| company.is_some_and(|company| company.fields.field(&field.name).is_some());
+    // Keys and links are the bridge's own.
+    let is_free = |field: &&TargetField| {
+        field.updateable && !is_mapped(field) && !is_company_s(field) && !field.name.to_lowercase().starts_with("external")
+    };
+    let free = schema.fields.fields().filter(is_free);
+    let found = free.filter_map(|field| {
+        let wanted = bare(&field.name);
+        let is_it = |column: &&Column| {
+            let named = column.name.split_once('_').map_or(column.name.as_str(), |(_, stem)| stem);
+            let same = bare(&column.name) == wanted || bare(named) == wanted || column.labels.iter().any(|label| bare(label) == wanted);
+            same && column.readable && !column.secured && fits(column.kind, field.kind)
+        };
+        let column = plan.table.columns.values().find(is_it)?;
+        let by_label = column.kind == ColumnKind::Choice && matches!(field.kind, DataKind::String | DataKind::Text);
+        Some(Suggestion { field: field.name.clone(), column: column.name.clone(), by_label, may_be_cut: may_be_cut(column, field) })
+    });
+    found.collect()
+}
+
+/// A name without case, blanks, hyphens and underscores, and without the ending of custom fields.
+fn bare(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let lower = lower.strip_suffix("__c").unwrap_or(&lower);
+    lower.chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Whether values of a column can become values of a field without an expression.
+const fn fits(column: ColumnKind, field: DataKind) -> bool {
+    match field {
+        DataKind::String | DataKind::Text => !matches!(column, ColumnKind::Lookup | ColumnKind::Other | ColumnKind::Id),
+        DataKind::Email => matches!(column, ColumnKind::Text),
+        DataKind::Integer | DataKind::Float => matches!(column, ColumnKind::Integer | ColumnKind::Decimal | ColumnKind::Choice),
+        DataKind::Boolean => matches!(column, ColumnKind::Boolean),
+        DataKind::Date | DataKind::DateTime => matches!(column, ColumnKind::Date | ColumnKind::DateTime),
+    }
+}
+
+fn may_be_cut(column: &Column, field: &TargetField) -> bool {
+    let is_text = column.kind == ColumnKind::Text && matches!(field.kind, DataKind::String | DataKind::Email);
+    is_text && field.length.is_some_and(|length| column.max_length.is_none_or(|max| max > length))
+}
+
+fn field_type(field: &TargetField) -> String {
+    let name = match field.kind {
+        DataKind::String => "string",
+        DataKind::Text => "text",
+        DataKind::Email => "email",
+        DataKind::Integer => "integer",
+        DataKind::Float => "float",
+        DataKind::Boolean => "boolean",
+        DataKind::Date => "date",
+        DataKind::DateTime => "datetime",
+    };
+    field.length.map_or_else(|| name.to_owned(), |length| format!("{name} {length}"))
+}
+
+fn column_type(column: &Column) -> String {
+    let name = match column.kind {
+        ColumnKind::Text => "text",
+        ColumnKind::Integer => "integer",
+        ColumnKind::Decimal => "decimal",
+        ColumnKind::Boolean => "yes/no",
+        ColumnKind::Choice => "choice",
+        ColumnKind::Choices => "choices",
+        ColumnKind::Date => "date",
+        ColumnKind::DateTime => "datetime",
+        ColumnKind::Id => "id",
+        ColumnKind::Lookup => "lookup",
+        ColumnKind::Other => "other",
+    };
+    column.max_length.map_or_else(|| name.to_owned(), |length| format!("{name} {length}"))
+}
+
+fn told(source: &Source) -> String {
+    let list = |columns: &[String]| columns.join(", ");
+    match source {
+        Source::Column(column) => column.clone(),
+        Source::Label(column) => format!("label of {column}"),
+        Source::Constant(value) => format!("always {value}"),
+        Source::First(sources) => format!("first of {}", sources.iter().map(told).collect::<Vec<_>>().join(", ")),
+        Source::Lines(columns) => format!("lines of {}", list(columns)),
+        Source::Among(column, values) => format!("whether {column} is one of {values:?}"),
+        Source::NotAmong(column, values) => format!("whether {column} is none of {values:?}"),
+        Source::AnyTrue(columns) => format!("whether any of {} is true", list(columns)),
+        Source::Expression(expression) => format!("expression over {}", expression.columns().collect::<Vec<_>>().join(", ")),
+    }
+}
