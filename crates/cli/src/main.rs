@@ -13,6 +13,7 @@ mod private_file;
 mod printer;
 mod reference;
 mod signal;
+mod spreadsheet;
 mod watch;
 mod command {
     //! One file for each command.

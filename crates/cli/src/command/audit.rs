@@ -1,7 +1,5 @@
 //! `audit`: both sides read and compared, and how much of what each salesperson owns is whole.
 
-use std::{fs::OpenOptions, io::Write, path::Path};
-
 use base::Table;
 use engine::{
     Bridge,
@@ -14,6 +12,8 @@ use crate::{
     exit::{Failure, IN_STEP, UNFINISHED},
     out::Out,
     printer,
+    private_file::PrivateFile,
+    spreadsheet::plain,
 };
 
 /// Differences and owners that are shown to people; all are in the JSON and CSV forms.
@@ -23,9 +23,11 @@ const SHOWN_MAX: usize = 20;
 pub(crate) async fn audit(bridge: &Bridge, args: &Audit, out: &Out) -> Result<u8, Failure> {
     let _turn = bridge.turn().await;
     let bridge = &bridge.pass(RunOptions::default(), out.progress()).in_lane(wire::Lane::Spare);
+    // One that can't be written is told before anything is read.
+    let csv = args.csv.as_deref().map(|file| PrivateFile::begin(file, true)).transpose()?;
     let report = run(bridge, Asked { sample_percent: args.sample.0, repair: args.repair }).await?;
-    if let Some(file) = &args.csv {
-        write_csv(file, &report)?;
+    if let Some(csv) = csv {
+        write_csv(csv, &report)?;
     }
     match args.json {
         true => out.data(serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?),
@@ -109,20 +111,19 @@ fn scores(report: &Report, width: Option<u16>) -> String {
     text
 }
 
-/// All differences, for spreadsheets. Nobody else may read the file.
-fn write_csv(file: &Path, report: &Report) -> Result<(), Failure> {
-    let failed = |error: csv::Error| Failure::Other(anyhow::anyhow!("{} can't be written: {error}", file.display()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let opened = options.open(file).map_err(|error| Failure::Other(anyhow::anyhow!("{} can't be written: {error}", file.display())))?;
-    let mut writer = csv::Writer::from_writer(opened);
-    writer.write_record(["kind", "object", "table", "id", "marketo_id", "what", "owner"]).map_err(failed)?;
+/// All differences, for spreadsheets.
+fn write_csv(mut file: PrivateFile, report: &Report) -> Result<(), Failure> {
+    rows(&mut file, report).map_err(|error| file.not_written(&error.into()))?;
+    file.finish()
+}
+
+fn rows(file: &mut PrivateFile, report: &Report) -> csv::Result<()> {
+    let mut writer = csv::Writer::from_writer(file);
+    writer.write_record(["kind", "object", "table", "id", "marketo_id", "what", "owner"])?;
     for difference in &report.differences {
         let id = difference.marketo_id.map(|id| id.to_string()).unwrap_or_default();
         let owner = difference.owner.map(|owner| owner.to_string()).unwrap_or_default();
-        let record = [
+        writer.write_record([
             difference.kind.name(),
             difference.object.name(),
             difference.record.table.name(),
@@ -130,16 +131,7 @@ fn write_csv(file: &Path, report: &Report) -> Result<(), Failure> {
             &id,
             &plain(&difference.detail),
             &owner,
-        ];
-        writer.write_record(record).map_err(failed)?;
+        ])?;
     }
-    let mut opened =
-        writer.into_inner().map_err(|error| Failure::Other(anyhow::anyhow!("{} can't be written: {error}", file.display())))?;
-    opened.flush().map_err(anyhow::Error::from)?;
-    Ok(())
-}
-
-/// A text that no spreadsheet takes for a formula.
-fn plain(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    Ok(writer.flush()?)
 }

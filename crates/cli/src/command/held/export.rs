@@ -16,10 +16,8 @@ use crate::{
     exit::{Failure, IN_STEP},
     printer,
     private_file::PrivateFile,
+    spreadsheet::plain,
 };
-
-/// What a formula begins with; a tab and a carriage return are passed over by some programs.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 const HEADER: [&str; 18] = [
     "object",
@@ -112,11 +110,6 @@ fn cells(line: &Line) -> [String; HEADER.len()] {
 /// A moment that spreadsheets understand.
 fn seconds(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// A cell that no spreadsheet takes for a formula.
-fn plain(cell: &str) -> String {
-    if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell.to_owned() }
 }
 
 #[cfg(test)]
