@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Read and compare both sides, without believing what was confirmed, and show how much of what each salesperson owns is whole.
     Audit(Audit),
+    /// Say what the next sync would do, and change nothing.
+    Plan(Plan),
     /// Show the field maps with both sides' types, what is cut, and what could be sent besides.
     Map(Map),
     /// Take one person out of Marketo, by policy, and out of the state; it isn't sent again.
@@ -147,8 +149,41 @@ pub(crate) struct Sync {
     pub(crate) only: Option<String>,
     /// Let a kind of harmful change through that the brake would stop; may be given more than once.
     /// `other-systems`: the systems of the configuration are those of this state under a new name.
-    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(engine::Harm::ALL.map(engine::Harm::name).into_iter().chain([engine::bound::OTHER_SYSTEMS])))]
+    #[arg(long, value_name = "KIND", value_parser = kinds().chain([engine::bound::OTHER_SYSTEMS]).collect::<clap::builder::PossibleValuesParser>())]
     pub(crate) allow: Vec<String>,
+    /// Do what this file, made by `plan -o`, says, and nothing else. What changed since is left out; with too much of that nothing is done.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["retry_held", "only", "allow"])]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<PathBuf>,
+}
+
+/// Flags of `plan`.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    /// Save it in this file, for `sync --plan`; `-` prints that file. Only its owner can read it.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Keep people's values in the file, those of now and those to be, and not only hashes of them.
+    #[arg(long, requires = "output")]
+    pub(crate) values: bool,
+    /// How many writes of each kind are shown with their values.
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    pub(crate) samples: usize,
+    /// Plan for `sync --retry-held`: held records are tried again, whatever holds them.
+    #[arg(long)]
+    pub(crate) retry_held: bool,
+    /// Plan for `sync --allow`: let a kind of harmful change through that the brake would stop; may be given more than once.
+    #[arg(long, value_name = "KIND", value_parser = kinds().collect::<clap::builder::PossibleValuesParser>())]
+    pub(crate) allow: Vec<String>,
+    /// Print it as JSON, without the records, which only a file has.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Kinds of harmful change.
+fn kinds() -> impl Iterator<Item = &'static str> {
+    engine::Harm::ALL.map(engine::Harm::name).into_iter()
 }
 
 /// Flags of `status`.

@@ -22,6 +22,7 @@ mod command {
     pub(crate) mod demo;
     pub(crate) mod inspect;
     pub(crate) mod audit;
+    pub(crate) mod plan;
     pub(crate) mod docs;
     pub(crate) mod map;
     pub(crate) mod erase;
@@ -37,7 +38,10 @@ mod command {
     pub(crate) mod sync;
 }
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -69,17 +73,22 @@ fn main() -> ExitCode {
             Command::Demo(demo) => command::demo::run(demo).await,
             Command::Sandbox(sandbox) => command::sandbox::run(sandbox).await,
             Command::Serve => command::serve::run(&args.config, args.bridge.as_deref()).await,
-            Command::Sync(sync) => job::run(&source, Job::Task(Task::Sync(sync))).await,
+            Command::Sync(sync) => {
+                let sync = args::Sync { plan: sync.plan.map(in_this_folder), ..sync };
+                job::run(&source, Job::Task(Task::Sync(sync))).await
+            }
             Command::Status(status) => command::status::run(&source, status).await,
             Command::Held(held) => command::held::run(&source, held).await,
             Command::Check(check) => job::run(&source, Job::Check(check)).await,
             Command::Inspect(inspect) => job::run(&source, Job::Task(Task::Inspect(inspect))).await,
-            // A process that serves has another folder.
-            Command::Audit(audit) if audit.csv.as_ref().is_some_and(|csv| csv.is_relative()) => {
-                let csv = audit.csv.as_deref().and_then(|csv| std::path::absolute(csv).ok());
-                job::run(&source, Job::Task(Task::Audit(args::Audit { csv, ..audit }))).await
+            Command::Audit(audit) => {
+                let audit = args::Audit { csv: audit.csv.map(in_this_folder), ..audit };
+                job::run(&source, Job::Task(Task::Audit(audit))).await
             }
-            Command::Audit(audit) => job::run(&source, Job::Task(Task::Audit(audit))).await,
+            Command::Plan(plan) => {
+                let plan = args::Plan { output: plan.output.map(in_this_folder), ..plan };
+                job::run(&source, Job::Task(Task::Plan(plan))).await
+            }
             Command::Map(map) => job::run(&source, Job::Task(Task::Map(map))).await,
             Command::Erase(erase) => job::run(&source, Job::Task(Task::Erase(erase))).await,
             Command::MendOwnerEmail(mend) => job::run(&source, Job::Task(Task::MendOwnerEmail(mend))).await,
@@ -98,4 +107,9 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => exit::report(&failure),
     }
+}
+
+/// The same file, whatever folder a process that serves is in. `-` stays stdout.
+fn in_this_folder(file: PathBuf) -> PathBuf {
+    if file == Path::new("-") { file } else { std::path::absolute(&file).unwrap_or(file) }
 }

@@ -72,7 +72,8 @@ pub(crate) fn forecast(forecast: &Forecast) -> String {
     )
 }
 
-fn duration(seconds: u64) -> String {
+/// A span of time in two parts.
+pub(crate) fn duration(seconds: u64) -> String {
     match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
         (0, minutes, seconds) => format!("{minutes} min {seconds} s"),

@@ -24,6 +24,7 @@ use crate::{
     marketo::Marketo,
     metadata::Metadata,
     options::{Options, RunOptions},
+    plan::{Approval, Hand, Rehearsal},
     progress::Progress,
     push::Ahead,
     share::Share,
@@ -59,6 +60,8 @@ pub struct Bridge {
     pub(crate) noticing: Arc<tokio::sync::Mutex<()>>,
     /// Held while the lists of the write-back are gone through.
     pub(crate) writing_back: Arc<tokio::sync::Mutex<()>>,
+    /// What it does with what it would write.
+    pub(crate) hand: Hand,
     /// What of links this one may change, where others work beside it.
     share: Option<Share>,
     /// What was sent early in this pass and is still to be sent: by its key, with a fingerprint of what Marketo shall hold.
@@ -100,6 +103,25 @@ pub struct Parts {
     pub quota: Quota,
 }
 
+/// Where batches go.
+struct Saver {
+    ledger: Arc<CallLedger>,
+    /// A copy of the state, of a pass that writes nothing: calls are counted in the state itself.
+    apart: Option<(Arc<dyn Store>, Fence)>,
+}
+
+impl Saver {
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        match &self.apart {
+            None => self.ledger.commit(batch).await,
+            Some((store, fence)) => {
+                self.ledger.commit(Batch::new()).await?;
+                store.commit(*fence, batch).await
+            }
+        }
+    }
+}
+
 impl Bridge {
     /// Takes the lease and loads what earlier processes of this bridge left: the calls of the last window and of today.
     ///
@@ -125,6 +147,7 @@ impl Bridge {
                 links: Arc::default(),
                 noticing: Arc::default(),
                 writing_back: Arc::default(),
+                hand: Hand::Free,
                 share: None,
                 tried: Arc::default(),
                 ahead: Arc::default(),
@@ -166,6 +189,7 @@ impl Bridge {
             links: self.links.clone(),
             noticing: self.noticing.clone(),
             writing_back: self.writing_back.clone(),
+            hand: self.hand.clone(),
             share: None,
             tried: Arc::default(),
             ahead: Arc::default(),
@@ -186,6 +210,28 @@ impl Bridge {
             share: Some(share),
             ..self.pass(self.run.clone(), self.progress.clone())
         }
+    }
+
+    /// A pass over a copy of the state, which writes to neither side; its calls are counted with all others.
+    pub(crate) fn rehearsing(&self, store: Arc<dyn Store>, fence: Fence, rehearsal: Arc<Rehearsal>) -> Self {
+        Self {
+            dynamics: Arc::new(self.dynamics.rehearsing(rehearsal.clone())),
+            marketo: Arc::new(self.marketo.rehearsing(rehearsal.clone())),
+            store,
+            fence,
+            turn: Arc::default(),
+            links: Arc::default(),
+            noticing: Arc::default(),
+            writing_back: Arc::default(),
+            hand: Hand::Rehearsing(rehearsal),
+            metadata: Arc::default(),
+            ..self.pass(RunOptions { served: false, ..self.run.clone() }, Progress::silent())
+        }
+    }
+
+    /// The same pass, which writes only what was planned.
+    pub(crate) fn bound(&self, approval: Arc<Approval>) -> Self {
+        Self { hand: Hand::Bound(approval), ..self.pass(self.run.clone(), self.progress.clone()) }
     }
 
     /// The same pass, whose Marketo calls go in this lane.
@@ -244,21 +290,30 @@ impl Bridge {
     /// # Errors
     /// When the state can't be written, or the lease is gone.
     pub async fn commit(&self, mut batch: Batch) -> Result<(), SyncError> {
+        let saver = self.saver();
         let Some(share) = self.share.filter(|_| batch.changes.iter().any(|(family, ..)| *family == Family::Link)) else {
-            return Ok(self.ledger.commit(batch).await?);
+            return Ok(saver.commit(batch).await?);
         };
-        let (links, store, ledger) = (self.links.clone(), self.store.clone(), self.ledger.clone());
+        let (links, store) = (self.links.clone(), self.store.clone());
         // In a task of its own: who is given the links' turn must go on, also while whoever waits for it waits for another first.
         let task = tokio::spawn(async move {
             let _links = links.lock().await;
             share.limit(&*store, &mut batch).await?;
-            ledger.commit(batch).await
+            saver.commit(batch).await
         });
         match AbortOnDropHandle::new(task).await {
             Ok(outcome) => Ok(outcome?),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(StoreError::Fenced.into()),
         }
+    }
+
+    fn saver(&self) -> Saver {
+        let apart = match self.hand {
+            Hand::Rehearsing(_) => Some((self.store.clone(), self.fence)),
+            Hand::Free | Hand::Bound(_) => None,
+        };
+        Saver { ledger: self.ledger.clone(), apart }
     }
 
     /// Remembers what was tried in this pass, so that no push of it tries the same again.

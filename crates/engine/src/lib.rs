@@ -31,6 +31,7 @@ mod metadata;
 mod noticed;
 pub mod options;
 pub mod pause;
+pub mod plan;
 pub mod prepare;
 pub mod progress;
 pub mod push;

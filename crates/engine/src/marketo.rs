@@ -1,6 +1,6 @@
 //! What the engine asks of Marketo, in the engine's words. The only place that knows the Marketo client's calls.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ::marketo::{
     Action, Activities, Activity, ActivityTypes, Client, DataType, DeleteLeads, DeleteObjects, DeletedLeads, Describe, DescribeLeads,
@@ -16,11 +16,14 @@ use wire::{CallError, Class, Lane, Pace};
 use crate::{
     defect::{Defect, has},
     dynamics::is_on_this_machine,
+    plan::Rehearsal,
 };
 
 mod import;
+mod rehearsed;
 
 pub use import::{Import, ImportFile, Reports};
+use rehearsed::as_maps;
 
 /// People that one call may merge into another (Adobe, "Leads": merge).
 pub const LOSERS_MAX: usize = ::marketo::size::LOSERS_MAX;
@@ -122,19 +125,21 @@ pub const fn key_field(object: Object) -> &'static str {
 #[derive(Debug, Clone)]
 pub struct Marketo {
     client: Client,
+    /// Where it only notes what would be written.
+    rehearsal: Option<Arc<Rehearsal>>,
 }
 
 impl Marketo {
     /// Over this client.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, rehearsal: None }
     }
 
     /// The same, all of whose calls go in this lane.
     #[must_use]
     pub fn in_lane(&self, lane: Lane) -> Self {
-        Self { client: self.client.in_lane(lane) }
+        Self { client: self.client.in_lane(lane), rehearsal: self.rehearsal.clone() }
     }
 
     /// Its address, where it isn't on this machine.
@@ -186,7 +191,20 @@ impl Marketo {
     ///
     /// # Errors
     /// What became of the calls.
-    pub fn people<'a>(&'a self, field: &'a str, mut values: Vec<String>, fields: &'a [String]) -> BoxFuture<'a, Result<People, CallError>> {
+    pub fn people<'a>(&'a self, field: &'a str, values: Vec<String>, fields: &'a [String]) -> BoxFuture<'a, Result<People, CallError>> {
+        match &self.rehearsal {
+            None => self.people_there(field, values, fields),
+            Some(rehearsal) => self.people_in(rehearsal, field, values, fields),
+        }
+    }
+
+    /// People as Marketo has them.
+    fn people_there<'a>(
+        &'a self,
+        field: &'a str,
+        mut values: Vec<String>,
+        fields: &'a [String],
+    ) -> BoxFuture<'a, Result<People, CallError>> {
         async move {
             if values.is_empty() {
                 return Ok(People::default());
@@ -198,8 +216,8 @@ impl Marketo {
                 }
                 Err(error) if error.class() == Some(Class::Split) => {
                     let second = values.split_off(values.len() / 2);
-                    let mut found = self.people(field, values, fields).await?;
-                    let more = self.people(field, second, fields).await?;
+                    let mut found = self.people_there(field, values, fields).await?;
+                    let more = self.people_there(field, second, fields).await?;
                     // A person may be in both answers.
                     found.people.extend(more.people);
                     found.people.sort_by_key(|person| person.id);
@@ -246,6 +264,9 @@ impl Marketo {
         lookup_field: &str,
         records: Vec<R>,
     ) -> Result<Vec<Verdict>, CallError> {
+        if let Some(rehearsal) = &self.rehearsal {
+            return self.sync_people_in(rehearsal, mode, lookup_field, as_maps(&records)?).await;
+        }
         let sync = SyncLeads { action: action(mode), lookup_field: lookup_field.to_owned(), records, partition: None };
         verdicts(self.client.call(&sync).await?)
     }
@@ -260,6 +281,9 @@ impl Marketo {
         mode: SyncMode,
         records: Vec<R>,
     ) -> Result<Vec<Verdict>, CallError> {
+        if let Some(rehearsal) = &self.rehearsal {
+            return self.sync_in(rehearsal, object, mode, as_maps(&records)?).await;
+        }
         let sync = SyncObjects { object, action: action(mode), dedupe_by: KeyBy::DedupeFields, records };
         verdicts(self.client.call(&sync).await?)
     }
@@ -269,6 +293,10 @@ impl Marketo {
     /// # Errors
     /// What became of the call as a whole.
     pub async fn remove(&self, object: Object, keys: Vec<Map<String, Value>>) -> Result<Vec<Verdict>, CallError> {
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.answers_for_marketo();
+            return Ok(keys.iter().map(|_| Verdict::done()).collect());
+        }
         let delete = DeleteObjects { object, by: KeyBy::DedupeFields, keys };
         verdicts(self.client.call(&delete).await?)
     }
@@ -278,6 +306,11 @@ impl Marketo {
     /// # Errors
     /// What became of the call; a refusal with 1004 when one of them isn't there, which is also what a repeated call says.
     pub async fn merge(&self, winner: i64, losers: Vec<i64>) -> Result<(), CallError> {
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.answers_for_marketo();
+            rehearsal.merges(winner, &losers);
+            return Ok(());
+        }
         self.client.call(&MergeLeads { winner, losers }).await
     }
 
@@ -286,6 +319,11 @@ impl Marketo {
     /// # Errors
     /// What became of the call as a whole.
     pub async fn delete_people(&self, ids: Vec<i64>) -> Result<Vec<Verdict>, CallError> {
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.answers_for_marketo();
+            rehearsal.deletes(&ids);
+            return Ok(ids.iter().map(|_| Verdict::done()).collect());
+        }
         let answered = self.client.call(&DeleteLeads { ids }).await?;
         Ok(answered.into_iter().map(|answer| if answer.is_gone() { Verdict::done() } else { verdict(answer) }).collect())
     }

@@ -5,6 +5,7 @@
 //! the rows it covers, is in one batch. A database needs only two statements a family for this, so that another one is little work.
 
 pub mod batch;
+pub mod copy;
 pub mod error;
 pub mod memory;
 mod migrate;
@@ -17,6 +18,7 @@ pub mod typed;
 use async_trait::async_trait;
 
 pub use batch::{Batch, Expect};
+pub use copy::StateCopy;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use open::{file_of, open, open_existing};
@@ -79,6 +81,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When the database can't be written, for example because the disk has no room for both. Nothing is lost by that.
     async fn tidy(&self) -> Result<(), StoreError>;
+
+    /// The whole state as it is now, apart: what is changed in it changes nothing here. Takes as much room again until it is dropped. Only for
+    /// the process that holds the lease.
+    ///
+    /// # Errors
+    /// When the state can't be read, or there is no room for it twice.
+    async fn copy(&self) -> Result<StateCopy, StoreError>;
 
     /// Where this is, for people: a file's path, without any password.
     fn place(&self) -> String;

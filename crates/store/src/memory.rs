@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::{Batch, Entry, Family, Fence, Store, StoreError, range::KeyRange};
+use crate::{Batch, Entry, Family, Fence, StateCopy, Store, StoreError, range::KeyRange};
 
 /// State in memory. A clone is another process with the same state: what one commits, all see, and only one can have the lease.
 #[derive(Clone, Default)]
@@ -149,6 +149,15 @@ impl Store for MemoryStore {
 
     async fn tidy(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn copy(&self) -> Result<StateCopy, StoreError> {
+        let (families, fence) = {
+            let data = self.lock();
+            (data.families.clone(), data.fence)
+        };
+        let data = Data { families, fence, ..Data::default() };
+        Ok(StateCopy::in_memory(Arc::new(Self { data: Arc::new(Mutex::new(data)) })))
     }
 
     fn place(&self) -> String {

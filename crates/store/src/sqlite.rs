@@ -11,19 +11,22 @@ mod statement;
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    Batch, Entry, Family, Fence, Store, StoreError,
+    Batch, Entry, Family, Fence, StateCopy, Store, StoreError,
+    copy::CopyFile,
     migrate::{look, migrate},
     range::KeyRange,
 };
 
 use connection::{Failed, Readers, Writer};
 use lock::Lock;
+pub(crate) use lock::private;
 use statement::Outcome;
 
 /// How many connections read at once.
@@ -75,7 +78,7 @@ impl SqliteStore {
         if !folder.is_dir() {
             return Err(StoreError::NoFolder { folder: folder.display().to_string() });
         }
-        lock::private().truncate(false).open(path).map_err(|e| failed(e.to_string()))?;
+        private().truncate(false).open(path).map_err(|e| failed(e.to_string()))?;
         let path = path.canonicalize().map_err(|e| failed(e.to_string()))?;
         // Before anything of the file is changed: it may be another program's.
         let found = look(&rusqlite::Connection::open(&path).map_err(refused)?, &place)?;
@@ -170,6 +173,24 @@ impl Store for SqliteStore {
 
     async fn tidy(&self) -> Result<(), StoreError> {
         self.writer.run(|connection| statement::tidy(connection)).await.map_err(|e| self.failed(&e))
+    }
+
+    async fn copy(&self) -> Result<StateCopy, StoreError> {
+        let (path, place) = (self.path.clone(), self.place.clone());
+        let failed = move |why: String| StoreError::Database { place: place.clone(), why: format!("it could not be copied: {why}") };
+        let unmade = failed.clone();
+        // On a connection of its own: reads and commits go on meanwhile.
+        let copied = tokio::task::spawn_blocking(move || {
+            let file = CopyFile::begin(&path).map_err(|e| unmade(e.to_string()))?;
+            let refused = |error: rusqlite::Error| unmade(Failed::from(error).why());
+            let connection = rusqlite::Connection::open(&path).map_err(refused)?;
+            let text = file.path().to_str().ok_or_else(|| unmade("its name isn't text".into()))?;
+            connection.execute("VACUUM INTO ?", [text]).map_err(refused)?;
+            Ok(file)
+        });
+        let file = copied.await.map_err(|e| failed(e.to_string()))??;
+        let store = Self::open(file.path()).await?;
+        Ok(StateCopy::in_file(Arc::new(store), file))
     }
 
     fn place(&self) -> String {

@@ -2,10 +2,13 @@
 
 use engine::{Bridge, Progress, cycle, options::RunOptions};
 
-use crate::{args::Sync, exit::Failure, out::Out, printer};
+use crate::{args::Sync, command::plan, exit::Failure, out::Out, printer};
 
 /// Runs it.
 pub(crate) async fn sync(bridge: &Bridge, args: &Sync, out: &Out) -> Result<u8, Failure> {
+    if let Some(file) = &args.plan {
+        return plan::carry(bridge, args, file, out).await;
+    }
     let run = RunOptions { retry_held: args.retry_held, allow: args.allow.iter().cloned().collect(), ..RunOptions::default() };
     let (summary, error) = match &args.only {
         None => cycle::run(&bridge.pass(run, out.progress())).await,

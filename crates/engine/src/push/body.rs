@@ -29,6 +29,14 @@ impl Body {
         }
     }
 
+    /// Its fields, read again where it is packed.
+    pub(super) fn read(&self) -> Map<String, Value> {
+        match self {
+            Self::Fields(fields) => fields.clone(),
+            Self::Json { text, .. } => serde_json::from_str(text.get()).unwrap_or_default(),
+        }
+    }
+
     /// Adds fields, until it is packed.
     pub(super) fn extend(&mut self, more: impl Iterator<Item = (String, Value)>) {
         debug_assert!(matches!(self, Self::Fields(_)), "what is packed doesn't change");

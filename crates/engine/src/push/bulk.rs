@@ -114,7 +114,8 @@ impl Bulk {
     pub(super) async fn load(bridge: &Bridge, prepared: &Prepared, people: u64, resting: Resting) -> Result<Self, SyncError> {
         let options::Bootstrap { bulk_above, bulk, bulk_rows, .. } = bridge.options.bootstrap;
         let way = match bulk {
-            _ if bulk_above == 0 || people <= bulk_above => Way::Calls,
+            // What is only noted, or was planned, goes by calls: a file's rows aren't told apart before they are in Marketo.
+            _ if !bridge.hand.is_free() || bulk_above == 0 || people <= bulk_above => Way::Calls,
             options::Bulk::Always => Way::Files,
             options::Bulk::Forecast => Way::Sample(Sample::default()),
         };

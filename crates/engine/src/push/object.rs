@@ -27,6 +27,7 @@ use crate::{
     error::{Side, SyncError},
     intent::Intent,
     marketo::{SyncMode, key_field},
+    plan::{Asks, What},
     prepare::Prepared,
     progress::Step,
     push::{
@@ -62,6 +63,11 @@ struct Sendable {
 impl Item for Sendable {
     fn key(&self) -> Vec<u8> {
         self.entry.key()
+    }
+
+    fn asks(&self) -> Asks {
+        let Self { entry, record, .. } = self;
+        Asks { object: entry.object, record: entry.record, what: What::Send, person: None, fields: Map::clone(record) }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     error::SyncError,
     import::Row,
     intent::{MaybeSent, maybe_sent},
+    plan::{Asks, What},
     prepare::Prepared,
     push::{
         alias::{Standing, aliases_of, standings, still_tied},
@@ -165,6 +166,17 @@ pub(super) enum How {
 impl Item for Write {
     fn key(&self) -> Vec<u8> {
         self.candidate.entry.key()
+    }
+
+    fn asks(&self) -> Asks {
+        let mut fields = self.body.read();
+        let person = fields.remove("id").and_then(|id| id.as_i64());
+        let what = match self.how {
+            How::Ours => What::Send,
+            How::Adopted => What::Adopt,
+            How::ReKeyed => What::ReKey,
+        };
+        Asks { object: Object::Lead, record: self.candidate.entry.record, what, person, fields }
     }
 }
 

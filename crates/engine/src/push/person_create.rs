@@ -7,7 +7,7 @@ use planner::{
     diff::{Known, change},
     pack::{EMAILS_MAX, Packer},
 };
-use store::Batch;
+use store::{Batch, Record};
 
 use crate::{
     codes::Ours,
@@ -43,7 +43,9 @@ impl Pusher<'_> {
             self.bulk.leave_behind();
             return Ok(());
         }
-        if self.goes_by_file(&candidate, &email) {
+        // Whose creation isn't planned is somebody whom Marketo has: the call that creates only who isn't there would be made in vain.
+        let is_known = candidate.tries == 0 && !self.bridge.hand.may_create(&candidate.entry.key());
+        if is_known || self.goes_by_file(&candidate, &email) {
             self.email.push(candidate);
             self.fill_email();
             return Ok(());

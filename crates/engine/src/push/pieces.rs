@@ -10,6 +10,7 @@ use crate::{
     error::SyncError,
     intent::Intent,
     marketo::Verdict,
+    plan::Asks,
     push::outcome::{Breaker, Failure, Whole, judge},
 };
 
@@ -36,6 +37,9 @@ pub(super) enum Fate {
 pub(super) trait Item {
     /// Its key in the outbox.
     fn key(&self) -> Vec<u8>;
+
+    /// What is asked of Marketo for it.
+    fn asks(&self) -> Asks;
 }
 
 /// What became of a batch. Records that aren't listed stay in the outbox.
@@ -48,7 +52,7 @@ pub(super) struct Sent<T> {
     pub(super) stop: Option<SyncError>,
 }
 
-/// Notes `items` and sends them with `call`, which gives one verdict for each. `replayable` says whether the same call may be made twice.
+/// Notes `items` and sends those that may be written with `call`, which gives one verdict for each. `replayable` says whether the same call may be made twice.
 pub(super) async fn send<T: Item, F>(
     bridge: &Bridge,
     breaker: Arc<Breaker>,
@@ -59,7 +63,12 @@ pub(super) async fn send<T: Item, F>(
 where
     F: Future<Output = Result<Vec<Verdict>, CallError>>,
 {
+    let hand = &bridge.hand;
+    let items: Vec<T> = items.into_iter().filter(|item| hand.may_write(&item.key(), || item.asks())).collect();
     let mut sent = Sent { fates: Vec::with_capacity(items.len()), intent: Intent::default(), stop: None };
+    if items.is_empty() {
+        return sent;
+    }
     match Intent::note(bridge, items.iter().map(Item::key).collect()).await {
         Ok(intent) => sent.intent = intent,
         Err(error) => return Sent { stop: Some(error), ..sent },
@@ -75,6 +84,9 @@ where
                     verdicts.iter_mut().for_each(|verdict| verdict.confirmed = true);
                 }
                 breaker.succeeded();
+                if !hand.is_free() {
+                    piece.iter().zip(&verdicts).for_each(|(item, verdict)| hand.has_written(&item.key(), || item.asks(), verdict));
+                }
                 sent.fates.extend(piece.into_iter().zip(verdicts.into_iter().map(Fate::from)));
                 sure = sent.fates.len();
                 continue;

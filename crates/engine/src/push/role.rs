@@ -25,6 +25,7 @@ use crate::{
     intent::Intent,
     marketo::SyncMode,
     noticed::lost,
+    plan::{Asks, What},
     prepare::Prepared,
     progress::Step,
     push::{
@@ -51,6 +52,18 @@ struct Sendable {
 impl Item for Sendable {
     fn key(&self) -> Vec<u8> {
         self.entry.key()
+    }
+
+    fn asks(&self) -> Asks {
+        let (contact, what) = match &self.wish {
+            Wish::Keep { contact, .. } => (contact, What::Send),
+            Wish::Remove { contact, .. } => (contact, What::Remove),
+        };
+        let mut fields = self.record.clone();
+        // Whose it is, whatever Marketo calls them: one that is created in this pass has no id before.
+        fields.remove("leadId");
+        fields.insert("contact".into(), contact.to_string().into());
+        Asks { object: Object::Role, record: self.entry.record, what, person: None, fields }
     }
 }
 

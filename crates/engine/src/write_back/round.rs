@@ -273,12 +273,16 @@ impl<'a> Round<'a> {
         let rows: Vec<(_, Map<String, Value>)> = writes.iter().map(|write| (write.link.record.id, write.changes.clone())).collect();
         let written = async move {
             let (fates, stop) = bridge.dynamics.write_rows(&plan.table, rows).await;
+            let done = writes.iter().zip(&fates).filter(|(_, fate)| **fate == RowFate::Written);
+            done.for_each(|(write, _)| bridge.hand.has_written_row(write.link.record));
             (writes, fates, stop)
         };
         Ok(written.boxed())
     }
 
-    fn add(&mut self, rows: Vec<Write>) {
+    /// Those that may be written; the others stay on the list.
+    fn add(&mut self, mut rows: Vec<Write>) {
+        rows.retain(|write| self.bridge.hand.may_write_row(write.link.record, &write.changes));
         for write in rows {
             self.waiting.entry(write.link.record.table).or_default().push(write);
         }

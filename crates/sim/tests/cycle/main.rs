@@ -30,6 +30,7 @@ mod pages;
 mod bound;
 mod inspected;
 mod audited;
+mod planned;
 mod checked;
 mod moments;
 mod beside;

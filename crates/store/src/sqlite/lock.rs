@@ -37,7 +37,7 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// Opens files, and makes missing ones so that only their owner reads them: state can hold personal data.
-pub(super) fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true);
     #[cfg(unix)]

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use base::Object;
 use futures::FutureExt;
 use planner::Harm;
+use serde_json::Map;
 use store::{
     Batch, Record,
     record::{Outbox, OutboxState},
@@ -13,6 +15,7 @@ use super::{Joiner, Joining, there};
 use crate::{
     error::SyncError,
     marketo::{LOSERS_MAX, Verdict},
+    plan::{Asks, What},
     push::{
         flight::Flight,
         gate::{again_or_hold, forget_confirmed},
@@ -24,6 +27,11 @@ use crate::{
 impl Item for Joining {
     fn key(&self) -> Vec<u8> {
         self.entry.key()
+    }
+
+    fn asks(&self) -> Asks {
+        let what = What::Merge(self.survivor.marketo_id.unwrap_or_default());
+        Asks { object: Object::Lead, record: self.entry.record, what, person: Some(self.person), fields: Map::new() }
     }
 }
 

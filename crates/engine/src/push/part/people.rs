@@ -23,6 +23,7 @@ use crate::{
     marketo::SyncMode,
     noticed::lost,
     options::PersonParting,
+    plan::{Asks, What},
     prepare::Prepared,
     push::{
         brake::Brake,
@@ -44,11 +45,17 @@ struct Leaving {
     entry: Outbox,
     link: Link,
     id: i64,
+    parted: Parted,
 }
 
 impl Item for Leaving {
     fn key(&self) -> Vec<u8> {
         self.entry.key()
+    }
+
+    fn asks(&self) -> Asks {
+        let what = if self.parted == Parted::Deleted { What::Remove } else { What::Unlink };
+        Asks { object: Object::Lead, record: self.entry.record, what, person: Some(self.id), fields: Map::new() }
     }
 }
 
@@ -132,7 +139,7 @@ impl Parter<'_> {
                 Some(id) if holders.get(&id).is_some_and(|holder| *holder != entry.record) => {
                     self.give_way(holders[&id], &entry, &link, &mut batch).await?;
                 }
-                Some(id) => self.place(Leaving { entry, link, id }, why, &mut batch),
+                Some(id) => self.place(Leaving { entry, link, id, parted: parting(bridge, Object::Lead, why) }, &mut batch),
                 None => unknown.push((entry, link, why)),
             }
         }
@@ -152,8 +159,8 @@ impl Parter<'_> {
         Ok(())
     }
 
-    fn place(&mut self, leaving: Leaving, why: Why, batch: &mut Batch) {
-        match parting(self.bridge, Object::Lead, why) {
+    fn place(&mut self, leaving: Leaving, batch: &mut Batch) {
+        match leaving.parted {
             Parted::Kept => {
                 self.bridge.count(|summary| summary.pushed(Object::Lead).kept += 1);
                 batch.remove::<Outbox>(leaving.entry.key());
@@ -186,7 +193,7 @@ impl Parter<'_> {
                 Some(id) if holders.get(id).is_some_and(|holder| *holder != entry.record) => {
                     self.give_way(holders[id], &entry, &link, batch).await?;
                 }
-                Some(id) => self.place(Leaving { entry, link, id: *id }, why, batch),
+                Some(id) => self.place(Leaving { entry, link, id: *id, parted: parting(self.bridge, Object::Lead, why) }, batch),
                 None => batch.remove::<Outbox>(entry.key()),
             }
         }

@@ -18,6 +18,7 @@ use crate::{
     bridge::Bridge,
     error::SyncError,
     marketo::key_field,
+    plan::{Asks, What},
     prepare::Prepared,
     push::{
         brake::Brake,
@@ -43,6 +44,11 @@ struct Leaving {
 impl Item for Leaving {
     fn key(&self) -> Vec<u8> {
         self.entry.key()
+    }
+
+    fn asks(&self) -> Asks {
+        let Self { entry, key, .. } = self;
+        Asks { object: entry.object, record: entry.record, what: What::Remove, person: None, fields: key.clone() }
     }
 }
 

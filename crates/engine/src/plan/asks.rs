@@ -1,0 +1,116 @@
+//! One write, as data: what it asks for, so that it can be told, compared with a planned one, and recognised when it is due.
+
+use base::{Object, RecordId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// A write to Marketo that is about to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct Asks {
+    /// Of which object.
+    pub(crate) object: Object,
+    /// For which record.
+    pub(crate) record: RecordId,
+    /// What.
+    pub(crate) what: What,
+    /// Marketo's id of the person that is written; none for one that is created, and for other objects.
+    pub(crate) person: Option<i64>,
+    /// What is sent, the person's id not included.
+    pub(crate) fields: Map<String, Value>,
+}
+
+/// What a write asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Marketo shall hold these fields.
+    Send,
+    /// The same, of a person that was in Marketo before Dynamics knew it.
+    Adopt,
+    /// The same, of a person that was another record's.
+    ReKey,
+    /// The person is merged into this one.
+    Merge(i64),
+    /// The person loses our key.
+    Unlink,
+    /// It is deleted.
+    Remove,
+}
+
+/// What a write does, in people's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// A record comes to Marketo.
+    Create,
+    /// A record changes.
+    Update,
+    /// A person that was in Marketo before Dynamics knew it becomes a record's.
+    Adopt,
+    /// A person gets the key of the record that stands for it now.
+    Rekey,
+    /// A person is merged into another.
+    Merge,
+    /// A person loses our key.
+    Unlink,
+    /// A record is deleted.
+    Remove,
+}
+
+impl Act {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Adopt => "adopt",
+            Self::Rekey => "rekey",
+            Self::Merge => "merge",
+            Self::Unlink => "unlink",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+impl Asks {
+    /// What it does, once Marketo has said whether that was new.
+    pub(crate) fn act(&self, created: bool) -> Act {
+        match self.what {
+            What::Send if created => Act::Create,
+            What::Send => Act::Update,
+            What::Adopt => Act::Adopt,
+            What::ReKey => Act::Rekey,
+            What::Merge(_) => Act::Merge,
+            What::Unlink => Act::Unlink,
+            What::Remove => Act::Remove,
+        }
+    }
+
+    /// What it is recognised by: the same write, asked for again, has the same. A person that is new in the pass has another id in every pass; `is_new` tells.
+    pub(crate) fn print(&self, seed: u64, is_new: impl Fn(i64) -> bool) -> u64 {
+        let known = |person: i64| if is_new(person) { Value::from("new") } else { person.into() };
+        // Who is created is written by key, and afterwards by id: either is the same person.
+        let person = self.person.map_or(Value::Null, known);
+        let what = match self.what {
+            What::Send => json!("send"),
+            What::Adopt => json!("adopt"),
+            What::ReKey => json!("rekey"),
+            What::Merge(winner) => json!({ "merge": known(winner) }),
+            What::Unlink => json!("unlink"),
+            What::Remove => json!("remove"),
+        };
+        let text = json!([self.object.name(), self.record.to_string(), what, person, self.fields]).to_string();
+        xxh3_64_with_seed(text.as_bytes(), seed)
+    }
+}
+
+/// What an outbox record is recognised by.
+pub(crate) fn print_of_key(key: &[u8], seed: u64) -> u64 {
+    xxh3_64_with_seed(key, seed)
+}
+
+/// What is recognised by what is asked for in an outbox record, or in a row.
+pub(crate) fn print_of_text(text: &str, seed: u64) -> u64 {
+    xxh3_64_with_seed(text.as_bytes(), seed)
+}
