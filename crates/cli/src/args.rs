@@ -5,7 +5,7 @@ pub(crate) mod support;
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand, builder::PossibleValuesParser};
 use engine::supervisor::PassKind;
 use serde::{Deserialize, Serialize};
 
@@ -149,7 +149,7 @@ pub(crate) struct Sync {
     pub(crate) only: Option<String>,
     /// Let a kind of harmful change through that the brake would stop; may be given more than once.
     /// `other-systems`: the systems of the configuration are those of this state under a new name.
-    #[arg(long, value_name = "KIND", value_parser = kinds().chain([engine::bound::OTHER_SYSTEMS]).collect::<clap::builder::PossibleValuesParser>())]
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(kinds().chain([engine::bound::OTHER_SYSTEMS])))]
     pub(crate) allow: Vec<String>,
     /// Do what this file, made by `plan -o`, says, and nothing else. What changed since is left out; with too much of that nothing is done.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["retry_held", "only", "allow"])]
@@ -174,7 +174,7 @@ pub(crate) struct Plan {
     #[arg(long)]
     pub(crate) retry_held: bool,
     /// Plan for `sync --allow`: let a kind of harmful change through that the brake would stop; may be given more than once.
-    #[arg(long, value_name = "KIND", value_parser = kinds().collect::<clap::builder::PossibleValuesParser>())]
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(kinds()))]
     pub(crate) allow: Vec<String>,
     /// Print it as JSON, without the records, which only a file has.
     #[arg(long)]

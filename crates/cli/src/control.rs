@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_language_is_as_documented() {
-        let sync = Job::Task(Task::Sync(args::Sync { json: true, retry_held: false, only: None, allow: Vec::new() }));
+        let sync = Job::Task(Task::Sync(args::Sync { json: true, retry_held: false, only: None, allow: Vec::new(), plan: None }));
         let request = serde_json::to_string(&Request { version: 1, width: None, job: sync }).unwrap();
         assert_eq!(request, r#"{"version":1,"job":{"task":{"sync":{"json":true,"retry_held":false,"allow":[]}}}}"#);
         for (reply, line) in [

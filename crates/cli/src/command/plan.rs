@@ -72,7 +72,7 @@ pub(crate) async fn carry(bridge: &Bridge, args: &args::Sync, file: &Path, out: 
                 true => {
                     out.data(serde_json::to_string_pretty(&RefusedText { code: REFUSED, refused: &refusal }).map_err(anyhow::Error::from)?)
                 }
-                false => out.data(refused(&refusal, out.width())),
+                false => out.talk(refused(&refusal, out.width())),
             }
             Ok(UNFINISHED)
         }

@@ -12,6 +12,7 @@ mod kill;
 mod limits;
 mod output;
 mod pages;
+mod planned;
 mod rows;
 mod serve;
 mod serving;
