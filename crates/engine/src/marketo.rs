@@ -24,6 +24,7 @@ mod rehearsed;
 
 pub use import::{Import, ImportFile, Reports};
 use rehearsed::as_maps;
+pub(crate) use rehearsed::{NO_PERSON, NO_RECORD};
 
 /// People that one call may merge into another (Adobe, "Leads": merge).
 pub const LOSERS_MAX: usize = ::marketo::size::LOSERS_MAX;

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use engine::{options::Bulk, plan::LeftOut};
 use sandbox::control::Settings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -112,8 +113,30 @@ impl Scenario {
     /// # Errors
     /// In words, when it can't be played, or the oracle finds other differences than the file names.
     pub async fn play(&self) -> Result<String, String> {
+        Ok(self.play_in(|_| {}).await?.0)
+    }
+
+    /// Plays it with every cycle planned before it is run; tells what came of it in the end, and what of the plans was not done. None where something
+    /// disturbs cycles in their middle: plans don't know of that.
+    ///
+    /// # Errors
+    /// As [`Self::play`].
+    pub async fn play_planned(&self) -> Result<Option<(String, Vec<LeftOut>)>, String> {
+        let disturbs = ["fault", "kill", "meanwhile", "latency", "expire", "emulators"];
+        let has = |value: &Value| disturbs.iter().any(|word| value.to_string().contains(&format!("\"{word}\"")));
+        // Nor of imports, whose place calls take.
+        let imports = self.given.world(&mut Names::default())?.options.bootstrap.bulk == Bulk::Always;
+        if imports || self.when.iter().any(has) {
+            return Ok(None);
+        }
+        let (told, world) = self.play_in(|world| world.unplanned = Some(Vec::new())).await?;
+        Ok(Some((told, world.unplanned.unwrap_or_default())))
+    }
+
+    async fn play_in(&self, change: impl FnOnce(&mut World)) -> Result<(String, World), String> {
         let mut names = Names::default();
         let mut world = self.given.world(&mut names)?;
+        change(&mut world);
         let mut told = Vec::new();
         let mut cycles = 0;
         for (at, value) in self.when.iter().enumerate() {
@@ -123,7 +146,7 @@ impl Scenario {
         names.meet_mirrors(&world);
         told.extend(outcome::end(&world, &names));
         told.push(self.judge(&world)?);
-        Ok(told.join("\n") + "\n")
+        Ok((told.join("\n") + "\n", world))
     }
 
     async fn step(&self, value: Value, world: &mut World, names: &mut Names, cycles: &mut u32) -> Result<Vec<String>, String> {

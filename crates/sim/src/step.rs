@@ -7,13 +7,15 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use base::Guid;
 use emulator::{Fault, Latency};
 use engine::{
-    Bridge, cycle, erase,
+    Bridge, SyncError, cycle, erase,
     held::{
         Selection, dismiss,
         retry::{self, Reach},
     },
     mend,
     options::{PersonParting, RunOptions},
+    plan::{self, Carried, LeftOut, Wanted},
+    summary::Summary,
 };
 use sandbox::control::{Expiring, Operation, Settings, Side};
 use serde::{Deserialize, Serialize};
@@ -168,6 +170,18 @@ pub struct Performed {
     pub made: Vec<Value>,
 }
 
+/// A cycle that is planned first and then does what was planned, and what of the plan was left out.
+async fn planned(bridge: &Bridge) -> Result<((Summary, Option<SyncError>), Vec<LeftOut>), StepError> {
+    let plan = match plan::plan(bridge, Wanted { samples: 0, values: false }).await {
+        Ok(plan) => plan,
+        Err(_) => return Ok((cycle::run(bridge).await, Vec::new())),
+    };
+    match plan::carry_out(bridge, &plan).await.map_err(|error| error.to_string())? {
+        Carried::Out { summary, error, kept } => Ok(((*summary, error), kept.left_out)),
+        Carried::Refused(refusal) => Err(format!("the plan is refused: {} {:?}", refusal.reason, refusal.changed)),
+    }
+}
+
 /// A step that can't be done: the history is wrong, not the bridge.
 pub type StepError = String;
 
@@ -215,8 +229,13 @@ impl World {
 
     async fn perform_cycle(&mut self, asked: Cycle) -> Result<Performed, StepError> {
         let run = RunOptions { retry_held: asked.retry_held, allow: asked.allow.into_iter().collect(), ..RunOptions::default() };
-        let ended = self.in_a_process(run, asked.kill, asked.meanwhile, async |bridge| Ok(cycle::run(bridge).await)).await?;
-        let ran = ended.map(|(summary, error)| Ran { summary, error });
+        let is_planned = self.unplanned.is_some();
+        let work = async |bridge: &Bridge| if is_planned { planned(bridge).await } else { Ok((cycle::run(bridge).await, Vec::new())) };
+        let ended = self.in_a_process(run, asked.kill, asked.meanwhile, work).await?;
+        let ran = ended.map(|((summary, error), left_out)| {
+            self.unplanned.iter_mut().for_each(|unplanned| unplanned.extend(left_out.iter().cloned()));
+            Ran { summary, error }
+        });
         Ok(Performed { died: ran.is_none(), ran, calls: self.tap.calls(), ..Performed::default() })
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use base::{Clock, Guid, Object, Timestamp};
 use emulator::{Effect, Fault, When};
-use engine::{Bridge, Options, Progress, Quota, Summary, SyncError, bridge::Parts, cycle, options::RunOptions};
+use engine::{Bridge, Options, Progress, Quota, Summary, SyncError, bridge::Parts, cycle, options::RunOptions, plan::LeftOut};
 use futures::{FutureExt, future::BoxFuture};
 use marketo_emulator::Object as Theirs;
 use sandbox::{Agreement, Sandbox, control::Side};
@@ -51,6 +51,8 @@ pub struct World {
     pub tap: Tap,
     /// Who watches every call, where somebody does.
     pub watch: Option<Watch>,
+    /// Where cycles are planned before they are run: what of the plans was not done.
+    pub unplanned: Option<Vec<LeftOut>>,
     clock: Clock,
     /// How far the bridge's own clock is ahead, in seconds.
     ahead_s: Arc<AtomicI64>,
@@ -128,6 +130,7 @@ impl World {
             gate: None,
             tap: Tap::default(),
             watch: None,
+            unplanned: None,
             clock,
             ahead_s: Arc::default(),
         }

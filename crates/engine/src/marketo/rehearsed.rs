@@ -17,8 +17,8 @@ use crate::plan::Rehearsal;
 
 /// Marketo's refusals that decide which call comes next (Adobe, "Error codes"): it exists already; no such person; no such record.
 const EXISTS: &str = "1005";
-const NO_PERSON: &str = "1004";
-const NO_RECORD: &str = "1013";
+pub(crate) const NO_PERSON: &str = "1004";
+pub(crate) const NO_RECORD: &str = "1013";
 
 type Record = Map<String, Value>;
 

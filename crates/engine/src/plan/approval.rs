@@ -26,6 +26,8 @@ pub(crate) struct Approval {
     known: BTreeSet<u64>,
     /// Outbox records for which something is created.
     creating: BTreeSet<u64>,
+    /// What is sent although Marketo hasn't got the record any more, by outbox record.
+    in_vain: BTreeSet<(u64, u64)>,
     /// Writes, by outbox record, with whose they are.
     writes: BTreeMap<(u64, u64), Whose>,
     rows: BTreeMap<RecordId, u64>,
@@ -58,18 +60,20 @@ impl fmt::Debug for Approval {
 impl Approval {
     /// What this plan lets through; `seed` is that of its hashes, and `key_of` makes an outbox key.
     pub(super) fn new(plan: &Plan, seed: u64) -> Self {
-        let (mut asked, mut known, mut creating, mut writes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let (mut asked, mut known, mut creating) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut in_vain, mut writes) = (BTreeSet::new(), BTreeMap::new());
         for record in &plan.records {
             let key = print_of_key(&Outbox::key_of(record.object, record.record.id, &record.part), seed);
             known.insert(key);
             creating.extend(record.writes.iter().any(|write| write.act == Act::Create).then_some(key));
+            in_vain.extend(record.in_vain.iter().filter_map(|text| Some((key, print_of(text)?))));
             asked.extend(record.asked.iter().filter_map(|text| Some((key, print_of(text)?))));
             for print in record.writes.iter().filter_map(|write| print_of(&write.is)) {
                 writes.insert((key, print), Whose { what: record.object.name(), record: record.record });
             }
         }
         let rows = plan.rows.iter().filter_map(|row| Some((row.record, print_of(&row.is)?))).collect();
-        Self { seed, asked, known, creating, writes, rows, seen: Mutex::default() }
+        Self { seed, asked, known, creating, in_vain, writes, rows, seen: Mutex::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -95,7 +99,7 @@ impl Approval {
     /// Whether a write is a planned one.
     pub(super) fn may_write(&self, key: &[u8], asks: &Asks) -> bool {
         let write = self.write(key, asks);
-        let may = self.writes.contains_key(&write);
+        let may = self.writes.contains_key(&write) || self.in_vain.contains(&write);
         if !may {
             self.seen().left_out.insert(LeftOut { what: asks.object.name().into(), record: asks.record, why: Why::Changed });
         }
@@ -114,7 +118,9 @@ impl Approval {
         }
         let write = self.write(key, asks);
         let mut seen = self.seen();
-        seen.done.insert(write);
+        if self.writes.contains_key(&write) {
+            seen.done.insert(write);
+        }
         if asks.person.is_none() && verdict.created {
             seen.new.extend(verdict.id);
         }

@@ -22,7 +22,7 @@ use super::{
     asks::{Asks, print_of_key, print_of_text},
     saved::{PlannedRecord, PlannedRow, PlannedWrite, print_text},
 };
-use crate::marketo::Verdict;
+use crate::marketo::{NO_PERSON, NO_RECORD, Verdict};
 
 /// Ids of people that would be created: far above any that Marketo gives.
 const NEW_FROM: i64 = 9_000_000_000_000;
@@ -204,7 +204,13 @@ impl Rehearsal {
 
     /// A write was answered here.
     pub(super) fn notes(&self, key: &[u8], asks: &Asks, verdict: &Verdict) {
+        let print = print_text(asks.print(self.seed, Self::is_new));
         if !verdict.confirmed {
+            // What isn't there any more is found out by a change of it, and sent as a whole after that.
+            if matches!(verdict.code.as_str(), NO_PERSON | NO_RECORD) {
+                let mut tape = self.tape();
+                tape.record(print_of_key(key, self.seed), asks.object, asks.record, "").in_vain.push(print);
+            }
             return;
         }
         let act = asks.act(verdict.created);
@@ -236,7 +242,7 @@ impl Rehearsal {
             act,
             person,
             fields: asks.fields.keys().cloned().collect(),
-            is: print_text(asks.print(self.seed, Self::is_new)),
+            is: print,
             values: values.filter(|_| self.with_values),
         };
         tape.record(print_of_key(key, self.seed), asks.object, asks.record, "").writes.push(write);
@@ -277,6 +283,7 @@ impl Tape {
             record,
             part: part.to_owned(),
             asked: Vec::new(),
+            in_vain: Vec::new(),
             writes: Vec::new(),
         })
     }

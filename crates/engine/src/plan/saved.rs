@@ -116,6 +116,9 @@ pub struct PlannedRecord {
     pub part: String,
     /// What is asked for, as hashes.
     pub asked: Vec<String>,
+    /// What would be sent in vain, because Marketo has no such record any more, as hashes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_vain: Vec<String>,
     /// What would be written for it; nothing where it is only linked, held, or waits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<PlannedWrite>,
