@@ -192,10 +192,10 @@ fn sample(sample: &Sample) -> String {
 
 /// A value in a few words, in one line and without what a terminal would obey.
 fn value(value: &Value) -> String {
-    let text = match value {
-        Value::Null => return "nothing".into(),
-        other => other.to_string(),
-    };
+    if value.is_null() {
+        return "nothing".into();
+    }
+    let text = value.to_string();
     match text.chars().count() > VALUE_MAX {
         true => format!("{}…", text.chars().take(VALUE_MAX).collect::<String>()),
         false => text,

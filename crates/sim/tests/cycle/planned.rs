@@ -39,7 +39,7 @@ async fn carried(world: &World, plan: &Plan) -> Carried {
 async fn kept(world: &World, plan: &Plan) -> Kept {
     match carried(world, plan).await {
         Carried::Out { error: None, kept, .. } => kept,
-        other => panic!("{other:?}"),
+        other @ (Carried::Refused(_) | Carried::Out { .. }) => panic!("{other:?}"),
     }
 }
 
