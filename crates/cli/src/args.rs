@@ -168,7 +168,7 @@ pub(crate) struct Plan {
     #[arg(long, requires = "output")]
     pub(crate) values: bool,
     /// How many writes of each kind are shown with their values.
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
     pub(crate) samples: usize,
     /// Plan for `sync --retry-held`: held records are tried again, whatever holds them.
     #[arg(long)]

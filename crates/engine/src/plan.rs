@@ -25,8 +25,8 @@ pub(crate) use asks::{Asks, What};
 pub(crate) use hand::Hand;
 pub(crate) use rehearsal::Rehearsal;
 
-pub use asks::Act;
-pub use saved::{Cost, FORMAT, LeftOut, Plan, PlannedRecord, PlannedRow, PlannedWrite, Sample, Under, Why};
+pub use asks::{Act, Print};
+pub use saved::{Cost, FORMAT, LeftOut, Names, Plan, PlannedRecord, PlannedRow, PlannedWrite, Sample, Under, Why};
 
 use crate::{
     bridge::Bridge,
@@ -162,7 +162,7 @@ fn schema(prepared: &Prepared) -> BTreeMap<String, String> {
 }
 
 fn hash(text: &str) -> String {
-    saved::print_text(xxh3_64(text.as_bytes()))
+    format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
 /// What is other than it was.

@@ -26,6 +26,9 @@ use crate::{
 /// What was left out and is shown to people; all of it is in the JSON form.
 const SHOWN_MAX: usize = 20;
 
+/// Fields of a write that are shown to people; all of them are in the JSON form.
+const FIELDS_MAX: usize = 5;
+
 /// The longest value that is shown.
 const VALUE_MAX: usize = 40;
 
@@ -183,9 +186,12 @@ fn sample(sample: &Sample) -> String {
     let person = sample.person.map(|person| format!(" (person {person})")).unwrap_or_default();
     let what = sample.act.map_or_else(|| "write back".to_owned(), |act| format!("{} {}", act.name(), sample.what));
     let mut text = format!("  {what}: {}{person}", sample.record);
-    let differing = sample.values.iter().filter(|(_, [before, after])| before != after);
-    for (field, [before, after]) in differing {
+    let differing: Vec<_> = sample.values.iter().filter(|(_, [before, after])| before != after).collect();
+    for (field, [before, after]) in differing.iter().take(FIELDS_MAX) {
         text.push_str(&format!("\n    {field}: {} → {}", value(before), value(after)));
+    }
+    if differing.len() > FIELDS_MAX {
+        text.push_str(&format!("\n    and {} more fields", differing.len() - FIELDS_MAX));
     }
     text
 }

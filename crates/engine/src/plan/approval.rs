@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use store::{Record, record::Outbox};
 
 use super::{
-    asks::{Act, Asks, print_of_key, print_of_text},
+    asks::{Act, Asks, Print, print_of_key, print_of_text},
     rehearsal::print_of_row,
-    saved::{LeftOut, Plan, ROW, Why, print_of},
+    saved::{LeftOut, Plan, ROW, Why},
 };
 use crate::marketo::Verdict;
 
@@ -21,16 +21,16 @@ use crate::marketo::Verdict;
 pub(crate) struct Approval {
     seed: u64,
     /// What may be asked for, by outbox record.
-    asked: BTreeSet<(u64, u64)>,
+    asked: BTreeSet<(Print, Print)>,
     /// Outbox records of the plan.
-    known: BTreeSet<u64>,
+    known: BTreeSet<Print>,
     /// Outbox records for which something is created.
-    creating: BTreeSet<u64>,
+    creating: BTreeSet<Print>,
     /// What is sent although Marketo hasn't got the record any more, by outbox record.
-    in_vain: BTreeSet<(u64, u64)>,
+    in_vain: BTreeSet<(Print, Print)>,
     /// Writes, by outbox record, with whose they are.
-    writes: BTreeMap<(u64, u64), Whose>,
-    rows: BTreeMap<RecordId, u64>,
+    writes: BTreeMap<(Print, Print), Whose>,
+    rows: BTreeMap<RecordId, Print>,
     seen: Mutex<Seen>,
 }
 
@@ -46,7 +46,7 @@ struct Whose {
 struct Seen {
     /// People created in it.
     new: BTreeSet<i64>,
-    done: BTreeSet<(u64, u64)>,
+    done: BTreeSet<(Print, Print)>,
     rows_done: BTreeSet<RecordId>,
     left_out: BTreeSet<LeftOut>,
 }
@@ -66,13 +66,13 @@ impl Approval {
             let key = print_of_key(&Outbox::key_of(record.object, record.record.id, &record.part), seed);
             known.insert(key);
             creating.extend(record.writes.iter().any(|write| write.act == Act::Create).then_some(key));
-            in_vain.extend(record.in_vain.iter().filter_map(|text| Some((key, print_of(text)?))));
-            asked.extend(record.asked.iter().filter_map(|text| Some((key, print_of(text)?))));
-            for print in record.writes.iter().filter_map(|write| print_of(&write.is)) {
+            in_vain.extend(record.in_vain.iter().map(|print| (key, *print)));
+            asked.extend(record.asked.iter().map(|print| (key, *print)));
+            for print in record.writes.iter().map(|write| write.is) {
                 writes.insert((key, print), Whose { what: record.object.name(), record: record.record });
             }
         }
-        let rows = plan.rows.iter().filter_map(|row| Some((row.record, print_of(&row.is)?))).collect();
+        let rows = plan.rows.iter().map(|row| (row.record, row.is)).collect();
         Self { seed, asked, known, creating, in_vain, writes, rows, seen: Mutex::default() }
     }
 
@@ -106,7 +106,7 @@ impl Approval {
         may
     }
 
-    fn write(&self, key: &[u8], asks: &Asks) -> (u64, u64) {
+    fn write(&self, key: &[u8], asks: &Asks) -> (Print, Print) {
         let seen = self.seen();
         (print_of_key(key, self.seed), asks.print(self.seed, |person| seen.new.contains(&person)))
     }

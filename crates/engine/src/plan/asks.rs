@@ -1,7 +1,7 @@
 //! One write, as data: what it asks for, so that it can be told, compared with a planned one, and recognised when it is due.
 
 use base::{Object, RecordId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -35,6 +35,23 @@ pub(crate) enum What {
     Unlink,
     /// It is deleted.
     Remove,
+}
+
+/// What something is recognised by: a hash that tells nothing without its seed. In files 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Print(pub(super) u64);
+
+impl Serialize for Print {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:016x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Print {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// What a write does, in people's words.
@@ -88,7 +105,7 @@ impl Asks {
     }
 
     /// What it is recognised by: the same write, asked for again, has the same. A person that is new in the pass has another id in every pass; `is_new` tells.
-    pub(crate) fn print(&self, seed: u64, is_new: impl Fn(i64) -> bool) -> u64 {
+    pub(crate) fn print(&self, seed: u64, is_new: impl Fn(i64) -> bool) -> Print {
         let known = |person: i64| if is_new(person) { Value::from("new") } else { person.into() };
         // Who is created is written by key, and afterwards by id: either is the same person.
         let person = self.person.map_or(Value::Null, known);
@@ -101,16 +118,16 @@ impl Asks {
             What::Remove => json!("remove"),
         };
         let text = json!([self.object.name(), self.record.to_string(), what, person, self.fields]).to_string();
-        xxh3_64_with_seed(text.as_bytes(), seed)
+        print_of_text(&text, seed)
     }
 }
 
 /// What an outbox record is recognised by.
-pub(crate) fn print_of_key(key: &[u8], seed: u64) -> u64 {
-    xxh3_64_with_seed(key, seed)
+pub(super) fn print_of_key(key: &[u8], seed: u64) -> Print {
+    Print(xxh3_64_with_seed(key, seed))
 }
 
 /// What is recognised by what is asked for in an outbox record, or in a row.
-pub(crate) fn print_of_text(text: &str, seed: u64) -> u64 {
-    xxh3_64_with_seed(text.as_bytes(), seed)
+pub(super) fn print_of_text(text: &str, seed: u64) -> Print {
+    Print(xxh3_64_with_seed(text.as_bytes(), seed))
 }

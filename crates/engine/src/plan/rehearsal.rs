@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -19,8 +19,8 @@ use store::{Record, record::Outbox};
 
 use super::{
     Sample,
-    asks::{Asks, print_of_key, print_of_text},
-    saved::{PlannedRecord, PlannedRow, PlannedWrite, print_text},
+    asks::{Asks, Print, print_of_key, print_of_text},
+    saved::{Names, PlannedRecord, PlannedRow, PlannedWrite},
 };
 use crate::marketo::{NO_PERSON, NO_RECORD, Verdict};
 
@@ -61,7 +61,8 @@ struct Stage {
 /// What would have been written.
 #[derive(Default)]
 struct Tape {
-    records: BTreeMap<u64, PlannedRecord>,
+    records: BTreeMap<Print, PlannedRecord>,
+    names: BTreeSet<Names>,
     rows: BTreeMap<RecordId, PlannedRow>,
     samples: Vec<Sample>,
     sampled: BTreeMap<(Object, &'static str), usize>,
@@ -197,14 +198,14 @@ impl Rehearsal {
         let print = print_of_text(entry.body.desired.text(), self.seed);
         let mut tape = self.tape();
         let record = tape.record(print_of_key(&entry.key(), self.seed), entry.object, entry.record, &entry.part);
-        if !record.asked.contains(&print_text(print)) {
-            record.asked.push(print_text(print));
+        if !record.asked.contains(&print) {
+            record.asked.push(print);
         }
     }
 
     /// A write was answered here.
     pub(super) fn notes(&self, key: &[u8], asks: &Asks, verdict: &Verdict) {
-        let print = print_text(asks.print(self.seed, Self::is_new));
+        let print = asks.print(self.seed, Self::is_new);
         if !verdict.confirmed {
             // What isn't there any more is found out by a change of it, and sent as a whole after that.
             if matches!(verdict.code.as_str(), NO_PERSON | NO_RECORD) {
@@ -238,13 +239,7 @@ impl Rehearsal {
             };
             tape.samples.push(sample);
         }
-        let write = PlannedWrite {
-            act,
-            person,
-            fields: asks.fields.keys().cloned().collect(),
-            is: print,
-            values: values.filter(|_| self.with_values),
-        };
+        let write = PlannedWrite { act, person, fields: tape.names(&asks.fields), is: print, values: values.filter(|_| self.with_values) };
         tape.record(print_of_key(key, self.seed), asks.object, asks.record, "").writes.push(write);
     }
 
@@ -258,9 +253,9 @@ impl Rehearsal {
         if is_sample {
             tape.samples.push(Sample { what: "row".into(), record, act: None, person: None, values: values.clone() });
         }
-        let is = print_text(print_of_row(record, columns, self.seed));
+        let (is, columns) = (print_of_row(record, columns, self.seed), tape.names(columns));
         let values = self.with_values.then_some(values);
-        tape.rows.insert(record, PlannedRow { record, columns: columns.keys().cloned().collect(), is, values });
+        tape.rows.insert(record, PlannedRow { record, columns, is, values });
     }
 
     /// All that was noted.
@@ -277,7 +272,19 @@ impl Rehearsal {
 }
 
 impl Tape {
-    fn record(&mut self, key: u64, object: Object, record: RecordId, part: &str) -> &mut PlannedRecord {
+    /// The names of these fields, kept once.
+    fn names(&mut self, fields: &Map<String, Value>) -> Names {
+        let names = Names(Arc::new(fields.keys().cloned().collect()));
+        match self.names.get(&names) {
+            Some(kept) => kept.clone(),
+            None => {
+                self.names.insert(names.clone());
+                names
+            }
+        }
+    }
+
+    fn record(&mut self, key: Print, object: Object, record: RecordId, part: &str) -> &mut PlannedRecord {
         self.records.entry(key).or_insert_with(|| PlannedRecord {
             object,
             record,
@@ -290,6 +297,6 @@ impl Tape {
 }
 
 /// What a row that is written is recognised by.
-pub(super) fn print_of_row(record: RecordId, columns: &Map<String, Value>, seed: u64) -> u64 {
+pub(super) fn print_of_row(record: RecordId, columns: &Map<String, Value>, seed: u64) -> Print {
     print_of_text(&serde_json::json!([record.to_string(), columns]).to_string(), seed)
 }

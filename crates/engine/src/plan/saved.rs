@@ -1,12 +1,15 @@
 //! A plan as a value: what people read, what a file keeps, and how two of them differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use base::{Object, RecordId, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::asks::Act;
+use super::asks::{Act, Print};
 use crate::summary::Pushed;
 
 /// Raised when a plan of an earlier release would be understood otherwise.
@@ -115,13 +118,29 @@ pub struct PlannedRecord {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub part: String,
     /// What is asked for, as hashes.
-    pub asked: Vec<String>,
+    pub asked: Vec<Print>,
     /// What would be sent in vain, because Marketo has no such record any more, as hashes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub in_vain: Vec<String>,
+    pub in_vain: Vec<Print>,
     /// What would be written for it; nothing where it is only linked, held, or waits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<PlannedWrite>,
+}
+
+/// Names of fields, kept once for all writes that have the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Names(pub(super) Arc<Vec<String>>);
+
+impl Serialize for Names {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(|names| Self(Arc::new(names)))
+    }
 }
 
 /// One write to Marketo.
@@ -133,9 +152,9 @@ pub struct PlannedWrite {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<i64>,
     /// The fields.
-    pub fields: Vec<String>,
+    pub fields: Names,
     /// The write, as a hash.
-    pub is: String,
+    pub is: Print,
     /// By field: what was there, and what would be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<BTreeMap<String, [Value; 2]>>,
@@ -147,9 +166,9 @@ pub struct PlannedRow {
     /// The row.
     pub record: RecordId,
     /// The columns.
-    pub columns: Vec<String>,
+    pub columns: Names,
     /// The row as it would be written, as a hash.
-    pub is: String,
+    pub is: Print,
     /// By column: what was there, where that was read, and what would be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<BTreeMap<String, [Value; 2]>>,
@@ -207,12 +226,12 @@ impl Plan {
         (self.records.iter().filter(|record| !record.writes.is_empty()).count() + self.rows.len()) as u64
     }
 
-    fn by_key(&self) -> BTreeMap<(Object, RecordId, &str), BTreeSet<&str>> {
+    fn by_key(&self) -> BTreeMap<(Object, RecordId, &str), BTreeSet<Print>> {
         let written = self.records.iter().filter(|record| !record.writes.is_empty());
         written
             .map(|record| {
                 let key = (record.object, record.record, record.part.as_str());
-                (key, record.writes.iter().map(|write| write.is.as_str()).collect())
+                (key, record.writes.iter().map(|write| write.is).collect())
             })
             .collect()
     }
@@ -235,7 +254,7 @@ impl Plan {
         }
         let new = after.keys().filter(|key| !before.contains_key(*key));
         found.extend(new.map(|(object, record, _)| LeftOut { what: object.name().into(), record: *record, why: Why::New }));
-        let rows = |plan: &Self| -> BTreeMap<RecordId, String> { plan.rows.iter().map(|row| (row.record, row.is.clone())).collect() };
+        let rows = |plan: &Self| -> BTreeMap<RecordId, Print> { plan.rows.iter().map(|row| (row.record, row.is)).collect() };
         let (before, after) = (rows(self), rows(later));
         for (record, print) in &before {
             let now = after.get(record);
@@ -251,13 +270,3 @@ impl Plan {
 
 /// What a row of Dynamics is called.
 pub(super) const ROW: &str = "row";
-
-/// A hash as text.
-pub(super) fn print_text(print: u64) -> String {
-    format!("{print:016x}")
-}
-
-/// A hash from text.
-pub(super) fn print_of(text: &str) -> Option<u64> {
-    u64::from_str_radix(text, 16).ok()
-}
