@@ -1,6 +1,7 @@
 //! Commands and flags.
 
 pub(crate) mod held;
+pub(crate) mod init;
 pub(crate) mod support;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ const AFTER_HELP: &str = "Exit codes: 0 all in step · 2 configuration or usage 
 pub(crate) enum Command {
     /// Show the whole product on two emulators: a seeded organisation, a sync, live changes, another sync. Needs no account.
     Demo(Demo),
+    /// Write a configuration: asks for what it needs, tests each answer, and shows what both sides' fields allow.
+    Init(Box<init::Init>),
     /// Serve the emulators of Marketo and Dynamics on loopback.
     Sandbox(Sandbox),
     /// Run one cycle: Dynamics to Marketo, then the Sales Insight fields back.
@@ -97,12 +100,12 @@ pub(crate) struct Demo {
 /// Flags of `sandbox`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sandbox {
-    /// Marketo's port on 127.0.0.1; 0 takes a free one.
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
-    pub(crate) marketo_port: u16,
+    /// Marketo's port on 127.0.0.1; 0 takes a free one. Unless a port is given, 4101 and 4102 are taken, or free ones where these are taken.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) marketo_port: Option<u16>,
     /// Dataverse's port on 127.0.0.1; 0 takes a free one.
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
-    pub(crate) dataverse_port: u16,
+    #[arg(long, value_name = "PORT")]
+    pub(crate) dataverse_port: Option<u16>,
     /// Leads and contacts in Dynamics; 0 starts with two empty systems.
     #[arg(long, default_value_t = 1_000)]
     pub(crate) people: u64,

@@ -79,10 +79,15 @@ impl File {
     /// Reads it.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            let help = "write one as README.md shows, or name another with --config";
+            let help = "write one with `insight-bridge init`, or name another with --config";
             Failure::Configuration(miette!(code = "configuration-missing", help = help, "{} can't be read: {error}", path.display()))
         })?;
-        let file = Self::parse(&text).map_err(|error| Failure::Configuration(at_its_line(path, &text, &error)))?;
+        Self::of_text(path, &text)
+    }
+
+    /// Reads the text of a file that is, or will be, at this place.
+    pub(crate) fn of_text(path: &Path, text: &str) -> Result<Self, Failure> {
+        let file = Self::parse(text).map_err(|error| Failure::Configuration(at_its_line(path, text, &error)))?;
         if let Some(mistake) = file.mistake() {
             return Err(wrong(mistake));
         }

@@ -20,6 +20,7 @@ mod command {
     pub(crate) mod check;
     pub(crate) mod completions;
     pub(crate) mod demo;
+    pub(crate) mod init;
     pub(crate) mod inspect;
     pub(crate) mod audit;
     pub(crate) mod plan;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match args.command {
             Command::Demo(demo) => command::demo::run(demo).await,
+            Command::Init(init) => command::init::run(&args.config, &init).await,
             Command::Sandbox(sandbox) => command::sandbox::run(sandbox).await,
             Command::Serve => command::serve::run(&args.config, args.bridge.as_deref()).await,
             Command::Sync(sync) => {

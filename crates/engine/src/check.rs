@@ -11,12 +11,15 @@ use base::{Clock, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
 use store::{MemoryStore, Store, StoreError};
 
+pub(crate) use dynamics::{COLUMNS, TRACKING};
 pub use finding::{Finding, Grade};
 
 use crate::{
     bridge::{Bridge, Parts},
     calls::{CallLedger, Quota},
-    error::SyncError,
+    dynamics::Dynamics,
+    error::{Side, SyncError},
+    marketo::Marketo,
     options::{Options, RunOptions},
     prepare::prepare,
     progress::Progress,
@@ -76,7 +79,8 @@ pub fn check(
     .boxed()
 }
 
-async fn open(dynamics: dataverse::Client, marketo: ::marketo::Client, options: Options) -> Result<Bridge, SyncError> {
+/// A bridge that keeps nothing.
+pub(crate) async fn open(dynamics: dataverse::Client, marketo: ::marketo::Client, options: Options) -> Result<Bridge, SyncError> {
     let parts = Parts {
         dynamics,
         marketo,
@@ -91,17 +95,46 @@ async fn open(dynamics: dataverse::Client, marketo: ::marketo::Client, options: 
     Bridge::open(parts, "check").await
 }
 
-async fn look(bridge: &Bridge, about: &About) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (what, greeted) in [
-        ("Dynamics: address, login and application user", bridge.greet_dynamics().await),
-        ("Marketo: address, client id and secret", bridge.greet_marketo().await),
-    ] {
-        findings.push(match greeted {
-            Ok(()) => Finding::green(what, "good"),
-            Err(error) => Finding::failed(what, &error),
-        });
+/// Whether Marketo alone lets us in, and what it allows: for whoever has no other side yet.
+pub fn marketo_alone(client: ::marketo::Client) -> BoxFuture<'static, Vec<Finding>> {
+    async move {
+        let marketo = Marketo::new(client);
+        let mut findings = vec![greeted_marketo(marketo.usage().await.map(drop).map_err(|error| SyncError::of_call(Side::Marketo, error)))];
+        if findings.iter().all(|finding| finding.good) {
+            let looked = marketo::permissions(&marketo, &mut findings).await;
+            findings.extend(looked.err().map(|error| Finding::failed("Marketo: permissions", &error)));
+        }
+        findings
     }
+    .boxed()
+}
+
+/// Whether Dynamics alone lets us in.
+pub fn dynamics_alone(client: dataverse::Client) -> BoxFuture<'static, Vec<Finding>> {
+    async move {
+        let greeted = Dynamics::new(client).greet().await;
+        vec![greeted_dynamics(greeted.map_err(|error| SyncError::of_call(Side::Dynamics, error)))]
+    }
+    .boxed()
+}
+
+fn greeted_dynamics(greeted: Result<(), SyncError>) -> Finding {
+    greeting("Dynamics: address, login and application user", greeted)
+}
+
+fn greeted_marketo(greeted: Result<(), SyncError>) -> Finding {
+    greeting("Marketo: address, client id and secret", greeted)
+}
+
+fn greeting(what: &str, greeted: Result<(), SyncError>) -> Finding {
+    match greeted {
+        Ok(()) => Finding::green(what, "good"),
+        Err(error) => Finding::failed(what, &error),
+    }
+}
+
+async fn look(bridge: &Bridge, about: &About) -> Vec<Finding> {
+    let mut findings = vec![greeted_dynamics(bridge.greet_dynamics().await), greeted_marketo(bridge.greet_marketo().await)];
     if findings.iter().any(|finding| !finding.good) {
         return findings;
     }
@@ -112,8 +145,8 @@ async fn look(bridge: &Bridge, about: &About) -> Vec<Finding> {
 }
 
 async fn both(bridge: &Bridge, about: &About, findings: &mut Vec<Finding>) -> Result<(), SyncError> {
-    marketo::permissions(bridge, findings).await?;
-    marketo::quota(bridge, about.quota, findings).await;
+    marketo::permissions(&bridge.marketo, findings).await?;
+    marketo::quota(&bridge.marketo, about.quota, findings).await;
     dynamics::links(bridge, about.last_run, findings).await?;
     if findings.iter().any(|finding| !finding.good) {
         // Without permissions there are no describes to compare with.

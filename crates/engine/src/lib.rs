@@ -19,6 +19,7 @@ mod import;
 mod intent;
 mod task;
 pub mod dynamics;
+pub mod draft;
 pub mod erase;
 pub mod inspect;
 pub mod error;

@@ -1,6 +1,6 @@
 //! The field map as it is in force: each Marketo field beside what it comes from, what is cut or lost, and what could be mapped besides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Object, Table};
 use futures::{FutureExt, future::BoxFuture};
@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::{
     bridge::Bridge,
     error::SyncError,
-    prepare::{Prepared, TablePlan, prepare},
+    marketo::ObjectSchema,
+    prepare::{TablePlan, prepare},
 };
 
 /// Tables that have a map, in their order.
@@ -41,10 +42,18 @@ pub struct FieldShown {
     pub field: String,
     /// Its type there, with its length.
     pub marketo: String,
+    /// What people see as its name there; only where Marketo was asked just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// What it comes from, or the column that it goes to.
     pub source: String,
     /// The columns' types in Dynamics, with their lengths.
     pub dynamics: String,
+    /// The columns' labels in Dynamics.
+    pub column_labels: Vec<String>,
+    /// How the source is written in the configuration, where it can be.
+    #[serde(skip)]
+    pub written: Option<String>,
     /// Who decides about it: `crm`, `marketo` or `fill`.
     pub owner: Owner,
     /// Whether a text may be longer in the source than in the field.
@@ -71,48 +80,66 @@ pub struct Suggestion {
 pub fn map(bridge: &Bridge) -> BoxFuture<'_, Result<Vec<TableMap>, SyncError>> {
     async move {
         let prepared = prepare(bridge).await?;
-        Ok(TABLES.into_iter().filter_map(|table| table_map(&prepared, prepared.tables.get(&table)?)).collect())
+        Ok(maps(&prepared.objects, &prepared.tables))
     }
     .boxed()
 }
 
-fn table_map(prepared: &Prepared, plan: &TablePlan) -> Option<TableMap> {
+/// The maps of these plans.
+pub(crate) fn maps(objects: &BTreeMap<Object, ObjectSchema>, tables: &BTreeMap<Table, TablePlan>) -> Vec<TableMap> {
+    TABLES.into_iter().filter_map(|table| table_map(objects, tables.get(&table)?)).collect()
+}
+
+fn table_map(objects: &BTreeMap<Object, ObjectSchema>, plan: &TablePlan) -> Option<TableMap> {
     let map = plan.map.as_ref()?;
     let column = |name: &str| plan.table.columns.get(name);
+    let label_of = |object: Object, name: &str| objects.get(&object)?.labels.get(name).cloned();
     let fields = map.rules.iter().map(|rule| {
         let columns: Vec<&Column> = rule.source.columns().iter().filter_map(|name| column(name)).collect();
         FieldShown {
             field: rule.target.name.clone(),
             marketo: field_type(&rule.target),
+            label: label_of(map.object, &rule.target.name),
             source: told(&rule.source),
+            written: written(&rule.source),
+            column_labels: columns.iter().filter_map(|column| column.labels.first().cloned()).collect(),
             dynamics: columns.iter().map(|column| column_type(column)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", "),
             owner: rule.owner,
             may_be_cut: columns.iter().any(|column| may_be_cut(column, &rule.target)),
         }
     });
     let fields: Vec<FieldShown> = fields.collect();
-    let person = prepared.objects.get(&Object::Lead);
+    let person = objects.get(&Object::Lead);
     let written_back = plan.msi.targets.iter().filter_map(|(_, name, column)| {
         let target = person?.fields.field(name)?;
-        let (marketo, dynamics) = (field_type(target), column_type(column));
-        Some(FieldShown { field: name.clone(), marketo, source: column.name.clone(), dynamics, owner: Owner::Marketo, may_be_cut: false })
+        Some(FieldShown {
+            field: name.clone(),
+            marketo: field_type(target),
+            label: label_of(Object::Lead, name),
+            source: column.name.clone(),
+            dynamics: column_type(column),
+            column_labels: column.labels.first().cloned().into_iter().collect(),
+            written: None,
+            owner: Owner::Marketo,
+            may_be_cut: false,
+        })
     });
     Some(TableMap {
         table: map.table,
         object: map.object,
         written_back: written_back.collect(),
         notes: plan.notes.clone(),
-        suggestions: suggestions(prepared, plan, map.object, &fields),
+        suggestions: suggestions(objects, plan, map.object, &fields),
         fields,
     })
 }
 
 /// Columns whose name or label is that of a field that can be written and that nothing is sent to.
-fn suggestions(prepared: &Prepared, plan: &TablePlan, object: Object, mapped: &[FieldShown]) -> Vec<Suggestion> {
-    let Some(schema) = prepared.objects.get(&object) else { return Vec::new() };
+fn suggestions(objects: &BTreeMap<Object, ObjectSchema>, plan: &TablePlan, object: Object, mapped: &[FieldShown]) -> Vec<Suggestion> {
+    let Some(schema) = objects.get(&object) else { return Vec::new() };
     let is_mapped = |field: &TargetField| mapped.iter().any(|shown| shown.field.eq_ignore_ascii_case(&field.name));
     // Company fields never go with people (rule R7).
-    let company = prepared.objects.get(&Object::Company).filter(|_| object == Object::Lead);
+    let company = objects.get(&Object::Company).filter(|_| object == Object::Lead);
     let is_company_s = |field: &TargetField| company.is_some_and(|company| company.fields.field(&field.name).is_some());
     // Keys and links are the bridge's own.
     let is_free = |field: &&TargetField| {
@@ -199,5 +226,20 @@ fn told(source: &Source) -> String {
         Source::NotAmong(column, values) => format!("whether {column} is none of {values:?}"),
         Source::AnyTrue(columns) => format!("whether any of {} is true", list(columns)),
         Source::Expression(expression) => format!("expression over {}", expression.columns().collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// How a source is written in the configuration; none where only an expression could say it.
+fn written(source: &Source) -> Option<String> {
+    match source {
+        Source::Column(column) => Some(format!("\"{column}\"")),
+        Source::Label(column) => Some(format!("{{ label = \"{column}\" }}")),
+        Source::Constant(_)
+        | Source::First(_)
+        | Source::Lines(_)
+        | Source::Among(..)
+        | Source::NotAmong(..)
+        | Source::AnyTrue(_)
+        | Source::Expression(_) => None,
     }
 }

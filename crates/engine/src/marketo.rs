@@ -1,6 +1,9 @@
 //! What the engine asks of Marketo, in the engine's words. The only place that knows the Marketo client's calls.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ::marketo::{
     Action, Activities, Activity, ActivityTypes, Client, DataType, DeleteLeads, DeleteObjects, DeletedLeads, Describe, DescribeLeads,
@@ -39,6 +42,9 @@ pub struct ObjectSchema {
     pub fields: TargetSchema,
     /// Fields by which it can be looked up.
     pub searchable: Vec<String>,
+    /// What people see as the fields' names, by REST name; only where it was just read.
+    #[serde(skip)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// How a write treats what is there and what isn't.
@@ -421,6 +427,7 @@ fn verdict(verdict: ::marketo::Verdict) -> Verdict {
 
 fn schema(description: Description) -> ObjectSchema {
     let searchable = description.searchable.iter().filter(|key| key.len() == 1).flatten().cloned().collect();
+    let labels = description.fields.values().map(|field| (field.name.clone(), field.display_name.clone())).collect();
     let fields = description.fields.into_values().map(|field| {
         let kind = match field.data_type {
             DataType::String | DataType::Phone | DataType::Url | DataType::Other(_) => DataKind::String,
@@ -435,5 +442,5 @@ fn schema(description: Description) -> ObjectSchema {
         };
         TargetField { name: field.name, kind, length: field.length, updateable: field.updateable }
     });
-    ObjectSchema { fields: TargetSchema::new(fields), searchable }
+    ObjectSchema { fields: TargetSchema::new(fields), searchable, labels }
 }

@@ -314,7 +314,8 @@ async fn fingerprint_key(bridge: &Bridge, batch: &mut Batch) -> Result<Fingerpri
     Ok(FingerprintKey(key))
 }
 
-fn compile(
+/// Every table's plan against both sides' metadata.
+pub(crate) fn compile(
     bridge: &Bridge,
     tables: BTreeMap<Table, DynamicsTable>,
     objects: &BTreeMap<Object, ObjectSchema>,

@@ -152,6 +152,8 @@ pub struct MsiProblem {
     pub field: MsiField,
     /// What is wrong and what to do.
     pub message: String,
+    /// The columns that could be meant.
+    pub candidates: Vec<String>,
 }
 
 impl MsiMap {
@@ -178,7 +180,7 @@ impl MsiMap {
             match find_column(table, field, columns, specs.get(&field)) {
                 Ok(Some(column)) => map.targets.push((field, name.name.clone(), column.clone())),
                 Ok(None) => map.notes.push(format!("Dynamics' table {table} has no column for {}; it is not written", field.label())),
-                Err(message) => problems.push(MsiProblem { table, field, message }),
+                Err((message, candidates)) => problems.push(MsiProblem { table, field, message, candidates }),
             }
         }
         if problems.is_empty() { Ok(map) } else { Err(problems) }
@@ -245,14 +247,18 @@ fn for_column(value: &Value, column: &Column) -> Value {
     }
 }
 
-fn find_column<'a>(table: Table, field: MsiField, columns: &'a Columns, spec: Option<&MsiSpec>) -> Result<Option<&'a Column>, String> {
+/// What is wrong, and the columns that could be meant.
+type Undecided = (String, Vec<String>);
+
+fn find_column<'a>(table: Table, field: MsiField, columns: &'a Columns, spec: Option<&MsiSpec>) -> Result<Option<&'a Column>, Undecided> {
+    let alone = |message: String| (message, Vec::new());
     let key = field.marketo_names()[0];
     if let Some(MsiSpec::Column(name)) = spec {
         let Some(column) = columns.get(&name.to_lowercase()) else {
             let hint = nearest(name, columns.keys().map(String::as_str)).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            return Err(format!("[msi.{table}] {key}: the table has no column {name}{hint}"));
+            return Err(alone(format!("[msi.{table}] {key}: the table has no column {name}{hint}")));
         };
-        return usable(table, field, column).map(Some);
+        return usable(table, field, column).map(Some).map_err(alone);
     }
     let package: Vec<&Column> = field.package_names().iter().filter_map(|name| columns.get(*name)).collect();
     let wanted = bare(field.documented_name());
@@ -269,20 +275,26 @@ fn find_column<'a>(table: Table, field: MsiField, columns: &'a Columns, spec: Op
     }
     match hits.as_slice() {
         [] => Ok(None),
-        [column] if column.name.starts_with("mkt_") => usable(table, field, column).map(Some),
-        [column] => Err(format!(
-            "column {name} of {table} looks like the place for {label}, which was only guessed; confirm it with\n  [msi.{table}]\n  {key} = \
-             \"{name}\"\nor turn it off with {key} = false",
-            name = column.name,
-            label = field.label(),
-        )),
+        [column] if column.name.starts_with("mkt_") => usable(table, field, column).map(Some).map_err(alone),
+        [column] => {
+            let message = format!(
+                "column {name} of {table} looks like the place for {label}, which was only guessed; confirm it with\n  [msi.{table}]\n  {key} = \
+                 \"{name}\"\nor turn it off with {key} = false",
+                name = column.name,
+                label = field.label(),
+            );
+            // One that can't be written is nothing to propose.
+            let fits = usable(table, field, column).is_ok();
+            Err((message, fits.then(|| column.name.clone()).into_iter().collect()))
+        }
         several => {
-            let names: Vec<&str> = several.iter().map(|column| column.name.as_str()).collect();
-            Err(format!(
+            let names: Vec<String> = several.iter().map(|column| column.name.clone()).collect();
+            let message = format!(
                 "columns {} of {table} all look like the place for {}; name one under [msi.{table}] {key}",
                 names.join(", "),
                 field.label()
-            ))
+            );
+            Err((message, names))
         }
     }
 }

@@ -36,15 +36,20 @@ pub(crate) async fn check(config: &Config, served: Option<&Bridge>, args: &Check
         true => out.data(serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?),
         false => findings.iter().for_each(|finding| out.data(told(finding, out))),
     }
+    Ok(code_of(&findings))
+}
+
+/// The exit code for what was found: whether it is good enough to sync, else whose fault it is.
+pub(crate) fn code_of(findings: &[Finding]) -> u8 {
     let good = findings.iter().all(|finding| finding.good);
     let side = findings.iter().any(|finding| {
         !finding.good && finding.code.as_deref().is_some_and(|code| code.starts_with("marketo-") || code.starts_with("dynamics-"))
     });
-    Ok(match (good, side) {
+    match (good, side) {
         (true, _) => IN_STEP,
         (false, true) => 5,
         (false, false) => CONFIGURATION,
-    })
+    }
 }
 
 async fn last_run(store: &dyn Store) -> Result<Option<base::Timestamp>, Failure> {
@@ -52,7 +57,8 @@ async fn last_run(store: &dyn Store) -> Result<Option<base::Timestamp>, Failure>
     Ok(runs.iter().rev().find_map(|run| run.body.ended))
 }
 
-fn told(finding: &Finding, out: &Out) -> String {
+/// A finding as people read it.
+pub(crate) fn told(finding: &Finding, out: &Out) -> String {
     let (mark, colour) = match finding.grade {
         Grade::Green => ("ok  ", "32"),
         Grade::Amber => ("note", "33"),

@@ -1,7 +1,7 @@
 //! `sandbox`: both emulators on loopback, until asked to stop.
 
 use base::Clock;
-use sandbox::{MarketoOptions, Options};
+use sandbox::{MarketoOptions, Options, Running};
 
 use crate::{
     args::Sandbox,
@@ -9,6 +9,9 @@ use crate::{
     printer,
     signal::asked_to_stop,
 };
+
+/// Marketo's and Dataverse's ports where none is given: those that `init --sandbox` writes down.
+pub(crate) const PORTS: [u16; 2] = [4101, 4102];
 
 /// Runs it.
 pub(crate) async fn run(args: Sandbox) -> Result<u8, Failure> {
@@ -27,11 +30,24 @@ pub(crate) async fn run(args: Sandbox) -> Result<u8, Failure> {
     if let Some(path) = &args.record {
         sandbox.record(path).map_err(|error| anyhow::anyhow!("{} can't be written: {error}", path.display()))?;
     }
-    let running = sandbox::start(&sandbox, args.marketo_port, args.dataverse_port, asked_to_stop())
-        .await
-        .map_err(|error| anyhow::anyhow!("a port can't be opened: {error}"))?;
+    let running = start(&sandbox, &args).await.map_err(|error| anyhow::anyhow!("a port can't be opened: {error}"))?;
     printer::data(&serde_json::to_string(&running.ready).map_err(anyhow::Error::from)?);
     printer::say("both emulators are serving; Ctrl-C ends them");
     running.finished().await.map_err(anyhow::Error::from)?;
     Ok(IN_STEP)
+}
+
+/// Both emulators on the ports that are given, the usual ones, or free ones.
+async fn start(sandbox: &sandbox::Sandbox, args: &Sandbox) -> std::io::Result<Running> {
+    let (None, None) = (args.marketo_port, args.dataverse_port) else {
+        return sandbox::start(sandbox, args.marketo_port.unwrap_or(0), args.dataverse_port.unwrap_or(0), asked_to_stop()).await;
+    };
+    match sandbox::start(sandbox, PORTS[0], PORTS[1], asked_to_stop()).await {
+        // Both or neither: what `init --sandbox` writes down is one sandbox.
+        Err(_) => {
+            printer::say(&format!("ports {} and {} are taken: name these addresses to `init --sandbox`", PORTS[0], PORTS[1]));
+            sandbox::start(sandbox, 0, 0, asked_to_stop()).await
+        }
+        running => running,
+    }
 }

@@ -167,6 +167,12 @@ impl Config {
         }
     }
 
+    /// The same where somebody waits for the answer and will give another.
+    pub(crate) fn impatient(mut self) -> Self {
+        self.retry = Retry { budget_s: 5, tries: 2 };
+        self
+    }
+
     /// How failed calls are tried again.
     pub(crate) fn retry(&self) -> wire::RetryOptions {
         wire::RetryOptions {

@@ -8,6 +8,7 @@ mod bad_side;
 mod control;
 mod deploy;
 mod held;
+mod init;
 mod kill;
 mod limits;
 mod output;

@@ -15,8 +15,8 @@ use crate::{
 /// For how many days a delta link stays good where the environment doesn't say (Microsoft, "Use change tracking").
 const DELTA_DAYS: u32 = 7;
 
-const TRACKING: &str = "docs/guide/dynamics-setup.md#5-change-tracking";
-const COLUMNS: &str = "docs/guide/dynamics-setup.md#6-sales-insight-columns";
+pub(crate) const TRACKING: &str = "docs/guide/dynamics-setup.md#5-change-tracking";
+pub(crate) const COLUMNS: &str = "docs/guide/dynamics-setup.md#6-sales-insight-columns";
 const SECURED: &str = "docs/guide/dynamics-setup.md#4-secured-columns";
 const ROLE: &str = "docs/guide/dynamics-setup.md#3-security-role";
 

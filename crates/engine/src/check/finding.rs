@@ -40,22 +40,22 @@ pub struct Finding {
 
 impl Finding {
     /// All is well.
-    pub(super) fn green(what: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(crate) fn green(what: impl Into<String>, text: impl Into<String>) -> Self {
         Self { what: what.into(), grade: Grade::Green, good: true, text: text.into(), remedy: None, code: None, page: None }
     }
 
     /// It works, but.
-    pub(super) fn amber(what: impl Into<String>, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn amber(what: impl Into<String>, text: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { grade: Grade::Amber, remedy: Some(remedy.into()), ..Self::green(what, text) }
     }
 
     /// It doesn't work.
-    pub(super) fn red(what: impl Into<String>, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn red(what: impl Into<String>, text: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { grade: Grade::Red, good: false, ..Self::amber(what, text, remedy) }
     }
 
     /// An error says it all; its remedy is in its words.
-    pub(super) fn failed(what: impl Into<String>, error: &SyncError) -> Self {
+    pub(crate) fn failed(what: impl Into<String>, error: &SyncError) -> Self {
         let text = error.to_string();
         let (text, remedy) = match text.split_once("\n  what to do: ") {
             Some((text, remedy)) => (text.to_owned(), Some(remedy.to_owned())),
@@ -65,12 +65,12 @@ impl Finding {
     }
 
     /// With the code of an error page.
-    pub(super) fn coded(self, code: &str) -> Self {
+    pub(crate) fn coded(self, code: &str) -> Self {
         Self { code: Some(code.to_owned()), page: Some(format!("docs/errors/{code}.md")), ..self }
     }
 
     /// With a code that a page of the guide explains.
-    pub(super) fn explained(self, code: &str, page: &str) -> Self {
+    pub(crate) fn explained(self, code: &str, page: &str) -> Self {
         Self { code: Some(code.to_owned()), page: Some(page.to_owned()), ..self }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     bridge::Bridge,
     calls::Quota,
     error::{Side, SyncError},
-    marketo::{SyncMode, Verdict, key_field},
+    marketo::{Marketo, SyncMode, Verdict, key_field},
 };
 
 const PERMISSIONS: &str = "docs/guide/marketo-setup.md";
@@ -31,10 +31,10 @@ const fn permission(object: Object) -> &'static str {
 }
 
 /// Each object is asked for a record that isn't there, and given an update of it: both change nothing, and who may not is refused all the same.
-pub(super) async fn permissions(bridge: &Bridge, findings: &mut Vec<Finding>) -> Result<(), SyncError> {
+pub(super) async fn permissions(marketo: &Marketo, findings: &mut Vec<Finding>) -> Result<(), SyncError> {
     let mut denied = Vec::new();
     for object in Object::ALL {
-        match probe(bridge, object).await {
+        match probe(marketo, object).await {
             Ok(()) => {}
             Err(error) if error.code() == DENIED => denied.push(permission(object)),
             Err(error) => {
@@ -45,7 +45,7 @@ pub(super) async fn permissions(bridge: &Bridge, findings: &mut Vec<Finding>) ->
             }
         }
     }
-    match bridge.marketo.activity_types(&[]).await {
+    match marketo.activity_types(&[]).await {
         Ok(_) => {}
         Err(error) if error.code() == DENIED => denied.push("Read-Only Activity"),
         Err(error) => findings.push(Finding::failed("Marketo: activities", &SyncError::of_call(Side::Marketo, error))),
@@ -70,7 +70,7 @@ pub(super) async fn permissions(bridge: &Bridge, findings: &mut Vec<Finding>) ->
     Ok(())
 }
 
-async fn probe(bridge: &Bridge, object: Object) -> Result<(), CallError> {
+async fn probe(marketo: &Marketo, object: Object) -> Result<(), CallError> {
     let nobody = Guid::from_u128(u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..))).to_string();
     let key = key_field(object);
     let record = |values: &[(&str, Value)]| values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Map<_, _>>();
@@ -78,17 +78,17 @@ async fn probe(bridge: &Bridge, object: Object) -> Result<(), CallError> {
         Object::Lead => {
             // No person has this id.
             let nobody = i64::from(i32::MAX);
-            bridge.marketo.people("id", vec![nobody.to_string()], &["id".to_owned()]).await?;
-            refused(bridge.marketo.sync_people(SyncMode::UpdateOnly, "id", vec![record(&[("id", nobody.into())])]).await?)
+            marketo.people("id", vec![nobody.to_string()], &["id".to_owned()]).await?;
+            refused(marketo.sync_people(SyncMode::UpdateOnly, "id", vec![record(&[("id", nobody.into())])]).await?)
         }
         Object::Role => {
-            bridge.marketo.query(object, key, vec![nobody.clone()], &[key]).await?;
+            marketo.query(object, key, vec![nobody.clone()], &[key]).await?;
             let role = record(&[(key, nobody.into()), ("leadId", i64::from(i32::MAX).into()), ("role", "Nobody".into())]);
-            refused(bridge.marketo.sync(object, SyncMode::UpdateOnly, vec![role]).await?)
+            refused(marketo.sync(object, SyncMode::UpdateOnly, vec![role]).await?)
         }
         Object::SalesPerson | Object::Company | Object::Opportunity => {
-            bridge.marketo.query(object, key, vec![nobody.clone()], &[key]).await?;
-            refused(bridge.marketo.sync(object, SyncMode::UpdateOnly, vec![record(&[(key, nobody.into())])]).await?)
+            marketo.query(object, key, vec![nobody.clone()], &[key]).await?;
+            refused(marketo.sync(object, SyncMode::UpdateOnly, vec![record(&[(key, nobody.into())])]).await?)
         }
     }
 }
@@ -125,8 +125,8 @@ pub(super) async fn look_up(bridge: &Bridge, person_key: &str, findings: &mut Ve
 }
 
 /// How much of today's quota is used, by everybody.
-pub(super) async fn quota(bridge: &Bridge, quota: Option<Quota>, findings: &mut Vec<Finding>) {
-    let Ok(Some((day, used))) = bridge.marketo.usage().await else { return };
+pub(super) async fn quota(marketo: &Marketo, quota: Option<Quota>, findings: &mut Vec<Finding>) {
+    let Ok(Some((day, used))) = marketo.usage().await else { return };
     let what = "Marketo: today's quota";
     let Some(total) = quota.map(|quota| quota.daily_quota).filter(|total| *total > 0 && *total < u64::MAX) else {
         findings.push(Finding::green(what, format!("{used} calls by all integrations on {day}")));

@@ -1,0 +1,185 @@
+//! What a configuration needs to be told, as far as it is known.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use base::Table;
+use engine::draft::MsiField;
+
+use super::{asker::Asker, wrong};
+use crate::{args::init::Init, exit::Failure};
+
+/// Where a secret is to be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Secret {
+    /// An environment variable.
+    Env(String),
+    /// A file.
+    File(PathBuf),
+}
+
+/// How an answer that names a file rather than a variable begins.
+const FILE: &str = "file:";
+
+impl Secret {
+    fn given(env: Option<&String>, file: Option<&PathBuf>, usual: &str) -> Self {
+        file.map_or_else(|| Self::Env(env.cloned().unwrap_or_else(|| usual.to_owned())), |file| Self::File(file.clone()))
+    }
+
+    /// As it is answered on a terminal.
+    fn answer(&self) -> String {
+        match self {
+            Self::Env(name) => name.clone(),
+            Self::File(path) => format!("{FILE}{}", path.display()),
+        }
+    }
+
+    fn of_answer(answer: &str) -> Self {
+        answer.strip_prefix(FILE).map_or_else(|| Self::Env(answer.to_owned()), |path| Self::File(path.trim().into()))
+    }
+}
+
+/// What is known.
+#[derive(Debug, Clone)]
+pub(super) struct Answers {
+    pub(super) name: Option<String>,
+    pub(super) marketo_url: Option<String>,
+    pub(super) marketo_client_id: Option<String>,
+    pub(super) marketo_secret: Secret,
+    /// No pacing, for the emulator.
+    pub(super) unpaced: bool,
+    pub(super) dynamics_url: Option<String>,
+    pub(super) tenant_id: Option<String>,
+    pub(super) credential: String,
+    pub(super) dynamics_client_id: Option<String>,
+    pub(super) dynamics_secret: Secret,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) authority: Option<String>,
+    pub(super) state: Option<String>,
+    pub(super) person_key: Option<String>,
+    pub(super) company_key: Option<String>,
+    /// Columns of Sales Insight fields that were confirmed.
+    pub(super) columns: BTreeMap<(Table, MsiField), String>,
+}
+
+impl Answers {
+    /// What the flags say.
+    pub(super) fn given(args: &Init) -> Self {
+        Self {
+            name: args.name.clone(),
+            marketo_url: args.marketo_url.clone(),
+            marketo_client_id: args.marketo_client_id.clone(),
+            marketo_secret: Secret::given(args.marketo_secret_env.as_ref(), args.marketo_secret_file.as_ref(), "MARKETO_SECRET"),
+            unpaced: false,
+            dynamics_url: args.dynamics_url.clone(),
+            tenant_id: args.tenant_id.clone(),
+            credential: args.credential.clone().unwrap_or_else(|| "secret".into()),
+            dynamics_client_id: args.dynamics_client_id.clone(),
+            dynamics_secret: Secret::given(args.dynamics_secret_env.as_ref(), args.dynamics_secret_file.as_ref(), "DYNAMICS_SECRET"),
+            token_file: args.token_file.clone(),
+            authority: args.authority.clone(),
+            state: args.state.clone(),
+            person_key: args.person_key.clone(),
+            company_key: args.company_key.clone(),
+            columns: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the application has a secret.
+    pub(super) fn has_secret(&self) -> bool {
+        self.credential == "secret"
+    }
+
+    /// The same with any other Dynamics, for whoever asks Marketo alone.
+    pub(super) fn marketo_only(&self) -> Self {
+        Self { dynamics_url: Some("https://none.crm.dynamics.com".into()), tenant_id: Some("none".into()), authority: None, ..self.clone() }
+    }
+
+    /// That nothing is missing, where nobody can be asked.
+    pub(super) fn are_complete(&self) -> Result<(), Failure> {
+        let needs_id = self.credential != "managed-identity";
+        let needs_token = self.credential == "workload-identity";
+        let missing: Vec<&str> = [
+            ("--marketo-url", self.marketo_url.is_none()),
+            ("--marketo-client-id", self.marketo_client_id.is_none()),
+            ("--dynamics-url", self.dynamics_url.is_none()),
+            ("--tenant-id", self.tenant_id.is_none()),
+            ("--dynamics-client-id", needs_id && self.dynamics_client_id.is_none()),
+            ("--token-file", needs_token && self.token_file.is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(flag, missing)| missing.then_some(flag))
+        .collect();
+        match missing.as_slice() {
+            [] => Ok(()),
+            missing => Err(wrong(format!(
+                "answers are missing, and there is no terminal to ask on; give {}, or --sandbox for the emulators",
+                missing.join(", ")
+            ))),
+        }
+    }
+
+    /// Asks for what concerns Marketo; what is known already is proposed.
+    pub(super) fn ask_marketo(&mut self, asker: &mut Asker) -> Result<(), Failure> {
+        asker.headline("Marketo");
+        let url = asker.ask("Address, as Admin, Web Services, REST API, Endpoint shows it", self.marketo_url.as_deref())?;
+        self.marketo_url = Some(url);
+        let id = asker.ask("Client id of the custom service (Admin, LaunchPoint, View Details)", self.marketo_client_id.as_deref())?;
+        self.marketo_client_id = Some(id);
+        self.marketo_secret = ask_secret(asker, &self.marketo_secret)?;
+        Ok(())
+    }
+
+    /// Asks for what concerns Dynamics.
+    pub(super) fn ask_dynamics(&mut self, asker: &mut Asker) -> Result<(), Failure> {
+        asker.headline("Dynamics 365");
+        let url = asker.ask("Address of the environment, such as https://contoso.crm4.dynamics.com", self.dynamics_url.as_deref())?;
+        self.dynamics_url = Some(url);
+        self.tenant_id = Some(asker.ask("Entra tenant (Directory ID, or a domain)", self.tenant_id.as_deref())?);
+        loop {
+            self.credential = asker.ask("Credential: secret, managed-identity or workload-identity", Some(&self.credential))?;
+            if ["secret", "managed-identity", "workload-identity"].contains(&self.credential.as_str()) {
+                break;
+            }
+            self.credential = "secret".into();
+        }
+        if self.credential == "managed-identity" && self.dynamics_client_id.is_none() {
+            // Only a user-assigned identity has one: it is given as a flag.
+            return Ok(());
+        }
+        self.dynamics_client_id = Some(asker.ask("Client id of the app registration", self.dynamics_client_id.as_deref())?);
+        if self.has_secret() {
+            self.dynamics_secret = ask_secret(asker, &self.dynamics_secret)?;
+        } else if self.credential == "workload-identity" {
+            let known = self.token_file.as_ref().map(|path| path.display().to_string());
+            self.token_file = Some(asker.ask("File with the service account's token", known.as_deref())?.into());
+        }
+        Ok(())
+    }
+
+    /// The environment variables that hold secrets.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        let dynamics = Some(&self.dynamics_secret).filter(|_| self.has_secret());
+        [Some(&self.marketo_secret), dynamics].into_iter().flatten().filter_map(|secret| match secret {
+            Secret::Env(name) => Some(name.as_str()),
+            Secret::File(_) => None,
+        })
+    }
+}
+
+fn ask_secret(asker: &mut Asker, known: &Secret) -> Result<Secret, Failure> {
+    let question = format!("Where its secret is: the name of an environment variable, or {FILE}PATH; never the secret itself");
+    Ok(Secret::of_answer(&asker.ask(&question, Some(&known.answer()))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_a_variable_or_a_file() {
+        for answer in ["MARKETO_SECRET", "file:/run/secrets/marketo"] {
+            assert_eq!(Secret::of_answer(answer).answer(), answer);
+        }
+        assert_eq!(Secret::of_answer("file: x"), Secret::File("x".into()));
+    }
+}
