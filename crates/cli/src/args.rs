@@ -48,7 +48,7 @@ pub(crate) enum Command {
     Status(Status),
     /// What is held or waiting, why, and what to do about it.
     Held(held::Held),
-    /// Connect to both sides and name what is missing. Changes nothing.
+    /// Connect to both sides and name what is missing. Changes nothing, unless --fix is given and confirmed.
     Check(Check),
     /// Show one person's, account's, opportunity's or user's whole chain on both sides, and why Sales Insight shows it or not.
     Inspect(Inspect),
@@ -204,6 +204,29 @@ pub(crate) struct Check {
     /// Print the findings as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Put right what can be, each after a confirmation: track changes of a table, add Sales Insight columns in Dynamics, make a key field in
+    /// Marketo.
+    #[arg(long)]
+    #[serde(skip)]
+    pub(crate) fix: bool,
+    /// Confirm everything that --fix proposes.
+    #[arg(long, requires = "fix")]
+    #[serde(skip)]
+    pub(crate) yes: bool,
+    /// Your publisher's prefix, for Sales Insight columns of your own where Adobe's package isn't there.
+    #[arg(long, value_name = "PREFIX", requires = "fix", value_parser = publisher_prefix)]
+    #[serde(skip)]
+    pub(crate) prefix: Option<String>,
+}
+
+/// 2 to 8 letters and digits, the first a letter, and not Microsoft's own (Microsoft, "Create a solution publisher").
+fn publisher_prefix(text: &str) -> Result<String, String> {
+    let text = text.strip_suffix('_').unwrap_or(text).to_lowercase();
+    let good = (2..=8).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && !text.starts_with("mscrm");
+    if good { Ok(text) } else { Err("2 to 8 letters and digits, the first a letter, such as contoso".into()) }
 }
 
 /// Flags of `inspect`.

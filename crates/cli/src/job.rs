@@ -3,10 +3,10 @@
 //! One process at a time works with a state. Where that is a `serve`, every command that calls Marketo or writes state is done there, through
 //! its control socket; else this process takes the lease itself. What is printed and the exit code are the same.
 
-use std::process;
+use std::{collections::BTreeSet, process};
 
 use base::Timestamp;
-use engine::{Bridge, Progress, SyncError, options::RunOptions, pause::set_paused};
+use engine::{Bridge, Progress, SyncError, fix::Fix, options::RunOptions, pause::set_paused};
 use serde::{Deserialize, Serialize};
 use store::StoreError;
 
@@ -29,8 +29,26 @@ pub(crate) enum Job {
     Task(Task),
     /// The configuration and both sides are looked at.
     Check(args::Check),
+    /// What is wrong there is put right, as far as that can be done.
+    Fix(Fixing),
     /// Something with the passes of a process that serves.
     Steer(Steer),
+}
+
+/// One of the two halves of a fix, between which people decide.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Fixing {
+    /// Says what could be put right.
+    Propose {
+        /// The publisher's prefix of new columns.
+        prefix: Option<String>,
+    },
+    /// Puts right what was chosen.
+    Apply {
+        /// It.
+        fixes: BTreeSet<Fix>,
+    },
 }
 
 /// What is done with an open bridge.
@@ -62,24 +80,29 @@ pub(crate) enum Steer {
 
 /// Does it, in the process that serves this state where there is one.
 pub(crate) async fn run(source: &Source, job: Job) -> Result<u8, Failure> {
+    run_to(source, job, &Out::here()).await
+}
+
+/// The same, saying it there.
+pub(crate) async fn run_to(source: &Source, job: Job, out: &Out) -> Result<u8, Failure> {
     let config = source.load()?;
-    if let Some(code) = control::ask(&config.state(), &job).await? {
+    if let Some(code) = control::ask(&config.state(), &job, out).await? {
         return Ok(code);
     }
-    match here(&config, &job).await {
+    match here(&config, &job, out).await {
         // It may have just opened the bridge.
         Err(Failure::Sync(busy @ SyncError::Store(StoreError::Busy { .. }))) => {
-            control::ask(&config.state(), &job).await?.ok_or(Failure::Sync(busy))
+            control::ask(&config.state(), &job, out).await?.ok_or(Failure::Sync(busy))
         }
         outcome => outcome,
     }
 }
 
 /// Does it in this process, which takes the lease.
-async fn here(config: &Config, job: &Job) -> Result<u8, Failure> {
-    let out = Out::here();
+async fn here(config: &Config, job: &Job, out: &Out) -> Result<u8, Failure> {
     match job {
-        Job::Check(args) => command::check::check(config, None, args, &out).await,
+        Job::Check(args) => command::check::check(config, None, args, out).await,
+        Job::Fix(fixing) => command::check::fix::fix(config, None, fixing, out).await,
         Job::Steer(Steer::Pause(_)) => {
             pause(config, Some(Timestamp::now())).await?;
             out.data("paused: no process is serving this bridge now, and one that begins to runs no pass until it is resumed");
@@ -96,7 +119,7 @@ async fn here(config: &Config, job: &Job) -> Result<u8, Failure> {
         }
         Job::Task(task) => {
             let bridge = connect::bridge(config, &Gates::default(), RunOptions::default(), Progress::silent()).await?;
-            let outcome = until_asked_to_stop(&bridge, perform(&bridge, task, &out)).await;
+            let outcome = until_asked_to_stop(&bridge, perform(&bridge, task, out)).await;
             bridge.close().await?;
             outcome
         }

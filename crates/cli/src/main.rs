@@ -3,6 +3,7 @@
 //! stdout is data, stderr is talk. Exit codes are the same for every command; see [`exit`].
 
 mod args;
+mod asker;
 mod config;
 mod connect;
 mod control;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
             }
             Command::Status(status) => command::status::run(&source, status).await,
             Command::Held(held) => command::held::run(&source, held).await,
+            Command::Check(check) if check.fix => command::check::fix::run(&source, &check).await,
             Command::Check(check) => job::run(&source, Job::Check(check)).await,
             Command::Inspect(inspect) => job::run(&source, Job::Task(Task::Inspect(inspect))).await,
             Command::Audit(audit) => {

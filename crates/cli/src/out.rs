@@ -41,6 +41,11 @@ impl Out {
         Self { say: Arc::new(say), width, coloured: false }
     }
 
+    /// Something that another process said.
+    pub(crate) fn pass(&self, said: Said) {
+        (self.say)(said);
+    }
+
     /// A line of data.
     pub(crate) fn data(&self, text: impl Into<String>) {
         (self.say)(Said::Data(text.into()));

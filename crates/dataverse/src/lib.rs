@@ -12,6 +12,7 @@ pub mod bulk;
 pub mod client;
 pub mod codes;
 pub mod column;
+pub mod customize;
 mod entra;
 mod fault;
 pub mod filter;
@@ -39,6 +40,7 @@ pub use bulk::{BulkAvailable, BulkMessage, CreateMultiple, UpdateMultiple, Upser
 pub use client::Client;
 pub use codes::{is_closed, is_duplicate_key, is_expired_delta, is_not_tracked, is_sql_conflict, is_stale_version};
 pub use column::{Column, ColumnKind};
+pub use customize::{AddColumn, GetDefinition, NewColumnKind, Publish, PutDefinition, TableDefinition};
 pub use filter::{Compare, Filter};
 pub use key::{Key, bind};
 pub use link::Link;

@@ -52,31 +52,41 @@ pub fn check(
     counted: Option<CountedIn>,
 ) -> BoxFuture<'static, Vec<Finding>> {
     async move {
-        let pace = marketo.pace().clone();
         let bridge = match open(dynamics, marketo, options).await {
             Ok(bridge) => bridge,
             Err(error) => return vec![Finding::failed("state", &error)],
         };
-        let Some(CountedIn { store, quota }) = counted else { return look(&bridge, &about).await };
-        let fence = match store.acquire("check").await {
-            Ok(fence) => fence,
-            Err(StoreError::Busy { .. }) => return look(&bridge, &about).await,
-            Err(error) => return vec![Finding::failed("state", &error.into())],
-        };
-        let findings = match CallLedger::load(store.clone(), fence, &bridge.clock, pace, quota).await {
-            Ok(ledger) => {
-                let mut findings = look(&bridge, &about).await;
-                findings.extend(ledger.close().await.err().map(|error| Finding::failed("state", &error.into())));
-                findings
-            }
-            Err(error) => vec![Finding::failed("state", &error.into())],
-        };
-        match store.release(fence).await {
-            Ok(()) => findings,
-            Err(error) => findings.into_iter().chain([Finding::failed("state", &error.into())]).collect(),
-        }
+        let mut findings = Vec::new();
+        let looked = counting(&bridge, counted, async { findings = look(&bridge, &about).await }).await;
+        findings.extend(looked.err().map(|error| Finding::failed("state", &error)));
+        findings
     }
     .boxed()
+}
+
+/// Does something whose Marketo calls are counted in the state. Where another process is at work on that, it is done all the same.
+pub(crate) async fn counting(bridge: &Bridge, counted: Option<CountedIn>, work: impl Future<Output = ()>) -> Result<(), SyncError> {
+    let Some(CountedIn { store, quota }) = counted else {
+        work.await;
+        return Ok(());
+    };
+    let fence = match store.acquire("check").await {
+        Ok(fence) => fence,
+        Err(StoreError::Busy { .. }) => {
+            work.await;
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let counted = match CallLedger::load(store.clone(), fence, &bridge.clock, bridge.marketo.pace().clone(), quota).await {
+        Ok(ledger) => {
+            work.await;
+            ledger.close().await
+        }
+        Err(error) => Err(error),
+    };
+    store.release(fence).await?;
+    Ok(counted?)
 }
 
 /// A bridge that keeps nothing.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use base::{Object, Table};
 use futures::{FutureExt, future::BoxFuture, future::try_join_all};
-pub use planner::msi::MsiField;
 use planner::{
     DataKind,
-    msi::{MsiMap, MsiProblem, MsiSpec},
+    msi::{MsiField, MsiMap, MsiProblem, MsiSpec},
     schema::TargetSchema,
 };
 use serde::Serialize;

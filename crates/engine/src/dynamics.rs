@@ -28,6 +28,7 @@ const FRUITLESS_MAX: u32 = 5;
 /// How long everybody waits after a part that the service was too busy for, when it doesn't say.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
+mod customize;
 mod find;
 
 /// Whether an address is this machine's own.

@@ -23,6 +23,7 @@ pub mod draft;
 pub mod erase;
 pub mod inspect;
 pub mod error;
+pub mod fix;
 pub mod forecast;
 pub mod held;
 pub mod map;

@@ -22,6 +22,7 @@ use crate::{
     plan::Rehearsal,
 };
 
+mod field;
 mod import;
 mod rehearsed;
 

@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, RecordId, Table};
-use planner::{
-    FieldSpec,
-    identity::Ambiguous,
-    msi::{MsiField, MsiSpec},
-};
+pub use planner::msi::{MsiField, MsiSpec};
+use planner::{FieldSpec, identity::Ambiguous};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -65,6 +65,12 @@ impl State {
         let data_type = member(record, "dataType").ok_or_else(|| Reason::missing("dataType"))?;
         let data_type = DataType::creatable(data_type)
             .ok_or_else(|| Reason::new("1001", format!("Invalid value '{data_type}' for field 'dataType'")))?;
+        if !is_name(name) {
+            return Err(Reason::invalid(format!("Invalid value '{name}' for field 'name'")));
+        }
+        if self.leads.schema.iter().any(|(_, field)| field.display_name.eq_ignore_ascii_case(display_name)) {
+            return Err(Reason::new("1017", format!("Field with display name '{display_name}' already exists")));
+        }
         if self.leads.schema.iter().filter(|(_, field)| field.api_created).count() >= API_FIELDS_MAX {
             return Err(Reason::invalid(format!("Only {API_FIELDS_MAX} fields can be created")));
         }
@@ -87,6 +93,11 @@ impl State {
         }
         Ok(Reply::of(result).into())
     }
+}
+
+/// The contract's rule: it starts with a letter and has only letters, digits and underscores.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn browsed(field: &Field) -> Value {

@@ -25,7 +25,8 @@ pub(crate) fn needed(op: &Op) -> &'static [Permission] {
         Op::CustomActivities => &[WriteActivity],
         Op::SyncLeads | Op::PushLeads | Op::DeleteLeads | Op::MergeLeads(_) | Op::AssociateLead(_) | Op::MoveLeads => &[WriteLead],
         Op::Import | Op::ImportStatus(_) | Op::ImportFailures(_) | Op::ImportWarnings(_) => &[WriteLead],
-        Op::Fields(_) | Op::Field(..) | Op::CreateFields | Op::UpdateField(_) => &[SchemaStandard, SchemaCustom],
+        Op::Fields(_) | Op::Field(..) => &[SchemaStandard, SchemaCustom],
+        Op::CreateFields | Op::UpdateField(_) => &[SchemaCustom],
         Op::Describe(object) | Op::Query(object) => match object {
             Object::Leads => &[ReadLead, WriteLead],
             Object::Companies => &[ReadCompany, WriteCompany],

@@ -19,6 +19,7 @@ pub mod page;
 pub mod place;
 pub mod size;
 
+pub mod create_fields;
 pub mod describe;
 pub mod lead;
 pub mod object;
@@ -44,6 +45,7 @@ pub use activity::{Activities, Activity, ActivityPage, DeletedLeads, FieldChange
 pub use activity_type::{ActivityType, ActivityTypes};
 pub use base::Object;
 pub use client::Client;
+pub use create_fields::CreateLeadFields;
 pub use delete_leads::DeleteLeads;
 pub use describe::{DataType, Describe, DescribeLeads, DescribeLeadsOld, Description, Field};
 pub use extract::{CancelExtract, CreateExtract, EnqueueExtract, ExtractFile, ExtractFilter, ExtractJob, ExtractState, GetExtract};

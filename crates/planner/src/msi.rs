@@ -58,8 +58,9 @@ impl MsiField {
         }
     }
 
-    /// Column names of Adobe's own package.
-    const fn package_names(self) -> &'static [&'static str] {
+    /// Column names of Adobe's own package, the usual one first.
+    #[must_use]
+    pub const fn package_names(self) -> &'static [&'static str] {
         match self {
             Self::MomentType => &["mkt_lastinterestingmomenttype"],
             Self::MomentDate => &["mkt_lastinterestingmomentdate"],

@@ -1,5 +1,7 @@
 //! `check`: connects to both sides and names what is missing. It calls, reads and compares, and changes nothing.
 
+pub(crate) mod fix;
+
 use engine::{
     Bridge, Quota,
     check::{About, Finding, Grade},

@@ -10,6 +10,7 @@ use crate::{
     control,
     exit::{Failure, IN_STEP, OTHER},
     job::{Job, Steer},
+    out::Out,
     printer,
 };
 
@@ -43,7 +44,7 @@ pub(crate) async fn run(source: &Source, args: Health) -> Result<u8, Failure> {
 
 /// Asks the process that serves the bridge whose state this is; none where there is none.
 async fn ask(state: &str) -> Result<Option<u8>, Failure> {
-    timeout(ANSWER_MAX, control::ask(state, &Job::Steer(Steer::Health))).await.unwrap_or_else(|_| {
+    timeout(ANSWER_MAX, control::ask(state, &Job::Steer(Steer::Health), &Out::here())).await.unwrap_or_else(|_| {
         let max = ANSWER_MAX.as_secs();
         Err(Failure::Control(format!(
             "the serving process did not answer within {max} s; see its log, and start serve anew if it stays so"

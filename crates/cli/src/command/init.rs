@@ -3,7 +3,6 @@
 //! No secret is asked for, given or written: only where it is to be had. What is not on a terminal is never asked.
 
 mod answers;
-mod asker;
 mod emulated;
 mod place;
 mod render;
@@ -17,9 +16,10 @@ use engine::{
 use miette::miette;
 use serde_json::json;
 
-use self::{answers::Answers, asker::Asker};
+use self::answers::Answers;
 use crate::{
     args::init::Init,
+    asker::Asker,
     command::check::{code_of, told},
     config::{Config, File},
     connect,

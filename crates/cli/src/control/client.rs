@@ -1,4 +1,4 @@
-//! Asks the process that serves a bridge, and prints what it says as if it were done here.
+//! Asks the process that serves a bridge, and says what it says as if it were done here.
 
 use std::io::{self, ErrorKind};
 
@@ -12,14 +12,13 @@ use super::{Reply, Request, VERSION, place::Place};
 use crate::{
     exit::{Failure, OTHER},
     job::Job,
-    out::print,
+    out::Out,
     printer,
     signal::asked_to_stop,
-    watch,
 };
 
 /// Has it done by the process that serves the bridge whose state this is; none where there is none. The exit code comes from there.
-pub(crate) async fn ask(state: &str, job: &Job) -> Result<Option<u8>, Failure> {
+pub(crate) async fn ask(state: &str, job: &Job, out: &Out) -> Result<Option<u8>, Failure> {
     let Some(file) = store::file_of(state)? else { return Ok(None) };
     let place = Place::beside(&file);
     let cut = |error: io::Error| {
@@ -32,7 +31,7 @@ pub(crate) async fn ask(state: &str, job: &Job) -> Result<Option<u8>, Failure> {
     let Some(stream) = place.connect().await.map_err(cut)? else { return Ok(None) };
     let asked = asked_to_stop();
     tokio::select! {
-        outcome = converse(stream, job) => outcome.map(Some),
+        outcome = converse(stream, job, out) => outcome.map(Some),
         () = asked => {
             printer::say("the serving process goes on with it");
             Ok(Some(OTHER))
@@ -40,18 +39,18 @@ pub(crate) async fn ask(state: &str, job: &Job) -> Result<Option<u8>, Failure> {
     }
 }
 
-async fn converse(stream: UnixStream, job: &Job) -> Result<u8, Failure> {
+async fn converse(stream: UnixStream, job: &Job, out: &Out) -> Result<u8, Failure> {
     let cut = |why: String| {
         Failure::Control(format!(
             "the serving process stopped answering ({why}); see in status what came of it, then run the command again"
         ))
     };
     let (answers, mut questions) = stream.into_split();
-    let request = Request { version: VERSION, width: printer::width(), job: job.clone() };
+    let request = Request { version: VERSION, width: out.width(), job: job.clone() };
     let mut line = serde_json::to_vec(&request).map_err(|error| anyhow!(error))?;
     line.push(b'\n');
     questions.write_all(&line).await.map_err(|error| cut(error.to_string()))?;
-    let (progress, mut answers) = (watch::progress(), BufReader::new(answers));
+    let mut answers = BufReader::new(answers);
     loop {
         let mut line = String::new();
         // A summary may be longer than any request.
@@ -60,7 +59,7 @@ async fn converse(stream: UnixStream, job: &Job) -> Result<u8, Failure> {
             return Err(cut("it ended".into()));
         }
         match serde_json::from_str(&line) {
-            Ok(Reply::Said(said)) => print(said, &progress),
+            Ok(Reply::Said(said)) => out.pass(said),
             Ok(Reply::End { code }) => return Ok(code),
             Err(error) => return Err(cut(format!("this isn't understood: {error}"))),
         }

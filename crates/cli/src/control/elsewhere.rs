@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use engine::supervisor::Handle;
 
-use crate::{config::Source, exit::Failure, job::Job};
+use crate::{config::Source, exit::Failure, job::Job, out::Out};
 
 /// Nobody can be asked.
-pub(crate) async fn ask(_: &str, _: &Job) -> Result<Option<u8>, Failure> {
+pub(crate) async fn ask(_: &str, _: &Job, _: &Out) -> Result<Option<u8>, Failure> {
     Ok(None)
 }
 

@@ -177,6 +177,13 @@ async fn obey(handle: &Handle, source: Source, job: Job, out: Out) -> u8 {
             work(handle, move |bridge| Box::pin(async move { command::check::check(&source.load()?, Some(&bridge), &args, &out).await }))
                 .await
         }
+        Job::Fix(fixing) => {
+            let out = out.clone();
+            work(handle, move |bridge| {
+                Box::pin(async move { command::check::fix::fix(&source.load()?, Some(&bridge), &fixing, &out).await })
+            })
+            .await
+        }
     };
     outcome.unwrap_or_else(|failure| told(&failure, |text| out.talk(text)))
 }

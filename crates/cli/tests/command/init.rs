@@ -191,15 +191,15 @@ fn for_a_sandbox_that_is_not_there_yet_it_writes_all_the_same() {
 
 /// Asked through a terminal that `script` makes, which every Linux has.
 #[cfg(target_os = "linux")]
-mod on_a_terminal {
+pub(crate) mod on_a_terminal {
     use std::io::Write;
 
     use super::{MADE, World, made};
 
-    fn talk(world: &World, answers: &[&str]) -> (Option<i32>, String) {
+    /// The exit code, and what is seen, of somebody who types these lines.
+    pub(crate) fn typed(world: &World, args: &str, answers: &[&str]) -> (Option<i32>, String) {
         let mut command = std::process::Command::new("script");
-        let asked =
-            format!("{} init --config {MADE} --authority {}", env!("CARGO_BIN_EXE_insight-bridge"), world.ready.dataverse.authority);
+        let asked = format!("{} {args}", env!("CARGO_BIN_EXE_insight-bridge"));
         command.args(["-qefc", &asked, "/dev/null"]).current_dir(world.folder.path()).env("NO_COLOR", "1");
         command.env("MARKETO_SECRET", &world.ready.marketo.client_secret).env("DYNAMICS_SECRET", &world.ready.dataverse.client_secret);
         command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
@@ -216,8 +216,9 @@ mod on_a_terminal {
     fn a_wrong_answer_is_asked_again_with_what_was_right_proposed() {
         let world = World::new(0);
         let (marketo, dynamics) = (&world.ready.marketo, &world.ready.dataverse);
-        let (code, told) = talk(
+        let (code, told) = typed(
             &world,
+            &format!("init --config {MADE} --authority {}", dynamics.authority),
             &[
                 &marketo.base_url,
                 "somebody",

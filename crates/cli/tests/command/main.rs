@@ -7,6 +7,7 @@ mod bad_file;
 mod bad_side;
 mod control;
 mod deploy;
+mod fix;
 mod held;
 mod init;
 mod kill;

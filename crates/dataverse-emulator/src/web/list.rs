@@ -278,6 +278,14 @@ impl State {
         Err(self.lacks(table, &privilege))
     }
 
+    /// 403 when the caller lacks a privilege that concerns no table's rows, such as prvCreateAttribute.
+    pub(crate) fn require_named(&self, privilege: &str) -> Outcome<()> {
+        match self.options.missing_privileges.contains(privilege) {
+            true => Err(self.lacks_privilege(privilege, "")),
+            false => Ok(()),
+        }
+    }
+
     /// 403 for a row that the caller's role doesn't reach.
     pub(crate) fn lacks_read(&self, table: usize) -> Refusal {
         let schema = self.store.schema.get(table).map_or("", |table| table.schema.as_str());
@@ -285,13 +293,16 @@ impl State {
     }
 
     fn lacks(&self, table: usize, privilege: &str) -> Refusal {
+        self.lacks_privilege(privilege, &format!(" for entity '{}'", self.table_name(table)))
+    }
+
+    fn lacks_privilege(&self, privilege: &str, of_what: &str) -> Refusal {
         let user = self.fixtures.application_user;
         Refusal::new(
             403,
             "0x80040220",
             format!(
-                "Principal user (Id={user}, type=8, roleCount=1, privilegeCount=100, accessMode=4) is missing {privilege} privilege for entity '{}'.",
-                self.table_name(table)
+                "Principal user (Id={user}, type=8, roleCount=1, privilegeCount=100, accessMode=4) is missing {privilege} privilege{of_what}."
             ),
         )
     }

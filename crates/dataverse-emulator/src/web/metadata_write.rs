@@ -15,10 +15,27 @@ use crate::{
     odata::uri::{Key, Segment, key},
     schema::Table,
     state::State,
+    tabular::xml::Element,
 };
 
 /// Object type codes of tables that customers make start here.
 pub(crate) const FIRST_CUSTOM_CODE: i32 = 10_000;
+
+/// The privilege to publish.
+const PUBLISH: &str = "prvPublishCustomization";
+
+/// The privilege that a change of tables or columns needs (Microsoft, "Security roles": the miscellaneous privileges of customizers).
+fn privilege(method: &Method, child: Option<&str>) -> Option<&'static str> {
+    match (method, child) {
+        (&Method::POST, Some("Attributes")) => Some("prvCreateAttribute"),
+        (&Method::PUT, Some("Attributes")) => Some("prvWriteAttribute"),
+        (&Method::DELETE, Some("Attributes")) => Some("prvDeleteAttribute"),
+        (&Method::POST, None) => Some("prvCreateEntity"),
+        (&Method::PUT, None) => Some("prvWriteEntity"),
+        (&Method::DELETE, None) => Some("prvDeleteEntity"),
+        _ => None,
+    }
+}
 
 /// A table as a body describes it.
 struct Wanted {
@@ -31,6 +48,9 @@ impl State {
     pub(crate) fn change_metadata(&mut self, call: &Call<'_>, first: &Segment, rest: &[Segment]) -> Outcome<Response> {
         let method = call.request.method.clone();
         let unsupported = || Refusal::method(format!("The requested resource does not support http method '{method}'."));
+        if let Some(privilege) = privilege(&method, rest.first().map(|child| child.name.as_str())) {
+            self.require_named(privilege)?;
+        }
         let Some(arguments) = &first.arguments else {
             if method != Method::POST || !rest.is_empty() {
                 return Err(unsupported());
@@ -109,6 +129,23 @@ impl State {
             let name = self.table_name(table).to_owned();
             self.options.untracked_tables.remove(&name);
         }
+    }
+
+    /// `POST /PublishXml`: what was changed shows to people from now on. The emulator shows it at once in any case.
+    pub(crate) fn publish(&mut self, call: &Call<'_>) -> Outcome<Response> {
+        self.require_named(PUBLISH)?;
+        let body = self.body(call, "PublishXml")?;
+        let root = Element::read(text(&body, "ParameterXml"));
+        match root.is_some_and(|root| root.name == "importexportxml") {
+            true => Ok(no_content()),
+            false => Err(Refusal::payload("PublishXml", "The payload needs 'ParameterXml', an importexportxml.")),
+        }
+    }
+
+    /// `POST /PublishAllXml`.
+    pub(crate) fn publish_all(&self) -> Outcome<Response> {
+        self.require_named(PUBLISH)?;
+        Ok(no_content())
     }
 
     /// `POST /CreateEntities`, as Microsoft's Python client makes tables.

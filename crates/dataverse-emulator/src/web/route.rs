@@ -71,6 +71,8 @@ impl State {
             "WinOpportunity" if post => self.close_action(call, 1),
             "LoseOpportunity" if post => self.close_action(call, 2),
             "BulkDelete" if post => self.bulk_delete(call),
+            "PublishXml" if post => self.publish(call),
+            "PublishAllXml" if post => self.publish_all(),
             "$metadata"
             | "WhoAmI"
             | "RetrieveVersion"
@@ -80,7 +82,9 @@ impl State {
             | "Merge"
             | "WinOpportunity"
             | "LoseOpportunity"
-            | "BulkDelete" => {
+            | "BulkDelete"
+            | "PublishXml"
+            | "PublishAllXml" => {
                 Err(Refusal::method(format!("The requested resource does not support http method '{}'.", call.request.method)))
             }
             _ => return None,

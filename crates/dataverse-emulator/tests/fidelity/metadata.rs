@@ -278,3 +278,27 @@ fn internal_lookups_have_values_but_no_relationship() {
     let body = json!({"lastname": "Roth", "accountid@odata.bind": format!("/accounts({})", crate::world::id(1))});
     assert_eq!(world.post("contacts", body).code(), "0x80048d19");
 }
+
+#[test]
+fn changes_of_the_schema_need_the_privileges_of_customizers_and_are_published() {
+    let mut world = World::new();
+    let lead = "EntityDefinitions(LogicalName='lead')";
+    let definition = world.get(lead).json;
+    let column = json!({"@odata.type": "Microsoft.Dynamics.CRM.IntegerAttributeMetadata", "SchemaName": "new_Stars", "DisplayName": {"LocalizedLabels": [{"Label": "Stars", "LanguageCode": 1033}]}});
+    let xml = json!({"ParameterXml": "<importexportxml><entities><entity>lead</entity></entities></importexportxml>"});
+    for (method, path, body, privilege) in [
+        ("PUT", lead.to_owned(), &definition, "prvWriteEntity"),
+        ("POST", format!("{lead}/Attributes"), &column, "prvCreateAttribute"),
+        ("POST", "PublishXml".to_owned(), &xml, "prvPublishCustomization"),
+    ] {
+        world.state.options_mut().missing_privileges = [privilege.to_owned()].into();
+        let refused = world.call(method, &path, &[], &body.to_string());
+        assert_eq!((refused.status, refused.code()), (403, "0x80040220"), "{path}");
+        assert!(refused.text().contains(privilege), "{path}: {}", refused.text());
+        world.state.options_mut().missing_privileges.clear();
+        assert_eq!(world.call(method, &path, &[], &body.to_string()).status, 204, "{path}");
+    }
+    assert_eq!(world.call("PATCH", lead, &[], &json!({"ChangeTrackingEnabled": true}).to_string()).status, 405);
+    assert_eq!(world.post("PublishXml", json!({"ParameterXml": "lead"})).status, 400);
+    assert_eq!(world.post("PublishAllXml", json!({})).status, 204);
+}

@@ -220,6 +220,13 @@ fn fields_can_be_browsed_made_shortened_and_taken_away() {
         &bench.post("/rest/v1/leads/schema/fields.json", &json!({"input": [field]})),
         &json!({"result": [{"name": "crmKey", "status": "created"}]}),
     );
+    for (name, label, code) in
+        [("crmKey", "Another", "1017"), ("other", "crm key", "1017"), ("1st", "First", "1003"), ("a b", "AB", "1003")]
+    {
+        let field = json!({"displayName": label, "name": name, "dataType": "string"});
+        let answer = bench.post("/rest/v1/leads/schema/fields.json", &json!({"input": [field]}));
+        check(&answer, &json!({"success": true, "result": [{"status": "skipped", "reasons": [{"code": code}]}]}));
+    }
     check(
         &bench.get("/rest/v1/leads/schema/fields/crmkey.json"),
         &json!({"result": [{"name": "crmKey", "isCustom": true, "isApiCreated": true, "description": null}]}),

@@ -149,6 +149,11 @@ fn a_missing_permission_is_603() {
     assert_eq!(code(&bench.get("/rest/v1/companies/describe.json")), "none");
     assert_eq!(code(&bench.get("/rest/v1/activities/types.json")), "603");
     assert_eq!(code(&bench.get("/rest/v1/stats/usage.json")), "none");
+    // Standard fields suffice to browse, and not to make custom ones.
+    bench.state.options_mut().permissions = [Permission::SchemaStandard].into();
+    assert_eq!(code(&bench.get("/rest/v1/leads/schema/fields.json")), "none");
+    let field = json!({"input": [{"name": "x", "displayName": "X", "dataType": "string"}]});
+    assert_eq!(code(&bench.post("/rest/v1/leads/schema/fields.json", &field)), "603");
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod inspected;
 mod audited;
 mod planned;
 mod checked;
+mod fixed;
 mod moments;
 mod beside;
 mod served;

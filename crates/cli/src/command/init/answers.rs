@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use base::Table;
-use engine::draft::MsiField;
+use engine::options::MsiField;
 
-use super::{asker::Asker, wrong};
-use crate::{args::init::Init, exit::Failure};
+use super::wrong;
+use crate::{args::init::Init, asker::Asker, exit::Failure};
 
 /// Where a secret is to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,28 +2,29 @@
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 
-use super::wrong;
+use miette::miette;
+
 use crate::exit::Failure;
 
 /// Whoever sits at the terminal.
-pub(super) struct Asker {
+pub(crate) struct Asker {
     from: Box<dyn BufRead>,
     to: Box<dyn Write>,
 }
 
 impl Asker {
     /// None where nobody could answer, or see the question.
-    pub(super) fn of_terminal() -> Option<Self> {
+    pub(crate) fn of_terminal() -> Option<Self> {
         (stdin().is_terminal() && stderr().is_terminal()).then(|| Self { from: Box::new(stdin().lock()), to: Box::new(stderr()) })
     }
 
     /// A headline above some questions.
-    pub(super) fn headline(&mut self, text: &str) {
+    pub(crate) fn headline(&mut self, text: &str) {
         let _ = writeln!(self.to, "\n{text}");
     }
 
     /// What is answered; the default where it is nothing. Without a default it is asked until something is.
-    pub(super) fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Failure> {
+    pub(crate) fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Failure> {
         let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
         loop {
             let answer = self.line(&format!("{question}{shown}: "))?;
@@ -36,7 +37,7 @@ impl Asker {
     }
 
     /// Whether it is answered with yes; no unless it is said.
-    pub(super) fn confirm(&mut self, question: &str) -> Result<bool, Failure> {
+    pub(crate) fn confirm(&mut self, question: &str) -> Result<bool, Failure> {
         let answer = self.line(&format!("{question} [y/N]: "))?;
         Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
     }
@@ -45,11 +46,15 @@ impl Asker {
         let _ = write!(self.to, "{prompt}").and_then(|()| self.to.flush());
         let mut line = String::new();
         match self.from.read_line(&mut line) {
-            Ok(0) => Err(wrong("there is no answer; nothing was written")),
+            Ok(0) => Err(failed("there is no answer; nothing was done")),
             Ok(_) => Ok(line.trim().to_owned()),
-            Err(error) => Err(wrong(format!("the answer can't be read ({error}); nothing was written"))),
+            Err(error) => Err(failed(format!("the answer can't be read ({error}); nothing was done"))),
         }
     }
+}
+
+fn failed(text: impl Into<String>) -> Failure {
+    Failure::Configuration(miette!(code = "configuration", "{}", text.into()))
 }
 
 #[cfg(test)]
