@@ -56,7 +56,8 @@ fn what_it_writes_from_flags_works_as_it_is() {
     let text = made(&world).unwrap();
     assert!(!text.contains(&world.ready.marketo.client_secret) && text.contains("{ env = \"MARKETO_SECRET\" }"), "{text}");
     // Both sides' labels and types stand beside the source.
-    assert!(text.contains("# email = \"emailaddress1\"    # Email Address, email 255 <- "), "{text}");
+    let email = text.lines().find(|line| line.starts_with("# email = \"emailaddress1\" ")).unwrap();
+    assert!(email.contains("# Email Address, email 255 <- Email, text 100"), "{email}");
     world.run(&["--config", MADE, "check"]).expect(0);
     assert!(matches!(world.run(&["--config", MADE, "sync"]).code(), Some(0 | 3)));
     // With all that stands there as a comment, too, and with what is proposed.

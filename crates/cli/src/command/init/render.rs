@@ -18,6 +18,9 @@ const MSI_TABLES: [base::Table; 2] = [base::Table::Lead, base::Table::Contact];
 const MAPPED: [base::Table; 5] =
     [base::Table::SystemUser, base::Table::Account, base::Table::Lead, base::Table::Contact, base::Table::Opportunity];
 
+/// Comments behind entries stand below each other, where these are no longer than this.
+const ALIGNED_MAX: usize = 56;
+
 /// The whole file.
 pub(super) fn file(answers: &Answers, draft: Option<&Draft>) -> String {
     let usual_state = match answers.name.as_deref() {
@@ -122,7 +125,9 @@ fn fields(draft: Option<&Draft>) -> String {
 
 fn section(map: &TableMap) -> String {
     let mut lines = vec![format!("[fields.{}]", map.table)];
-    lines.extend(map.fields.iter().map(line));
+    let parts: Vec<(String, String)> = map.fields.iter().map(line).collect();
+    let width = parts.iter().map(|(entry, _)| entry.chars().count()).filter(|width| *width <= ALIGNED_MAX).max().unwrap_or_default();
+    lines.extend(parts.iter().map(|(entry, both)| format!("{entry:<width$}    # {both}")));
     lines.extend(map.notes.iter().map(|(field, note)| format!("#   {field}: {}", one_line(note))));
     if !map.suggestions.is_empty() {
         lines.push("# Could be sent besides:".into());
@@ -137,7 +142,7 @@ fn section(map: &TableMap) -> String {
 }
 
 /// One field: where it comes from, and both sides' labels and types.
-fn line(shown: &FieldShown) -> String {
+fn line(shown: &FieldShown) -> (String, String) {
     let label = shown.label.as_deref().map(|label| format!("{label}, ")).unwrap_or_default();
     let columns = match shown.column_labels.as_slice() {
         [] => shown.dynamics.clone(),
@@ -145,11 +150,12 @@ fn line(shown: &FieldShown) -> String {
     };
     let cut = if shown.may_be_cut { "; longer texts are cut" } else { "" };
     let both = one_line(&format!("{label}{} <- {columns}{cut}", shown.marketo));
-    match &shown.written {
-        Some(source) => format!("# {} = {source}    # {both}", bare_key(&shown.field)),
+    let entry = match &shown.written {
+        Some(source) => format!("# {} = {source}", bare_key(&shown.field)),
         // Only the default says it so; whoever wants another writes another.
-        None => format!("#   {}: {}    # {both}", shown.field, one_line(&shown.source)),
-    }
+        None => format!("#   {}: {}", shown.field, one_line(&shown.source)),
+    };
+    (entry, both)
 }
 
 fn msi(answers: &Answers, draft: Option<&Draft>) -> String {
