@@ -113,6 +113,9 @@ fn needed() -> Result<()> {
     if Command::new("cc").arg("--version").output().is_err() {
         bail!("a C compiler is missing (SQLite and the TLS library need one); on Debian run: apt-get install gcc libc6-dev");
     }
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("curl is missing: the commands of the pages are not run");
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 /// Folders that hold no pages of ours.
 const ELSEWHERE: [&str; 1] = ["target"];
@@ -75,6 +75,22 @@ pub fn links(text: &str) -> Vec<String> {
         }
     }
     links
+}
+
+/// A page's blocks of code: the language of each, and its text.
+#[allow(clippy::wildcard_enum_match_arm, reason = "Markdown has many events, of which these matter here")]
+pub fn blocks(text: &str) -> Vec<(String, String)> {
+    let (mut blocks, mut block) = (Vec::new(), None::<(String, String)>);
+    for event in events(text) {
+        match (event, &mut block) {
+            (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))), _) => block = Some((language.into_string(), String::new())),
+            (Event::Start(Tag::CodeBlock(CodeBlockKind::Indented)), _) => block = Some((String::new(), String::new())),
+            (Event::End(TagEnd::CodeBlock), _) => blocks.extend(block.take()),
+            (Event::Text(words), Some((_, text))) => text.push_str(&words),
+            _ => {}
+        }
+    }
+    blocks
 }
 
 /// A link within the project.

@@ -149,7 +149,8 @@ async fn answered(sandbox: Sandbox, side: Side, request: Request<Body>, work: fn
 }
 
 fn reply(status: StatusCode, value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(value.to_string()));
+    // With the end of a line, for people who ask with curl.
+    let mut response = Response::new(Body::from(format!("{value}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
