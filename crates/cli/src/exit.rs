@@ -66,13 +66,21 @@ impl fmt::Display for Failure {
     /// As it is told: with its code, and what to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Configuration(report) => write!(f, "{report:?}"),
+            Self::Configuration(report) => f.write_str(&told(&self.name(), &format!("{report:?}"))),
             Self::Sync(error) => write!(f, "error[{}]: {error}", error.code()),
             Self::Control(text) => write!(f, "error[control]: {text}"),
             Self::NotServed(text) => write!(f, "error[not-served]: {text}"),
             Self::Other(error) => write!(f, "error[failed]: {error:#}"),
         }
     }
+}
+
+/// A report with its code in front, as all failures have it. Rendered, the code stands alone above the message, which a mark begins.
+fn told(code: &str, rendered: &str) -> String {
+    let message =
+        rendered.split_once("\n\n").filter(|(above, _)| above.contains(code)).map_or(rendered, |(_, message)| message).trim_start();
+    let message = message.split_once(' ').filter(|(mark, _)| mark.contains('×') || *mark == "x").map_or(message, |(_, message)| message);
+    format!("error[{code}]: {}", message.trim_end())
 }
 
 impl Failure {

@@ -164,8 +164,29 @@ fn doing(error: &CallError) -> &'static str {
     }
 }
 
-/// What to do about it, for the refusals that have one known remedy.
+/// What to do where there was no answer, or none of the side's own.
+fn out_of_reach(side: Side, error: &CallError) -> Option<String> {
+    let key = match side {
+        Side::Dynamics => "dynamics.url and dynamics.authority",
+        Side::Marketo => "marketo.base_url",
+    };
+    match error {
+        CallError::Unsent(_) | CallError::Unanswered(_) => {
+            Some(format!("see that this machine reaches {key} (name, firewall, proxy), and run it again; nothing is lost"))
+        }
+        CallError::Garbled(_) => Some(format!("correct {key}, or see what stands in between: something else answers there")),
+        CallError::Refused(refusal) if refusal.status >= 500 => Some("run it again later; nothing is lost".to_owned()),
+        CallError::Refused(_) | CallError::Unwritable(_) | CallError::OverCap { .. } | CallError::Closed { .. } | CallError::Stopped => {
+            None
+        }
+    }
+}
+
+/// What to do about it, for the refusals that have one known remedy, and where there was no answer.
 fn remedy(side: Side, error: &CallError) -> String {
+    if let Some(text) = out_of_reach(side, error) {
+        return format!("\n  what to do: {text}");
+    }
     let code = error.code();
     let text = match side {
         Side::Dynamics if code.starts_with("AADSTS") => match code {

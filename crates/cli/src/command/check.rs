@@ -30,10 +30,12 @@ pub(crate) async fn check(config: &Config, served: Option<&Bridge>, args: &Check
     };
     let pace = marketo.pace().clone();
     let quota: Option<Quota> = Some(config.marketo.quota());
-    let findings = engine::check::check(dynamics, marketo, config.options(), About { quota, last_run }, state).await;
+    let mut findings = engine::check::check(dynamics, marketo, config.options(), About { quota, last_run }, state).await;
     if let Some(serving) = serving {
         serving.count_in(&pace);
     }
+    // What has to be put right first stands first.
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.grade));
     match args.json {
         true => out.data(serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?),
         false => findings.iter().for_each(|finding| out.data(told(finding, out))),
@@ -66,12 +68,20 @@ pub(crate) fn told(finding: &Finding, out: &Out) -> String {
         Grade::Amber => ("note", "33"),
         Grade::Red => ("FAIL", "31;1"),
     };
-    let mut text = format!("{} {}: {}", out.colour(mark, colour), finding.what, finding.text);
+    // The first line alone says what is wrong: in words, and by its code.
+    let (first, rest) = finding.text.split_once('\n').unwrap_or((&finding.text, ""));
+    let mut text = format!("{} {}: {first}", out.colour(mark, colour), finding.what);
+    if let Some(code) = &finding.code {
+        text.push_str(&format!(" [{code}]"));
+    }
+    if !rest.is_empty() {
+        text.push_str(&format!("\n{rest}"));
+    }
     if let Some(remedy) = &finding.remedy {
         text.push_str(&format!("\n       what to do: {remedy}"));
     }
-    if let (Some(code), Some(page)) = (&finding.code, &finding.page) {
-        text.push_str(&format!("\n       {code} · {page}"));
+    if let Some(page) = &finding.page {
+        text.push_str(&format!("\n       {page}"));
     }
     text
 }
