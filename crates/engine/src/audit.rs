@@ -59,9 +59,10 @@ pub fn audit(bridge: &Bridge, asked: Asked) -> BoxFuture<'_, Result<Report, Sync
         bridge.commit(Batch::new()).await?;
         let prepared = prepare(bridge).await?;
         let mut auditor = Auditor::new(bridge, &prepared, asked).await?;
+        let sizes = sizes(bridge).await;
         for table in TABLES {
             if let Some(plan) = prepared.tables.get(&table) {
-                auditor.table(plan).await?;
+                auditor.table(plan, sizes.get(&table).copied()).await?;
             }
         }
         auditor.end().await
@@ -103,12 +104,16 @@ impl<'a> Auditor<'a> {
         Ok(Self { bridge, prepared, asked, teams, texts, units, broken: BTreeSet::new(), report: Report::default() })
     }
 
-    async fn table(&mut self, plan: &TablePlan) -> Result<(), SyncError> {
+    async fn table(&mut self, plan: &TablePlan, size: Option<u64>) -> Result<(), SyncError> {
         let (bridge, primary_id) = (self.bridge, &plan.table.primary_id);
         // What everything else refers to is compared as a whole: there are few.
         let share = if plan.table.table == Table::SystemUser { 100.0 } else { self.asked.sample_percent };
         let mut pages = Pages::new(&plan.table, &plan.select);
+        let mut read = 0;
+        // Who watches sees at once which table it is, and not only after its first page.
+        bridge.tell(Step::Audited { table: plan.table.table, rows: read, total: size });
         while let Some(rows) = pages.next(bridge).await? {
+            read += rows.len() as u64;
             let rows = rows.into_iter().filter(|row| Row(row).guid(primary_id).is_some_and(|id| is_in_sample(id, share))).collect();
             let expected = expected::of(bridge, self.prepared, plan, &self.teams, rows).await?;
             let mut chunks = Vec::new();
@@ -122,6 +127,7 @@ impl<'a> Auditor<'a> {
                 self.report.surplus.extend(compared.surplus);
                 self.take_in(plan.table.table, chunk, &compared.held, compared.differences).await?;
             }
+            bridge.tell(Step::Audited { table: plan.table.table, rows: read, total: size });
         }
         Ok(())
     }
@@ -201,6 +207,15 @@ impl<'a> Auditor<'a> {
         self.bridge.progress.tell(Step::Done);
         Ok(self.report)
     }
+}
+
+/// How large the tables are, for whoever watches; nothing depends on it.
+async fn sizes(bridge: &Bridge) -> BTreeMap<Table, u64> {
+    let counts = bridge.dynamics.row_counts(&TABLES).await;
+    counts.map(|counts| counts.into_iter().collect()).unwrap_or_else(|error| {
+        tracing::info!(%error, "how many rows the tables have isn't known; how long the audit takes isn't, either");
+        BTreeMap::new()
+    })
 }
 
 /// The business unit of each user, where the table says.

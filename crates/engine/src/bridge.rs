@@ -25,11 +25,14 @@ use crate::{
     metadata::Metadata,
     options::{Options, RunOptions},
     plan::{Approval, Hand, Rehearsal},
-    progress::Progress,
+    progress::{Progress, Step},
     push::Ahead,
     share::Share,
     summary::Summary,
 };
+
+/// A budget of more calls than that is none: nobody has set a limit.
+const UNLIMITED: u64 = u64::MAX / 2;
 
 /// Everything that a pass works with. Only the holder of the lease has one, and the passes that it makes of it.
 #[derive(Debug)]
@@ -272,6 +275,14 @@ impl Bridge {
     /// What is wrong.
     pub async fn greet_marketo(&self) -> Result<(), SyncError> {
         self.marketo.usage().await.map_err(|error| SyncError::of_call(Side::Marketo, error)).map(drop)
+    }
+
+    /// Tells whoever watches what is done, and how many Marketo calls are left today where that is limited.
+    pub(crate) fn tell(&self, step: Step) {
+        if let Some(budget) = self.marketo.pace().budget().filter(|budget| budget.left < UNLIMITED) {
+            self.progress.tell(Step::Quota { left: budget.left });
+        }
+        self.progress.tell(step);
     }
 
     /// Ends when no pass is writing links any more; none begins to while the guard lives. Passes take it themselves.

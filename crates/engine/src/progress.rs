@@ -40,7 +40,21 @@ pub enum Step {
         /// People to look at.
         total: u64,
     },
-    /// The cycle is over.
+    /// An audit compares a table; so many rows until now.
+    Audited {
+        /// The table.
+        table: Table,
+        /// Rows read so far.
+        rows: u64,
+        /// How many there are, as Dynamics last counted them: up to a day ago. None where it doesn't say.
+        total: Option<u64>,
+    },
+    /// So many Marketo calls may still be made today.
+    Quota {
+        /// Calls.
+        left: u64,
+    },
+    /// It is over.
     Done,
 }
 

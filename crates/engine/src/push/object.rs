@@ -387,7 +387,7 @@ impl<'a> Pusher<'a> {
     }
 
     fn tell(&self) {
-        self.bridge.progress.tell(Step::Pushed { object: self.object, done: self.done.min(self.total), total: self.total });
+        self.bridge.tell(Step::Pushed { object: self.object, done: self.done.min(self.total), total: self.total });
     }
 }
 

@@ -99,7 +99,7 @@ impl<'a> Pusher<'a> {
             if let Some(error) = error {
                 stop.get_or_insert(error);
             }
-            bridge.progress.tell(Step::Pushed { object: Object::Lead, done: self.done.min(self.total), total: self.total });
+            bridge.tell(Step::Pushed { object: Object::Lead, done: self.done.min(self.total), total: self.total });
         }
     }
 

@@ -280,7 +280,7 @@ impl<'a> Pusher<'a> {
             }
         }
         self.bridge.commit(batch).await?;
-        self.bridge.progress.tell(Step::Pushed { object: Object::Role, done: self.done, total: self.total });
+        self.bridge.tell(Step::Pushed { object: Object::Role, done: self.done, total: self.total });
         stop.map_or(Ok(()), Err)
     }
 

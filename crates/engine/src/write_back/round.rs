@@ -196,7 +196,7 @@ impl<'a> Round<'a> {
             if let Err(error) = absorbed {
                 stop.get_or_insert(error);
             }
-            self.bridge.progress.tell(Step::WrittenBack { read: self.looked, written: self.written, total: self.total });
+            self.bridge.tell(Step::WrittenBack { read: self.looked, written: self.written, total: self.total });
         }
     }
 
