@@ -43,8 +43,11 @@ pub(crate) fn width() -> Option<u16> {
     Table::new().width()
 }
 
-/// A table that fits into `width`, or the terminal.
+/// A table that fits into `width`, or the terminal. Where words would be broken for that, the rows stand below each other.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, width: Option<u16>) -> String {
+    if let Some(width) = width.map(usize::from).filter(|width| narrowest(header, &rows) > *width) {
+        return blocks(header, &rows, width);
+    }
     let mut table = Table::new();
     if let Some(width) = width {
         table.set_width(width);
@@ -58,6 +61,33 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, width: Option<u16>)
         table.add_row(cells);
     }
     table.to_string()
+}
+
+/// The width below which a table breaks words: the longest word of each column, a blank on both sides of it, and one between columns.
+fn narrowest(header: &[&str], rows: &[Vec<String>]) -> usize {
+    let longest = |text: &str| text.split_whitespace().map(|word| word.chars().count()).max().unwrap_or_default();
+    let of_column = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|text| longest(text)).max().unwrap_or_default();
+    header.iter().enumerate().map(|(at, name)| longest(name).max(of_column(at)) + 3).sum()
+}
+
+/// A table as blocks: the first cell of each row, and under it what of the others says something, as much in a line as fits.
+fn blocks(header: &[&str], rows: &[Vec<String>], width: usize) -> String {
+    let mut lines: Vec<String> = header.first().map(|name| (*name).to_owned()).into_iter().collect();
+    for row in rows {
+        let mut cells = row.iter().zip(header);
+        lines.extend(cells.next().map(|(text, _)| format!("  {text}")));
+        let mut line = String::new();
+        for (text, name) in cells.filter(|(text, _)| !text.is_empty() && *text != "·") {
+            let said = if name.is_empty() { text.clone() } else { format!("{name}: {text}") };
+            if !line.is_empty() && line.chars().count() + said.chars().count() + 3 > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push_str(if line.is_empty() { "    " } else { " · " });
+            line.push_str(&said);
+        }
+        lines.extend(Some(line).filter(|line| !line.is_empty()));
+    }
+    lines.join("\n")
 }
 
 /// What a cycle is expected to do, in a line.

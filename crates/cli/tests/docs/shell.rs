@@ -50,6 +50,8 @@ systemctl() {
     *) echo "systemctl $*: not while pages are tested"; return 97 ;;
   esac
 }
+# Who waits asks again at once.
+sleep() { :; }
 journalctl() { cat "$RUN/serve.log"; }
 cargo() {
   case "$1" in
@@ -156,7 +158,7 @@ fn script(page: &Page) -> String {
         if !before.is_empty() {
             let _ = write!(script, "{}", part(at, "before", "before-codes", &before));
         }
-        let _ = write!(script, "{}: > \"$RUN/{at}.done\"\n", part(at, "out", "codes", &commands(block)));
+        let _ = writeln!(script, "{}: > \"$RUN/{at}.done\"", part(at, "out", "codes", &commands(block)));
     }
     script.push_str("jobs -r > \"$RUN/jobs\"\n");
     moved(&script)
