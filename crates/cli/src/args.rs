@@ -173,10 +173,10 @@ pub(crate) struct Plan {
     /// How many writes of each kind are shown with their values.
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     pub(crate) samples: usize,
-    /// Plan for `sync --retry-held`: held records are tried again, whatever holds them.
+    /// Held records are tried again, whatever holds them.
     #[arg(long)]
     pub(crate) retry_held: bool,
-    /// Plan for `sync --allow`: let a kind of harmful change through that the brake would stop; may be given more than once.
+    /// A kind of harmful change is let through that the brake would stop; may be given more than once.
     #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(kinds()))]
     pub(crate) allow: Vec<String>,
     /// Print it as JSON, without the records, which only a file has.

@@ -26,7 +26,7 @@ fn colours_are_for_terminals_whose_user_wants_them() {
 fn long_work_says_how_far_it_is_and_what_is_left_of_the_day_s_calls() {
     let world = World::new(60);
     for mut faults in [world.sandbox.marketo.faults(), world.sandbox.dataverse.faults()] {
-        faults.set_latency(Some(Latency::fixed(30.0)));
+        faults.set_latency(Some(Latency::fixed(120.0)));
     }
     for (args, fragments) in [
         (["sync"], ["reading contact", "sending people", "Sales Insight fields back", " Marketo calls left today"].as_slice()),

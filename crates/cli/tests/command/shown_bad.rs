@@ -10,13 +10,14 @@ use crate::{
 };
 
 /// Commands that call both sides or need the state, with arguments that are right by themselves.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 10] = [
     &["check"],
     &["check", "--json"],
     &["sync"],
     &["sync", "--json"],
     &["inspect", "0bc83f91-3ecf-4785-ae87-c87e93d01bb9"],
     &["audit"],
+    &["plan"],
     &["map"],
     &["erase", "0bc83f91-3ecf-4785-ae87-c87e93d01bb9"],
     &["mend-owner-email", "4ce1cbd9-a30f-49cb-9587-39154e6135b2"],

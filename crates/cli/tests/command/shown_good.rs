@@ -83,6 +83,27 @@ fn inspect_held_and_erase() {
 }
 
 #[test]
+fn plan_and_what_is_done_of_it() {
+    let world = world();
+    let mut plan = Shown::new("plan");
+    plan.people(&world, "before the first sync", &["plan"]);
+    let data: Value = serde_json::from_str(&world.run(&["plan", "--json"]).expect(6).stdout).unwrap();
+    plan.note("for programs it has", &outline(&data, 2));
+    plan.once(&world, "without values", &["plan", "--samples", "0", "-o", "plan.json"]);
+    let file = std::fs::read_to_string(world.folder.path().join("plan.json")).unwrap();
+    plan.note("the file has", &outline(&serde_json::from_str(&file).unwrap(), 1));
+    plan.once(&world, "done", &["sync", "--plan", "plan.json"]);
+    plan.people(&world, "nothing is left to do", &["plan"]);
+    plan.once(&world, "done once more", &["sync", "--plan", "plan.json"]);
+    plan.once(&world, "no such file", &["sync", "--plan", "none.json"]);
+    plan.once(&world, "no plan", &["sync", "--plan", "insight-bridge.toml"]);
+    plan.once(&world, "values without a file", &["plan", "--values"]);
+    plan.once(&world, "a folder that isn't there", &["plan", "-o", "no/such/folder/plan.json"]);
+    plan.once(&world, "a plan and something else", &["sync", "--plan", "plan.json", "--retry-held"]);
+    plan.end();
+}
+
+#[test]
 fn audit_map_and_the_others() {
     let world = world();
     let (mut audit, mut map, mut others) = (Shown::new("audit"), Shown::new("map"), Shown::new("others"));

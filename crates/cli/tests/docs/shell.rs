@@ -175,7 +175,10 @@ fn part(at: usize, out: &str, codes: &str, commands: &str) -> String {
 
 /// The same with ports that nobody else uses.
 fn moved(script: &str) -> String {
-    let mut moved = script.to_owned();
+    // What it writes names the ports, which here are others.
+    let init = "insight-bridge init --sandbox";
+    let named = format!("{init} --marketo-url http://127.0.0.1:4101 --dynamics-url http://127.0.0.1:4102");
+    let mut moved = script.replace(init, &named);
     for (folder, here) in FOLDERS {
         moved = moved.replace(folder, &format!("$HOME{here}"));
     }
