@@ -94,8 +94,8 @@ pub struct Kept {
 pub fn plan(bridge: &Bridge, wanted: Wanted) -> BoxFuture<'_, Result<Plan, SyncError>> {
     async move {
         let _turn = bridge.turn().await;
-        let under = now(bridge).await?;
-        rehearse(bridge, wanted, under).await
+        let (under, prepared) = now(bridge).await?;
+        rehearse(bridge, &prepared, wanted, under).await
     }
     .boxed()
 }
@@ -112,11 +112,11 @@ pub fn carry_out<'a>(bridge: &'a Bridge, plan: &'a Plan) -> BoxFuture<'a, Result
             return refused(format!("it was made by release {}, and this is {}; make a new one", plan.program, env!("CARGO_PKG_VERSION")), Vec::new());
         }
         let turn = bridge.turn().await;
-        let under = now(bridge).await?;
+        let (under, prepared) = now(bridge).await?;
         if let Some(other) = other(&plan.under, &under) {
             return refused(format!("{other} since it was made; make a new one"), Vec::new());
         }
-        let later = rehearse(bridge, Wanted { samples: 0, values: false }, under).await?;
+        let later = rehearse(bridge, &prepared, Wanted { samples: 0, values: false }, under).await?;
         let changed = plan.differences(&later);
         let of_it = changed.iter().filter(|left| left.why != Why::New).count();
         if of_it as f64 * 100.0 > plan.touched() as f64 * CHANGED_MAX_PERCENT {
@@ -136,18 +136,19 @@ pub fn carry_out<'a>(bridge: &'a Bridge, plan: &'a Plan) -> BoxFuture<'a, Result
 }
 
 /// What a plan is made under now. Both sides' metadata are read anew for that.
-async fn now(bridge: &Bridge) -> Result<Under, SyncError> {
+async fn now(bridge: &Bridge) -> Result<(Under, Prepared), SyncError> {
     let mut batch = Batch::new();
     forget_describes(&mut batch);
     bridge.commit(batch).await?;
     let prepared = prepare(bridge).await?;
     let options = serde_json::to_string(&bridge.options).unwrap_or_default();
     let secured = &bridge.options.fields.readable_secured;
-    Ok(Under {
+    let under = Under {
         state: hash(&format!("state {}", prepared.key.0)),
         configuration: hash(&format!("{options} {secured:?}")),
         schema: schema(&prepared),
-    })
+    };
+    Ok((under, prepared))
 }
 
 /// What is asked of both sides by each table's map, and how they describe it.
@@ -185,7 +186,7 @@ async fn seed(bridge: &Bridge) -> Result<u64, SyncError> {
 }
 
 /// Runs a cycle that writes nothing.
-async fn rehearse(bridge: &Bridge, wanted: Wanted, under: Under) -> Result<Plan, SyncError> {
+async fn rehearse(bridge: &Bridge, prepared: &Prepared, wanted: Wanted, under: Under) -> Result<Plan, SyncError> {
     let rehearsal = Arc::new(Rehearsal::new(seed(bridge).await?, wanted.samples, wanted.values));
     let copy = bridge.store.copy().await?;
     let fence = copy.store.acquire("a plan").await?;
@@ -194,10 +195,10 @@ async fn rehearse(bridge: &Bridge, wanted: Wanted, under: Under) -> Result<Plan,
     if let Some(error) = error {
         return Err(error);
     }
-    let prepared = prepare(&there).await?;
-    let mut noted = rehearsal.end();
-    rows_as_they_are(bridge, &prepared, &mut noted.samples).await?;
     let [marketo, dynamics] = there.calls().map(|calls| calls.values().sum::<u64>());
+    let mut noted = rehearsal.end();
+    rows_as_they_are(bridge, prepared, &mut noted.samples).await?;
+    let all: [u64; 2] = bridge.calls().map(|calls| calls.values().sum());
     let marketo_calls = marketo.saturating_sub(noted.only_to_tell) + noted.answered[0];
     let pace = bridge.marketo.pace();
     let left_today = pace.budget().map(|budget| budget.left);
@@ -221,9 +222,9 @@ async fn rehearse(bridge: &Bridge, wanted: Wanted, under: Under) -> Result<Plan,
             seconds: pace.time_per_call().mul_f64(marketo_calls as f64).as_secs(),
             left_today,
             of_today: left_today.map_or(0.0, |left| marketo_calls as f64 / left.max(1) as f64),
-            plan_marketo_calls: marketo,
-            plan_only_to_tell: noted.only_to_tell,
-            plan_dynamics_calls: dynamics,
+            plan_marketo_calls: all[0],
+            plan_only_to_tell: all[0].saturating_sub(marketo) + noted.only_to_tell,
+            plan_dynamics_calls: all[1],
         },
         stopped_by_brake: summary.stopped_by_brake,
         warnings: summary.warnings,

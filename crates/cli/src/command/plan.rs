@@ -186,7 +186,11 @@ fn sample(sample: &Sample) -> String {
     let person = sample.person.map(|person| format!(" (person {person})")).unwrap_or_default();
     let what = sample.act.map_or_else(|| "write back".to_owned(), |act| format!("{} {}", act.name(), sample.what));
     let mut text = format!("  {what}: {}{person}", sample.record);
-    let differing: Vec<_> = sample.values.iter().filter(|(_, [before, after])| before != after).collect();
+    // Its own key is its name already.
+    let id = sample.record.id.to_string();
+    let is_told = |after: &Value| after.as_str() == Some(&id);
+    let differing: Vec<_> =
+        sample.values.iter().filter(|(_, [before, after])| before != after && !(before.is_null() && is_told(after))).collect();
     for (field, [before, after]) in differing.iter().take(FIELDS_MAX) {
         text.push_str(&format!("\n    {field}: {} → {}", value(before), value(after)));
     }
