@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use base::{Object, Table};
+use base::{Object, Table, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
 pub use planner::Owner;
 use planner::{Column, ColumnKind, DataKind, TargetField, source::Source};
@@ -12,6 +12,7 @@ use crate::{
     bridge::Bridge,
     error::SyncError,
     prepare::{Prepared, TablePlan, prepare},
+    schema_change::{Noted, SchemaChange},
 };
 
 /// Tables that have a map, in their order.
@@ -30,8 +31,23 @@ pub struct TableMap {
     pub notes: Vec<(String, String)>,
     /// Sales Insight fields and the columns to which they go.
     pub written_back: Vec<FieldShown>,
+    /// Fields that are left out because a schema changed, and fields that take shorter texts than they did.
+    pub schema_changes: Vec<SchemaChange>,
+    /// What has changed in either schema in the last 30 days, as far as it concerns mapped and written columns, the latest first.
+    pub changed: Vec<Changed>,
     /// What could be mapped besides: columns named like a field that nothing is sent to.
     pub suggestions: Vec<Suggestion>,
+}
+
+/// Something that changed in a schema.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// When it was first seen.
+    pub at: Timestamp,
+    /// Marketo's field.
+    pub field: String,
+    /// What has changed.
+    pub text: String,
 }
 
 /// A field beside its source.
@@ -83,7 +99,7 @@ fn table_map(prepared: &Prepared, plan: &TablePlan) -> Option<TableMap> {
         let columns: Vec<&Column> = rule.source.columns().iter().filter_map(|name| column(name)).collect();
         FieldShown {
             field: rule.target.name.clone(),
-            marketo: field_type(&rule.target),
+            marketo: rule.target.type_text(),
             source: told(&rule.source),
             dynamics: columns.iter().map(|column| column_type(column)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", "),
             owner: rule.owner,
@@ -94,7 +110,7 @@ fn table_map(prepared: &Prepared, plan: &TablePlan) -> Option<TableMap> {
     let person = prepared.objects.get(&Object::Lead);
     let written_back = plan.msi.targets.iter().filter_map(|(_, name, column)| {
         let target = person?.fields.field(name)?;
-        let (marketo, dynamics) = (field_type(target), column_type(column));
+        let (marketo, dynamics) = (target.type_text(), column_type(column));
         Some(FieldShown { field: name.clone(), marketo, source: column.name.clone(), dynamics, owner: Owner::Marketo, may_be_cut: false })
     });
     Some(TableMap {
@@ -103,8 +119,15 @@ fn table_map(prepared: &Prepared, plan: &TablePlan) -> Option<TableMap> {
         written_back: written_back.collect(),
         notes: plan.notes.clone(),
         suggestions: suggestions(prepared, plan, map.object, &fields),
+        schema_changes: prepared.changes.iter().filter(|change| change.table == map.table).cloned().collect(),
+        changed: prepared.noted.iter().rev().filter(|noted| noted.table == map.table).map(changed).collect(),
         fields,
     })
+}
+
+fn changed(noted: &Noted) -> Changed {
+    let text = noted.news.told(noted.table, noted.table.object().unwrap_or(Object::Lead));
+    Changed { at: noted.at, field: noted.field.clone(), text }
 }
 
 /// Columns whose name or label is that of a field that can be written and that nothing is sent to.
@@ -124,7 +147,7 @@ fn suggestions(prepared: &Prepared, plan: &TablePlan, object: Object, mapped: &[
         let is_it = |column: &&Column| {
             let named = column.name.split_once('_').map_or(column.name.as_str(), |(_, stem)| stem);
             let same = bare(&column.name) == wanted || bare(named) == wanted || column.labels.iter().any(|label| bare(label) == wanted);
-            same && column.readable && !column.secured && fits(column.kind, field.kind)
+            same && column.readable && !column.secured && column.kind.fits(field.kind)
         };
         let column = plan.table.columns.values().find(is_it)?;
         let by_label = column.kind == ColumnKind::Choice && matches!(field.kind, DataKind::String | DataKind::Text);
@@ -140,51 +163,13 @@ fn bare(name: &str) -> String {
     lower.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// Whether values of a column can become values of a field without an expression.
-const fn fits(column: ColumnKind, field: DataKind) -> bool {
-    match field {
-        DataKind::String | DataKind::Text => !matches!(column, ColumnKind::Lookup | ColumnKind::Other | ColumnKind::Id),
-        DataKind::Email => matches!(column, ColumnKind::Text),
-        DataKind::Integer | DataKind::Float => matches!(column, ColumnKind::Integer | ColumnKind::Decimal | ColumnKind::Choice),
-        DataKind::Boolean => matches!(column, ColumnKind::Boolean),
-        DataKind::Date | DataKind::DateTime => matches!(column, ColumnKind::Date | ColumnKind::DateTime),
-    }
-}
-
 fn may_be_cut(column: &Column, field: &TargetField) -> bool {
     let is_text = column.kind == ColumnKind::Text && matches!(field.kind, DataKind::String | DataKind::Email);
     is_text && field.length.is_some_and(|length| column.max_length.is_none_or(|max| max > length))
 }
 
-fn field_type(field: &TargetField) -> String {
-    let name = match field.kind {
-        DataKind::String => "string",
-        DataKind::Text => "text",
-        DataKind::Email => "email",
-        DataKind::Integer => "integer",
-        DataKind::Float => "float",
-        DataKind::Boolean => "boolean",
-        DataKind::Date => "date",
-        DataKind::DateTime => "datetime",
-    };
-    field.length.map_or_else(|| name.to_owned(), |length| format!("{name} {length}"))
-}
-
 fn column_type(column: &Column) -> String {
-    let name = match column.kind {
-        ColumnKind::Text => "text",
-        ColumnKind::Integer => "integer",
-        ColumnKind::Decimal => "decimal",
-        ColumnKind::Boolean => "yes/no",
-        ColumnKind::Choice => "choice",
-        ColumnKind::Choices => "choices",
-        ColumnKind::Date => "date",
-        ColumnKind::DateTime => "datetime",
-        ColumnKind::Id => "id",
-        ColumnKind::Lookup => "lookup",
-        ColumnKind::Other => "other",
-    };
-    column.max_length.map_or_else(|| name.to_owned(), |length| format!("{name} {length}"))
+    column.kind.type_text(column.max_length)
 }
 
 fn told(source: &Source) -> String {

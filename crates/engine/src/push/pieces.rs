@@ -11,6 +11,7 @@ use crate::{
     intent::Intent,
     marketo::Verdict,
     push::outcome::{Breaker, Failure, Whole, judge},
+    renew::FIELD_CODES,
 };
 
 /// Codes of a record that Adobe says to try again: it could not be created, or Marketo failed itself.
@@ -75,6 +76,9 @@ where
                     verdicts.iter_mut().for_each(|verdict| verdict.confirmed = true);
                 }
                 breaker.succeeded();
+                if verdicts.iter().any(|verdict| FIELD_CODES.contains(&verdict.code.as_str())) {
+                    bridge.metadata.doubt_fields();
+                }
                 sent.fates.extend(piece.into_iter().zip(verdicts.into_iter().map(Fate::from)));
                 sure = sent.fates.len();
                 continue;

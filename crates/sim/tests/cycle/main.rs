@@ -31,6 +31,7 @@ mod bound;
 mod inspected;
 mod audited;
 mod checked;
+mod schema_changes;
 mod moments;
 mod beside;
 mod served;
