@@ -26,7 +26,7 @@ use crate::{
     prepare::{Prepared, forget_describes, prepare},
     progress::Step,
     push::{push, tell},
-    renew::{pushed, swept, wrote_back, wrote_urgent},
+    renew::{made_anew, pushed, swept, wrote_back, wrote_urgent},
     repair::{Extent, doubt},
     schema_change::SchemaChange,
     share::Share,
@@ -95,11 +95,7 @@ async fn cycle_of_some(bridge: &Bridge) -> Result<(), SyncError> {
     let only = bridge.run.only.iter().flatten().map(|record| (*record, Extent::Whole)).collect();
     doubt(bridge, &prepared, &only).await?;
     if let Err(error) = again(bridge, &prepared).await {
-        match prepared.explained(bridge, error).await? {
-            SyncError::Stale => {}
-            error => return Err(error),
-        }
-        prepared = prepare(bridge).await?;
+        prepared = made_anew(bridge, &prepared, error).await?;
         again(bridge, &prepared).await?;
     }
     // Moments may be written at the same time, where it is done by a process that serves.
@@ -246,11 +242,7 @@ async fn later(bridge: &Bridge, mut prepared: Prepared) -> Result<(Prepared, Not
     let writer = beside.as_ref().unwrap_or(bridge);
     bridge.ledger.learn(&bridge.marketo).await?;
     if let Err(error) = capture(bridge, &prepared).await {
-        match prepared.explained(bridge, error).await? {
-            SyncError::Stale => {}
-            error => return Err(error),
-        }
-        prepared = prepare(bridge).await?;
+        prepared = made_anew(bridge, &prepared, error).await?;
         capture(bridge, &prepared).await?;
     }
     let noticed = noticed(writer).await?;

@@ -14,8 +14,9 @@ use crate::{
     write_back::{self, Left},
 };
 
-/// Marketo's codes of a record that has a field it doesn't take: there is none of that name, or it isn't to be written (Adobe, "Error codes").
-pub(crate) const FIELD_CODES: [&str; 2] = ["1006", "1003"];
+/// Marketo's codes of a record that has a field it doesn't take: there is none of that name, it isn't to be written or takes no such text, or it is of
+/// another type (Adobe, "Error codes").
+pub(crate) const FIELD_CODES: [&str; 3] = ["1006", "1003", "1001"];
 
 /// Whether a call was refused because it names a field that isn't there.
 fn names_no_field(error: &SyncError) -> bool {
@@ -27,8 +28,7 @@ fn names_no_field(error: &SyncError) -> bool {
 /// # Errors
 /// When a side can't be read, or the configuration doesn't fit any more.
 async fn renewed(bridge: &Bridge, prepared: &Prepared, error: Option<&SyncError>) -> Result<Option<Prepared>, SyncError> {
-    let doubted = bridge.metadata.were_fields_doubted();
-    let may_be_that = error.map_or(doubted, names_no_field);
+    let may_be_that = error.map_or_else(|| bridge.metadata.were_fields_doubted(), names_no_field);
     if !may_be_that || prepared.fields_are_fresh {
         return Ok(None);
     }
@@ -41,6 +41,15 @@ async fn renewed(bridge: &Bridge, prepared: &Prepared, error: Option<&SyncError>
     }
     tracing::info!("Marketo's fields have changed; the pass goes on by what they are now");
     Ok(Some(now))
+}
+
+/// What a pass goes on with after an error of reading Dynamics: where its tables are others now, all that follows from them.
+///
+/// # Errors
+/// The error, where that isn't why; or when a side can't be read.
+pub(crate) async fn made_anew(bridge: &Bridge, prepared: &Prepared, error: SyncError) -> Result<Prepared, SyncError> {
+    let error = prepared.explained(bridge, error).await?;
+    if matches!(error, SyncError::Stale) { prepare(bridge).await } else { Err(error) }
 }
 
 /// Pushes; where Marketo's fields turn out to be others, once more by what they are.

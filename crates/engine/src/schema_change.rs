@@ -15,6 +15,7 @@ use planner::{
     msi::MsiField,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use store::{
     Batch, Store, StoreError, StoreExt,
     record::{Fact, Outbox, Refetch},
@@ -113,6 +114,9 @@ pub(crate) struct History {
     /// Tables whose field map has news that were not there before.
     #[serde(skip)]
     news: BTreeSet<Table>,
+    /// As it was loaded.
+    #[serde(skip)]
+    loaded: Option<Value>,
 }
 
 static NO_FIELDS: KnownFields = KnownFields::new();
@@ -122,11 +126,16 @@ impl History {
     pub(crate) async fn load(store: &dyn Store) -> Result<Self, StoreError> {
         let Some(fact) = store.read_one::<Fact>(HISTORY_FACT.into()).await? else { return Ok(Self::default()) };
         let unreadable = |error| StoreError::Unreadable { what: "fact", why: format!("{HISTORY_FACT}: {error}") };
-        serde_json::from_value(fact.value).map_err(unreadable)
+        let history: Self = serde_json::from_value(fact.value.clone()).map_err(unreadable)?;
+        Ok(Self { loaded: Some(fact.value), ..history })
     }
 
+    /// Keeps it, where it is other than it was loaded.
     pub(crate) fn save(&self, batch: &mut Batch) {
-        batch.put(&Fact { name: HISTORY_FACT.into(), value: serde_json::to_value(self).unwrap_or_default() });
+        let value = serde_json::to_value(self).unwrap_or_default();
+        if self.loaded.as_ref() != Some(&value) {
+            batch.put(&Fact { name: HISTORY_FACT.into(), value });
+        }
     }
 
     pub(crate) fn fields(&self, table: Table) -> &KnownFields {

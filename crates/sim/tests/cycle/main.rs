@@ -32,6 +32,7 @@ mod inspected;
 mod audited;
 mod checked;
 mod schema_changes;
+mod schema_columns;
 mod moments;
 mod beside;
 mod served;

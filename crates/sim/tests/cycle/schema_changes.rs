@@ -8,44 +8,46 @@ use dataverse_emulator::schema::{Column, Kind, NewColumn};
 use engine::{
     Quota, SyncError,
     check::{About, Finding, Grade, check},
+    cycle,
     map::map,
     options::Filter,
 };
 use marketo_emulator::{DataType, FieldSpec, Object as Theirs};
-use planner::FieldSpec as Entry;
+use planner::{FieldSpec as Entry, mapping::DetailedSpec};
+use sandbox::control::{Operation, Side};
 use serde_json::{Value, json};
 
 use crate::pages;
 use crate::world::{World, id};
+use sim::tap::{Act, Moment, Nth};
 
 const BO: u64 = 0x31;
 const CY: u64 = 0x32;
-const EVE: u64 = 0x41;
 
 /// Longer than how long Marketo's describes are believed.
-const A_DAY: Duration = Duration::from_secs(25 * 3_600);
+pub(crate) const A_DAY: Duration = Duration::from_secs(25 * 3_600);
 
-async fn look(world: &World) -> Vec<Finding> {
+pub(crate) async fn look(world: &World) -> Vec<Finding> {
     let (dynamics, marketo) = world.clients();
     let about = About { quota: Some(Quota::default()), last_run: None, state: Some(Arc::new(world.store.clone())) };
     check(dynamics, marketo, world.options.clone(), about, None).await
 }
 
 /// A text column of a table, as an administrator makes it.
-fn make(world: &World, table: &str, name: &str, label: &str, kind: Kind) {
+pub(crate) fn make(world: &World, table: &str, name: &str, label: &str, kind: Kind) {
     let new = NewColumn { name: name.into(), schema: None, label: Some(label.into()), kind, options: vec![], targets: vec![] };
     world.sandbox.dataverse.state().add_column(table, new, world.now()).unwrap();
 }
 
-fn edit(world: &World, table: &str, name: &str, edit: impl FnOnce(&mut Column)) {
+pub(crate) fn edit(world: &World, table: &str, name: &str, edit: impl FnOnce(&mut Column)) {
     world.sandbox.dataverse.state().edit_column(table, name, edit).unwrap();
 }
 
-fn remove(world: &World, table: &str, name: &str) {
+pub(crate) fn remove(world: &World, table: &str, name: &str) {
     world.sandbox.dataverse.state().remove_column(table, name).unwrap();
 }
 
-fn rename(world: &World, table: &str, from: &str, to: &str) {
+pub(crate) fn rename(world: &World, table: &str, from: &str, to: &str) {
     world.sandbox.dataverse.state().rename_column(table, from, to).unwrap();
 }
 
@@ -53,11 +55,11 @@ fn field(name: &str, kind: DataType) -> FieldSpec {
     FieldSpec { display_name: "Job Title".into(), ..FieldSpec::new(name, kind) }
 }
 
-fn remove_field(world: &World, name: &str) {
+pub(crate) fn remove_field(world: &World, name: &str) {
     assert!(world.sandbox.marketo.state().remove_field(Theirs::Leads, name));
 }
 
-fn add_field(world: &World, spec: FieldSpec) {
+pub(crate) fn add_field(world: &World, spec: FieldSpec) {
     assert!(world.sandbox.marketo.state().add_field(Theirs::Leads, spec));
 }
 
@@ -186,7 +188,7 @@ async fn synced() -> World {
 
 /// Finds the finding with this code that tells `found` and says to do `remedy`.
 #[track_caller]
-fn assert_named(findings: &[Finding], grade: Grade, code: &str, (found, remedy): (&str, &str), case: &str) {
+pub(crate) fn assert_named(findings: &[Finding], grade: Grade, code: &str, (found, remedy): (&str, &str), case: &str) {
     let is_it = |finding: &&Finding| {
         let has_remedy = finding.remedy.as_ref().is_some_and(|told| told.contains(remedy));
         finding.code.as_deref() == Some(code) && finding.grade == grade && finding.text.contains(found) && has_remedy
@@ -255,6 +257,79 @@ async fn marketos_changes_are_noticed_in_the_cycle_in_which_they_first_hurt() {
     for case in STOPPING.iter().filter(|case| case.name.starts_with("Marketo")) {
         stops_alone(case, false).await;
     }
+}
+
+/// One cycle in whose middle this happens, before the n-th call; whether there were so many.
+async fn cycle_with(world: &World, at: Moment, happens: Operation) -> (engine::Summary, bool) {
+    world.tap.arm(vec![(at, Act::Do(vec![happens]))]);
+    let bridge = world.bridge().await;
+    let (summary, error) = cycle::run(&bridge).await;
+    bridge.close().await.unwrap();
+    assert!(error.is_none() && world.tap.failures().is_empty(), "{at:?}: {error:?} {:?}", world.tap.failures());
+    let calls = world
+        .tap
+        .calls()
+        .iter()
+        .filter(|call| call.side == if matches!(at, Moment::Before(Nth::Call(_))) { Side::Marketo } else { Side::Dataverse })
+        .count();
+    world.tap.disarm();
+    let Moment::Before(Nth::Call(n) | Nth::DynamicsCall(n)) = at else { panic!("{at:?}") };
+    (summary, calls as u64 >= n)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_column_that_goes_in_the_middle_of_a_cycle_stops_nothing_else() {
+    for n in 1.. {
+        let world = synced().await;
+        world.update("contact", BO, json!({"telephone1": "2"}));
+        let remove = Operation::RemoveColumn { table: "contact".into(), column: "jobtitle".into() };
+        let (summary, was_called) = cycle_with(&world, Moment::Before(Nth::DynamicsCall(n)), remove).await;
+        if !was_called {
+            assert!(n > 10, "{n} calls");
+            return;
+        }
+        assert_eq!(summary.left(), (0, 0), "before call {n}");
+        assert_eq!((&world.person(BO)["title"], &world.person(BO)["phone"]), (&json!("Chief"), &json!("2")), "before call {n}");
+        let after = world.cycle().await;
+        assert_eq!((after.summary.exit_code, after.written()), (3, 0), "before call {n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_goes_in_the_middle_of_a_cycle_stops_nothing_else() {
+    for n in 1.. {
+        let world = synced().await;
+        titles(&world);
+        world.contact(0x33, "Di", json!({"jobtitle": "Smith"}));
+        let remove = Operation::MarketoRemoveField { object: "leads".into(), name: "title".into() };
+        let (_, was_called) = cycle_with(&world, Moment::Before(Nth::Call(n)), remove).await;
+        if !was_called {
+            assert!(n > 3, "{n} calls");
+            return;
+        }
+        let after = world.cycle().await;
+        assert_eq!(after.summary.left(), (0, 0), "before call {n}: {:#?}", after.summary.pushed);
+        assert!(world.person(0x33).contains_key("id"), "before call {n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_of_several_columns_that_lacks_one_is_no_shorter_value() {
+    let mut world = World::small();
+    world.options.fields.contact.insert(
+        "department".into(),
+        Entry::Detailed(DetailedSpec { cel: Some("upper(jobtitle) + ', ' + department".into()), ..DetailedSpec::default() }),
+    );
+    world.contact(BO, "Bo", json!({"address1_line1": "1 Way", "address1_line3": "Back", "jobtitle": "Chief", "department": "Sales"}));
+    world.clean_cycle().await;
+    remove(&world, "contact", "address1_line3");
+    remove(&world, "contact", "department");
+    world.update("contact", BO, json!({"address1_line1": "2 Way", "jobtitle": "Clerk"}));
+    let ran = world.cycle().await;
+    let stopped: Vec<&str> = ran.summary.schema_changes.iter().map(|change| change.field.as_str()).collect();
+    assert_eq!((stopped, sent(&world)), (vec!["address", "department"], vec![json!({"title": "Clerk"})]));
+    let bo = world.person(BO);
+    assert_eq!((&bo["address"], &bo["department"]), (&json!("1 Way, Back"), &json!("CHIEF, Sales")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -372,112 +447,4 @@ async fn a_field_of_the_company_stops_alone_too() {
     assert_eq!((ran.summary.left(), ran.summary.exit_code), ((0, 0), 3));
     assert_eq!(ran.pushed(Object::Company).updated, 1);
     assert_eq!(ran.summary.schema_changes[0].place(), "account → website");
-}
-
-/// A change that stops the column of a score, or of a moment's description, of leads.
-struct Written {
-    name: &'static str,
-    happens: fn(&World),
-    code: &'static str,
-    told: (&'static str, &'static str),
-    mended: fn(&World),
-}
-
-const PRIORITY: &str = "mkt_priority";
-const DESCRIPTION: &str = "mkt_lastinterestingmomentdesc";
-
-const COLUMNS: &[Written] = &[
-    Written {
-        name: "removed",
-        happens: |world| remove(world, "lead", PRIORITY),
-        code: "field-stopped",
-        told: ("Dynamics' table lead no longer has the column mkt_priority", "[msi.lead]"),
-        mended: |world| make(world, "lead", PRIORITY, "Engagement", Kind::Integer(0, 1_000_000)),
-    },
-    Written {
-        name: "renamed",
-        happens: |world| rename(world, "lead", PRIORITY, "new_rank"),
-        code: "field-stopped",
-        told: ("perhaps it is called new_rank now", "priority = \"new_rank\""),
-        mended: |world| rename(world, "lead", "new_rank", PRIORITY),
-    },
-    Written {
-        name: "read-only",
-        happens: |world| edit(world, "lead", PRIORITY, |column| column.updatable = false),
-        code: "field-stopped",
-        told: ("column mkt_priority of lead can no longer be written", "written again"),
-        mended: |world| edit(world, "lead", PRIORITY, |column| column.updatable = true),
-    },
-    Written {
-        name: "another type",
-        happens: |world| {
-            remove(world, "lead", PRIORITY);
-            make(world, "lead", PRIORITY, "Engagement", Kind::Boolean);
-        },
-        code: "field-stopped",
-        told: ("and is yes/no now", "[msi.lead]"),
-        mended: |world| {
-            remove(world, "lead", PRIORITY);
-            make(world, "lead", PRIORITY, "Engagement", Kind::Integer(0, 1_000_000));
-        },
-    },
-    Written {
-        name: "removed in Marketo",
-        happens: |world| remove_field(world, "priority"),
-        code: "field-stopped",
-        told: ("Marketo's person no longer has the field priority", "[msi.lead]"),
-        mended: |world| add_field(world, FieldSpec { read_only: true, ..FieldSpec::new("priority", DataType::Integer) }),
-    },
-    Written {
-        name: "shortened",
-        happens: |world| world.sandbox.dataverse.state().resize_column("lead", DESCRIPTION, 10).unwrap(),
-        code: "field-shortened",
-        told: ("column mkt_lastinterestingmomentdesc of lead was", "longer again"),
-        mended: |world| world.sandbox.dataverse.state().resize_column("lead", DESCRIPTION, 2_000).unwrap(),
-    },
-];
-
-#[tokio::test(start_paused = true)]
-async fn a_sales_insight_column_stops_alone() {
-    for case in COLUMNS {
-        let name = case.name;
-        let world = World::small();
-        world.lead(EVE, "Eve", json!({}));
-        world.clean_cycle().await;
-        let happens = |what: &str, priority: i64| {
-            let (person, now) = (world.persons_of(EVE)[0], world.now());
-            assert!(world.sandbox.marketo.state().interesting_moment(person, "Web", what, "Website", now));
-            assert!(world.sandbox.marketo.state().change_score(person, priority, 2, 3, now));
-        };
-        happens("Read the price list", 17);
-        world.clean_cycle().await;
-        (case.happens)(&world);
-        assert_named(&look(&world).await, if case.code == "field-stopped" { Grade::Red } else { Grade::Amber }, case.code, case.told, name);
-        world.pass(Duration::from_secs(60)).await;
-        happens("Asked for a price", 18);
-        let ran = world.cycle().await;
-        let eve = world.dynamics("lead", EVE);
-        let stops = case.code == "field-stopped";
-        assert_eq!(ran.summary.exit_code, if stops { 3 } else { 0 }, "{name}: {:#?}", ran.summary);
-        assert!(ran.summary.written_back.refused.is_empty(), "{name}");
-        // A lead's and a contact's column come from one field of Marketo.
-        assert!(ran.summary.schema_changes.iter().all(|change| change.code == case.code && change.written_back), "{name}");
-        assert!(ran.summary.schema_changes.iter().any(|change| change.text.contains(case.told.0)), "{name}: {:#?}", ran.summary);
-        let description = if stops { "Asked for a price" } else { "Asked for " };
-        assert_eq!(eve[DESCRIPTION], json!(description), "{name}");
-        if !stops {
-            assert_eq!(eve[PRIORITY], json!(18), "{name}");
-        }
-        let again = world.cycle().await;
-        assert_eq!((again.summary.written_back.written, again.written()), (0, 0), "{name}");
-
-        (case.mended)(&world);
-        world.pass(A_DAY).await;
-        if name == "removed in Marketo" {
-            happens("Asked for a price", 18);
-        }
-        world.clean_cycle().await;
-        assert_eq!(world.dynamics("lead", EVE)[PRIORITY], json!(18), "{name}: what was missed arrives");
-        assert_eq!(world.clean_cycle().await.written(), 0, "{name}");
-    }
 }
