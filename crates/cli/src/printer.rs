@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use base::Object;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use engine::{Summary, forecast::Forecast, summary::Outcome};
+use engine::{Summary, forecast::Forecast, schema_change::SchemaChange, summary::Outcome};
 use tracing_subscriber::EnvFilter;
 
 /// Starts the log on stderr.
@@ -102,6 +102,13 @@ pub(crate) fn forecast(forecast: &Forecast) -> String {
     )
 }
 
+/// What a schema's change means for a field, and what to do.
+pub(crate) fn schema_change(change: &SchemaChange) -> String {
+    let what = if change.stops() { "; the field is left out until that is mended, and everything else goes on" } else { "" };
+    let (place, since) = (change.place(), change.since.strftime("%Y-%m-%d %H:%M UTC"));
+    format!("{}: {place}: {}{what} (seen {since})\n  what to do: {}", change.code, change.text, change.remedy)
+}
+
 /// A span of time in two parts.
 pub(crate) fn duration(seconds: u64) -> String {
     match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
@@ -179,12 +186,15 @@ pub(crate) fn summary(summary: &Summary, width: Option<u16>) -> String {
             text.push_str(&format!(" in {}; it took {}", duration(expected.seconds), duration(took.as_secs())));
         }
     }
+    for change in &summary.schema_changes {
+        text.push_str(&format!("\n{}", schema_change(change)));
+    }
     for warning in &summary.warnings {
         text.push_str(&format!("\nnote: {warning}"));
     }
     let outcome = match summary.outcome {
         Outcome::InStep => "Both sides are in step.",
-        Outcome::Unfinished => "Done; what is held or waiting is listed above.",
+        Outcome::Unfinished => "Done; what is left is listed above.",
         Outcome::Stopped => "Stopped before the end; what was confirmed is saved.",
     };
     text.push_str(&format!("\n{outcome} ({:.1} s)", took.as_secs_f64()));

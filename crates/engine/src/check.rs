@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use base::{Clock, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
-use store::{MemoryStore, Store, StoreError};
+use store::{Batch, MemoryStore, Store, StoreError};
 
 pub(crate) use dynamics::{COLUMNS, TRACKING};
 pub use finding::{Finding, Grade};
@@ -23,6 +23,7 @@ use crate::{
     options::{Options, RunOptions},
     prepare::prepare,
     progress::Progress,
+    schema_change::{self, SHORTENED},
 };
 
 /// The state that a check's calls are counted in, like all others of this bridge. Nothing else is written there.
@@ -41,6 +42,8 @@ pub struct About {
     pub quota: Option<Quota>,
     /// When the last sync ended.
     pub last_run: Option<Timestamp>,
+    /// The bridge's state, of which only what fitted before is read: what doesn't any more is a change, and not a mistake.
+    pub state: Option<Arc<dyn Store>>,
 }
 
 /// Looks at both sides as a cycle would before it sends anything. Where another process is at work on the state, it goes ahead without it.
@@ -56,6 +59,11 @@ pub fn check(
             Ok(bridge) => bridge,
             Err(error) => return vec![Finding::failed("state", &error)],
         };
+        if let Some(state) = &about.state
+            && let Err(error) = remember(&bridge, &**state).await
+        {
+            return vec![Finding::failed("state", &error)];
+        }
         let mut findings = Vec::new();
         let looked = counting(&bridge, counted, async { findings = look(&bridge, &about).await }).await;
         findings.extend(looked.err().map(|error| Finding::failed("state", &error)));
@@ -103,6 +111,13 @@ pub(crate) async fn open(dynamics: dataverse::Client, marketo: ::marketo::Client
         quota: Quota::NONE,
     };
     Bridge::open(parts, "check").await
+}
+
+/// Takes over what fitted before.
+async fn remember(bridge: &Bridge, state: &dyn Store) -> Result<(), SyncError> {
+    let mut batch = Batch::new();
+    schema_change::take_over(state, &mut batch).await?;
+    bridge.commit(batch).await
 }
 
 /// Whether Marketo alone lets us in, and what it allows: for whoever has no other side yet.
@@ -174,7 +189,18 @@ async fn both(bridge: &Bridge, about: &About, findings: &mut Vec<Finding>) -> Re
         }
         Err(error) => return Err(error),
     };
-    findings.push(Finding::green("metadata, key fields, field maps and MSI columns", "fit together"));
+    for change in &prepared.changes {
+        let what = if change.written_back { "Sales Insight field" } else { "field map" };
+        let what = format!("{what}: {}", change.place());
+        let finding = match change.code == SHORTENED {
+            true => Finding::amber(what, &change.text, &change.remedy),
+            false => Finding::red(what, &change.text, &change.remedy),
+        };
+        findings.push(finding.coded(&change.code));
+    }
+    if prepared.changes.is_empty() {
+        findings.push(Finding::green("metadata, key fields, field maps and MSI columns", "fit together"));
+    }
     marketo::look_up(bridge, &prepared.person_key, findings).await;
     dynamics::tables(bridge, &prepared, findings).await?;
     dynamics::msi(bridge, &prepared, findings).await?;

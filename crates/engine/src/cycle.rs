@@ -26,10 +26,12 @@ use crate::{
     prepare::{Prepared, forget_describes, prepare},
     progress::Step,
     push::{push, tell},
+    renew::{made_anew, pushed, swept, wrote_back, wrote_urgent},
     repair::{Extent, doubt},
+    schema_change::SchemaChange,
     share::Share,
     summary::{ErrorText, Outcome, Summary},
-    write_back::{self, Left, meanwhile, write_back, write_urgent},
+    write_back::{Left, meanwhile},
 };
 
 /// Runs kept in the state.
@@ -92,20 +94,17 @@ async fn cycle_of_some(bridge: &Bridge) -> Result<(), SyncError> {
     bridge.ledger.learn(&bridge.marketo).await?;
     let only = bridge.run.only.iter().flatten().map(|record| (*record, Extent::Whole)).collect();
     doubt(bridge, &prepared, &only).await?;
-    match again(bridge, &prepared).await {
-        Err(SyncError::Stale) => {
-            prepared = prepare(bridge).await?;
-            again(bridge, &prepared).await?;
-        }
-        read => drop(read?),
+    if let Err(error) = again(bridge, &prepared).await {
+        prepared = made_anew(bridge, &prepared, error).await?;
+        again(bridge, &prepared).await?;
     }
     // Moments may be written at the same time, where it is done by a process that serves.
     let writer = &bridge.beside(Share::Push);
-    push(writer, &prepared).await?;
+    pushed(writer, &mut prepared).await?;
     if again(bridge, &prepared).await? {
         push(writer, &prepared).await?;
     }
-    write_urgent(&bridge.beside(Share::WriteBack), &prepared).await
+    wrote_urgent(&bridge.beside(Share::WriteBack), &mut prepared).await
 }
 
 /// The short pass: what has happened in Marketo, and those people's MSI fields back. It isn't kept among the runs, of which it would leave
@@ -123,14 +122,14 @@ async fn noticed_and_written_back(bridge: &Bridge) -> Result<(), SyncError> {
     let turn = bridge.turn.try_lock();
     let bridge = &bridge.beside(Share::WriteBack);
     bridge.commit(Batch::new()).await?;
-    let prepared = prepare(bridge).await?;
+    let mut prepared = prepare(bridge).await?;
     match &turn {
         Ok(_) => notice_activities(&bridge.beside(Share::Push), Merges::TakeIn).await?,
         // Who is linked to whom is the other pass's while it runs.
         Err(_) => notice_activities(bridge, Merges::Leave).await?,
     }
     drop(turn);
-    write_urgent(bridge, &prepared).await
+    wrote_urgent(bridge, &mut prepared).await
 }
 
 /// The sweep: everybody's MSI fields, begun anew. It doesn't wait for a whole cycle that is under way; at its end that one waits for it. It isn't
@@ -140,9 +139,9 @@ pub fn sweep(bridge: &Bridge) -> BoxFuture<'_, (Summary, Option<SyncError>)> {
         let swept = async {
             let bridge = &bridge.beside(Share::WriteBack);
             bridge.commit(Batch::new()).await?;
-            let prepared = prepare(bridge).await?;
+            let mut prepared = prepare(bridge).await?;
             bridge.ledger.learn(&bridge.marketo).await?;
-            write_back::sweep(bridge, &prepared).await
+            swept(bridge, &mut prepared).await
         };
         let error = swept.await.err();
         bridge.progress.tell(Step::Done);
@@ -158,7 +157,8 @@ fn summed_up(bridge: &Bridge, error: Option<&SyncError>) -> Summary {
     let (held, waiting) = summary.left();
     let refused: u64 = summary.written_back.refused.values().sum();
     let unreadable: u64 = summary.captured.values().map(|captured| captured.unreadable).sum();
-    let clean = held + waiting + refused + unreadable == 0 && summary.stopped_by_brake.is_empty();
+    let stopped = summary.schema_changes.iter().any(SchemaChange::stops);
+    let clean = held + waiting + refused + unreadable == 0 && summary.stopped_by_brake.is_empty() && !stopped;
     summary.outcome = match (error, clean) {
         (None, true) => Outcome::InStep,
         (None, false) => Outcome::Unfinished,
@@ -179,7 +179,7 @@ async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     bridge.commit(Batch::new()).await?;
     let _limits = bootstrap::raise_limits(bridge).await?;
     let prepared = prepare(bridge).await?;
-    let (prepared, noticed, left) = match is_first(bridge).await? {
+    let (mut prepared, noticed, left) = match is_first(bridge).await? {
         true => {
             let prepared = match prepared.is_of_now(bridge).await {
                 Err(SyncError::Stale) => prepare(bridge).await?,
@@ -194,7 +194,7 @@ async fn cycle(bridge: &Bridge) -> Result<(), SyncError> {
     noticed?;
     bridge.ledger.learn(&bridge.marketo).await?;
     let beside = bridge.run.served.then(|| bridge.beside(Share::WriteBack));
-    write_back(beside.as_ref().unwrap_or(bridge), &prepared, left).await?;
+    wrote_back(beside.as_ref().unwrap_or(bridge), &mut prepared, left).await?;
     bootstrap::loaded(bridge).await
 }
 
@@ -241,17 +241,14 @@ async fn later(bridge: &Bridge, mut prepared: Prepared) -> Result<(Prepared, Not
     let beside = bridge.run.served.then(|| bridge.beside(Share::Push));
     let writer = beside.as_ref().unwrap_or(bridge);
     bridge.ledger.learn(&bridge.marketo).await?;
-    match capture(bridge, &prepared).await {
-        Err(SyncError::Stale) => {
-            prepared = prepare(bridge).await?;
-            capture(bridge, &prepared).await?;
-        }
-        captured => captured?,
+    if let Err(error) = capture(bridge, &prepared).await {
+        prepared = made_anew(bridge, &prepared, error).await?;
+        capture(bridge, &prepared).await?;
     }
     let noticed = noticed(writer).await?;
     again(bridge, &prepared).await?;
     forecast::of_outbox(bridge).await?;
-    push(writer, &prepared).await?;
+    pushed(writer, &mut prepared).await?;
     // What has turned out to be otherwise than it was thought is read and sent again at once, and after that in the next cycle.
     if again(bridge, &prepared).await? {
         push(writer, &prepared).await?;
@@ -292,7 +289,8 @@ async fn save_run(bridge: &Bridge, summary: &Summary, error: Option<&SyncError>)
     let mut batch = Batch::new();
     batch.put(&run);
     let stale = matches!(error, Some(SyncError::Side { error, .. }) if error.code() == "1006")
-        || summary.pushed.values().any(|pushed| pushed.held.contains_key("1006"));
+        || summary.pushed.values().any(|pushed| pushed.held.contains_key("1006"))
+        || bridge.metadata.were_fields_doubted();
     if stale {
         forget_describes(&mut batch);
     }

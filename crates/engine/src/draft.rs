@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use base::{Object, Table};
+use base::{Object, Table, Timestamp};
 use futures::{FutureExt, future::BoxFuture, future::try_join_all};
 use planner::{
     DataKind,
+    known_msi::KnownMsis,
     msi::{MsiField, MsiMap, MsiProblem, MsiSpec},
     schema::TargetSchema,
 };
@@ -18,6 +19,7 @@ use crate::{
     marketo::{ObjectSchema, key_field},
     options::Options,
     prepare::compile,
+    schema_change::History,
 };
 
 /// The REST name of the person field that is proposed where there is none.
@@ -70,14 +72,14 @@ pub fn draft(dynamics: dataverse::Client, marketo: ::marketo::Client) -> BoxFutu
         let described = described.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
         let objects: BTreeMap<Object, ObjectSchema> = Object::ALL.into_iter().zip(described).collect();
         let mut guesses = Vec::new();
-        for problem in undecided(&tables, &objects) {
+        for problem in undecided(&tables, &objects, bridge.clock.now()) {
             let specs = if problem.table == Table::Lead { &mut bridge.options.msi.lead } else { &mut bridge.options.msi.contact };
             specs.insert(problem.field, MsiSpec::Off(false));
             let MsiProblem { table, field, message, candidates } = problem;
             guesses.push(Guess { table, field, message, candidates });
         }
-        let plans = compile(&bridge, tables.as_ref().clone(), &objects, &mut BTreeMap::new())?;
-        let mut draft = Draft { maps: maps(&objects, &plans), person_key: person_key(&objects), guesses, findings: Vec::new() };
+        let plans = compile(&bridge, tables.as_ref().clone(), &objects, &mut BTreeMap::new(), &mut History::default())?;
+        let mut draft = Draft { maps: maps(&objects, &plans, &[], &[]), person_key: person_key(&objects), guesses, findings: Vec::new() };
         let unseen = Table::ALL.into_iter().filter(|table| !tables.contains_key(table));
         let untracked = tables.values().filter(|table| !table.tracked).map(|table| table.table);
         draft.tables(&named(unseen), &named(untracked));
@@ -90,12 +92,16 @@ pub fn draft(dynamics: dataverse::Client, marketo: ::marketo::Client) -> BoxFutu
 }
 
 /// The Sales Insight fields of leads and contacts whose column isn't certain.
-fn undecided(tables: &BTreeMap<Table, crate::dynamics::DynamicsTable>, objects: &BTreeMap<Object, ObjectSchema>) -> Vec<MsiProblem> {
+fn undecided(
+    tables: &BTreeMap<Table, crate::dynamics::DynamicsTable>,
+    objects: &BTreeMap<Object, ObjectSchema>,
+    now: Timestamp,
+) -> Vec<MsiProblem> {
     let nobody = TargetSchema::default();
     let person = objects.get(&Object::Lead).map_or(&nobody, |schema| &schema.fields);
     let of_table = |table: Table| {
         let columns = &tables.get(&table)?.columns;
-        MsiMap::find(table, columns, person, &BTreeMap::new()).err()
+        MsiMap::find(table, columns, person, &BTreeMap::new(), &KnownMsis::new(), now).err()
     };
     [Table::Lead, Table::Contact].into_iter().filter_map(of_table).flatten().collect()
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use base::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use store::StoreError;
 use wire::{CallError, Class};
 
 /// One of the two services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// Microsoft Dynamics 365, through the Dataverse Web API.

@@ -6,9 +6,10 @@ use std::{
     fmt,
 };
 
-use base::{Object, Table};
+use base::{Object, Table, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
 use planner::{
+    known_msi::KnownMsis,
     msi::{MsiField, MsiMap, MsiSpec},
     schema::{Columns, TargetSchema},
 };
@@ -128,7 +129,7 @@ impl Fixes {
         if bridge.options.write_back.enabled {
             for table in [Table::Lead, Table::Contact] {
                 let Some(described) = tables.get(&table) else { continue };
-                found.columns(&bridge.options, table, &described.columns, &person, prefix);
+                found.columns(&bridge.options, (table, &described.columns), &person, prefix, bridge.clock.now());
             }
         }
         found.key(&bridge.options, &person);
@@ -147,7 +148,14 @@ impl Fixes {
     }
 
     /// The columns of a table for fields that Marketo has and that go nowhere yet.
-    fn columns(&mut self, options: &Options, table: Table, columns: &Columns, person: &TargetSchema, prefix: Option<&str>) {
+    fn columns(
+        &mut self,
+        options: &Options,
+        (table, columns): (Table, &Columns),
+        person: &TargetSchema,
+        prefix: Option<&str>,
+        now: Timestamp,
+    ) {
         let specs = if table == Table::Lead { &options.msi.lead } else { &options.msi.contact };
         let is_package_there = columns.keys().any(|name| MsiField::ALL.iter().any(|field| field.package_names().contains(&name.as_str())));
         let mut unnamed = Vec::new();
@@ -156,7 +164,8 @@ impl Fixes {
             let is_found = || {
                 let only: BTreeMap<MsiField, MsiSpec> = specs.get(&field).map(|spec| (field, spec.clone())).into_iter().collect();
                 // What is there and can't be written, or was only guessed, is no column that is missing.
-                !MsiMap::find(table, columns, person, &only).is_ok_and(|map| map.targets.iter().all(|(found, ..)| *found != field))
+                let found = MsiMap::find(table, columns, person, &only, &KnownMsis::new(), now);
+                !found.is_ok_and(|found| found.map.targets.iter().all(|(target, ..)| *target != field))
             };
             let name = match specs.get(&field) {
                 _ if !is_described => continue,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Object, Table};
+use base::{Object, Table, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
 pub use planner::Owner;
 use planner::{Column, ColumnKind, DataKind, TargetField, source::Source};
@@ -13,6 +13,7 @@ use crate::{
     error::SyncError,
     marketo::ObjectSchema,
     prepare::{TablePlan, prepare},
+    schema_change::{Noted, SchemaChange},
 };
 
 /// Tables that have a map, in their order.
@@ -31,8 +32,23 @@ pub struct TableMap {
     pub notes: Vec<(String, String)>,
     /// Sales Insight fields and the columns to which they go.
     pub written_back: Vec<FieldShown>,
+    /// Fields that are left out because a schema changed, and fields that take shorter texts than they did.
+    pub schema_changes: Vec<SchemaChange>,
+    /// What has changed in either schema in the last 30 days, as far as it concerns mapped and written columns, the latest first.
+    pub changed: Vec<Changed>,
     /// What could be mapped besides: columns named like a field that nothing is sent to.
     pub suggestions: Vec<Suggestion>,
+}
+
+/// Something that changed in a schema.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// When it was first seen.
+    pub at: Timestamp,
+    /// Marketo's field.
+    pub field: String,
+    /// What has changed.
+    pub text: String,
 }
 
 /// A field beside its source.
@@ -80,17 +96,23 @@ pub struct Suggestion {
 pub fn map(bridge: &Bridge) -> BoxFuture<'_, Result<Vec<TableMap>, SyncError>> {
     async move {
         let prepared = prepare(bridge).await?;
-        Ok(maps(&prepared.objects, &prepared.tables))
+        let (changes, noted) = (&prepared.changes, &prepared.noted);
+        Ok(maps(&prepared.objects, &prepared.tables, changes, noted))
     }
     .boxed()
 }
 
 /// The maps of these plans.
-pub(crate) fn maps(objects: &BTreeMap<Object, ObjectSchema>, tables: &BTreeMap<Table, TablePlan>) -> Vec<TableMap> {
-    TABLES.into_iter().filter_map(|table| table_map(objects, tables.get(&table)?)).collect()
+pub(crate) fn maps(
+    objects: &BTreeMap<Object, ObjectSchema>,
+    tables: &BTreeMap<Table, TablePlan>,
+    changes: &[SchemaChange],
+    noted: &[Noted],
+) -> Vec<TableMap> {
+    TABLES.into_iter().filter_map(|table| table_map(objects, tables.get(&table)?, changes, noted)).collect()
 }
 
-fn table_map(objects: &BTreeMap<Object, ObjectSchema>, plan: &TablePlan) -> Option<TableMap> {
+fn table_map(objects: &BTreeMap<Object, ObjectSchema>, plan: &TablePlan, changes: &[SchemaChange], noted: &[Noted]) -> Option<TableMap> {
     let map = plan.map.as_ref()?;
     let column = |name: &str| plan.table.columns.get(name);
     let label_of = |object: Object, name: &str| objects.get(&object)?.labels.get(name).cloned();
@@ -98,7 +120,7 @@ fn table_map(objects: &BTreeMap<Object, ObjectSchema>, plan: &TablePlan) -> Opti
         let columns: Vec<&Column> = rule.source.columns().iter().filter_map(|name| column(name)).collect();
         FieldShown {
             field: rule.target.name.clone(),
-            marketo: field_type(&rule.target),
+            marketo: rule.target.type_text(),
             label: label_of(map.object, &rule.target.name),
             source: told(&rule.source),
             written: written(&rule.source),
@@ -114,7 +136,7 @@ fn table_map(objects: &BTreeMap<Object, ObjectSchema>, plan: &TablePlan) -> Opti
         let target = person?.fields.field(name)?;
         Some(FieldShown {
             field: name.clone(),
-            marketo: field_type(target),
+            marketo: target.type_text(),
             label: label_of(Object::Lead, name),
             source: column.name.clone(),
             dynamics: column_type(column),
@@ -130,8 +152,15 @@ fn table_map(objects: &BTreeMap<Object, ObjectSchema>, plan: &TablePlan) -> Opti
         written_back: written_back.collect(),
         notes: plan.notes.clone(),
         suggestions: suggestions(objects, plan, map.object, &fields),
+        schema_changes: changes.iter().filter(|change| change.table == map.table).cloned().collect(),
+        changed: noted.iter().rev().filter(|noted| noted.table == map.table).map(changed).collect(),
         fields,
     })
+}
+
+fn changed(noted: &Noted) -> Changed {
+    let text = noted.news.told(noted.table, noted.table.object().unwrap_or(Object::Lead));
+    Changed { at: noted.at, field: noted.field.clone(), text }
 }
 
 /// Columns whose name or label is that of a field that can be written and that nothing is sent to.
@@ -151,7 +180,7 @@ fn suggestions(objects: &BTreeMap<Object, ObjectSchema>, plan: &TablePlan, objec
         let is_it = |column: &&Column| {
             let named = column.name.split_once('_').map_or(column.name.as_str(), |(_, stem)| stem);
             let same = bare(&column.name) == wanted || bare(named) == wanted || column.labels.iter().any(|label| bare(label) == wanted);
-            same && column.readable && !column.secured && fits(column.kind, field.kind)
+            same && column.readable && !column.secured && column.kind.fits(field.kind)
         };
         let column = plan.table.columns.values().find(is_it)?;
         let by_label = column.kind == ColumnKind::Choice && matches!(field.kind, DataKind::String | DataKind::Text);
@@ -167,51 +196,13 @@ fn bare(name: &str) -> String {
     lower.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// Whether values of a column can become values of a field without an expression.
-const fn fits(column: ColumnKind, field: DataKind) -> bool {
-    match field {
-        DataKind::String | DataKind::Text => !matches!(column, ColumnKind::Lookup | ColumnKind::Other | ColumnKind::Id),
-        DataKind::Email => matches!(column, ColumnKind::Text),
-        DataKind::Integer | DataKind::Float => matches!(column, ColumnKind::Integer | ColumnKind::Decimal | ColumnKind::Choice),
-        DataKind::Boolean => matches!(column, ColumnKind::Boolean),
-        DataKind::Date | DataKind::DateTime => matches!(column, ColumnKind::Date | ColumnKind::DateTime),
-    }
-}
-
 fn may_be_cut(column: &Column, field: &TargetField) -> bool {
     let is_text = column.kind == ColumnKind::Text && matches!(field.kind, DataKind::String | DataKind::Email);
     is_text && field.length.is_some_and(|length| column.max_length.is_none_or(|max| max > length))
 }
 
-fn field_type(field: &TargetField) -> String {
-    let name = match field.kind {
-        DataKind::String => "string",
-        DataKind::Text => "text",
-        DataKind::Email => "email",
-        DataKind::Integer => "integer",
-        DataKind::Float => "float",
-        DataKind::Boolean => "boolean",
-        DataKind::Date => "date",
-        DataKind::DateTime => "datetime",
-    };
-    field.length.map_or_else(|| name.to_owned(), |length| format!("{name} {length}"))
-}
-
 fn column_type(column: &Column) -> String {
-    let name = match column.kind {
-        ColumnKind::Text => "text",
-        ColumnKind::Integer => "integer",
-        ColumnKind::Decimal => "decimal",
-        ColumnKind::Boolean => "yes/no",
-        ColumnKind::Choice => "choice",
-        ColumnKind::Choices => "choices",
-        ColumnKind::Date => "date",
-        ColumnKind::DateTime => "datetime",
-        ColumnKind::Id => "id",
-        ColumnKind::Lookup => "lookup",
-        ColumnKind::Other => "other",
-    };
-    column.max_length.map_or_else(|| name.to_owned(), |length| format!("{name} {length}"))
+    column.kind.type_text(column.max_length)
 }
 
 fn told(source: &Source) -> String {

@@ -37,7 +37,7 @@ pub const LOSERS_MAX: usize = ::marketo::size::LOSERS_MAX;
 const NATIVE_SYNC: &str = "1018";
 
 /// An object as Marketo describes it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectSchema {
     /// Its fields.
     pub fields: TargetSchema,
@@ -441,7 +441,7 @@ fn schema(description: Description) -> ObjectSchema {
             DataType::DateTime => DataKind::DateTime,
             DataType::Reference | DataType::Formula => DataKind::String,
         };
-        TargetField { name: field.name, kind, length: field.length, updateable: field.updateable }
+        TargetField { name: field.name, kind, label: Some(field.display_name), length: field.length, updateable: field.updateable }
     });
     ObjectSchema { fields: TargetSchema::new(fields), searchable, labels }
 }

@@ -4,7 +4,14 @@
 //! process that looks for changes all day they are read anew only when there are changes, before the first of them is taken in. What they are is kept
 //! in the state for people who look into it; nothing is decided by that.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use base::{Table, Timestamp, time::since};
 use planner::{Column, ColumnKind};
@@ -30,7 +37,10 @@ pub(crate) type Tables = BTreeMap<Table, DynamicsTable>;
 
 /// What was read last, for all passes of a process.
 #[derive(Debug, Default)]
-pub(crate) struct Metadata(Mutex<Option<(Timestamp, Arc<Tables>)>>);
+pub(crate) struct Metadata {
+    tables: Mutex<Option<(Timestamp, Arc<Tables>)>>,
+    fields_doubted: AtomicBool,
+}
 
 impl Metadata {
     /// The tables, and whether they were read just now. Who reads them anew makes sure first that Dynamics lets us in.
@@ -38,7 +48,7 @@ impl Metadata {
     /// # Errors
     /// When they can't be read.
     pub(crate) async fn tables(&self, bridge: &Bridge) -> Result<(Arc<Tables>, bool), SyncError> {
-        let mut known = self.0.lock().await;
+        let mut known = self.tables.lock().await;
         let now = bridge.clock.now();
         if let Some((at, tables)) = known.as_ref().filter(|(at, _)| bridge.run.served && since(*at, now) < MAX_AGE) {
             tracing::trace!(%at, "Dynamics' metadata are believed");
@@ -51,7 +61,17 @@ impl Metadata {
 
     /// Forgets them: the next pass reads them.
     pub(crate) async fn forget(&self) {
-        *self.0.lock().await = None;
+        *self.tables.lock().await = None;
+    }
+
+    /// Marketo has refused a record because of one of its fields: they may be others than its describe said.
+    pub(crate) fn doubt_fields(&self) {
+        self.fields_doubted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was so since it was asked last.
+    pub(crate) fn were_fields_doubted(&self) -> bool {
+        self.fields_doubted.swap(false, Ordering::Relaxed)
     }
 
     /// Reads them again; whether they are still the same as `before`. Otherwise all that was made of those is to be made anew. What was read
@@ -60,7 +80,7 @@ impl Metadata {
     /// # Errors
     /// When they can't be read.
     pub(crate) async fn are_still(&self, bridge: &Bridge, before: &Tables) -> Result<bool, SyncError> {
-        let mut known = self.0.lock().await;
+        let mut known = self.tables.lock().await;
         let tables = read(bridge).await?;
         let same = *before == tables;
         *known = same.then(|| (bridge.clock.now(), Arc::new(tables)));

@@ -3,27 +3,20 @@
 //! How long Dynamics' metadata are believed: [`crate::metadata`]. A column that lost its read permission must never blank a field in Marketo.
 //! Marketo's describes cost quota, change rarely and are kept for a day; an unknown field in an answer makes them be read anew.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+mod compile;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base::{Object, Table, Timestamp, time::since};
 use futures::future::try_join_all;
-use planner::{
-    FieldMap, FieldSpec, FingerprintKey, Row, Scope, ScopeSpec,
-    fingerprint::Slots,
-    mapping::MapContext,
-    msi::MsiMap,
-    reference::{OWNER_COLUMNS, USER_COLUMNS, alias_columns, company_columns},
-    role::CONNECTION_COLUMNS,
-    schema::{Columns, TargetSchema},
-};
+use planner::{FieldMap, FingerprintKey, Row, Scope, fingerprint::Slots, msi::MsiMap};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Batch, Store, StoreError, StoreExt, record::Fact};
 use tokio::sync::OnceCell;
+
+pub(crate) use compile::compile;
+use compile::policy_hash;
 
 use crate::{
     bound,
@@ -32,8 +25,9 @@ use crate::{
     error::{Problem, Side, SyncError},
     marketo::ObjectSchema,
     metadata::{self, Tables},
-    options::{Filter, Options, TeamOwner},
+    options::{Options, TeamOwner},
     progress::Step,
+    schema_change::{History, Noted, SchemaChange},
 };
 
 /// How long Marketo's describes are believed.
@@ -63,6 +57,12 @@ pub struct Prepared {
     pub person_key: String,
     /// Where persons keep the GUID besides the look-up field.
     pub second_person_key: Option<String>,
+    /// Fields and columns that are left out because a schema changed, or that take shorter texts than they did.
+    pub changes: Vec<SchemaChange>,
+    /// What has changed in either schema, the latest last.
+    pub(crate) noted: Vec<Noted>,
+    /// Whether Marketo's describes were read in this pass.
+    pub(crate) fields_are_fresh: bool,
     /// Dynamics' metadata that it was made of.
     described: Arc<Tables>,
     /// Whether those were read in this pass.
@@ -148,6 +148,15 @@ impl Prepared {
         self.fresh.get_or_try_init(renewed).await.map(drop)
     }
 
+    /// An error of Dynamics as what it means: where its tables are others now than when this was made, everything is to be made anew.
+    ///
+    /// # Errors
+    /// When Dynamics can't be asked.
+    pub(crate) async fn explained(&self, bridge: &Bridge, error: SyncError) -> Result<SyncError, SyncError> {
+        let may_be_that = matches!(error, SyncError::Side { side: Side::Dynamics, .. }) && error.is_refusal();
+        Ok(if may_be_that && !bridge.metadata.are_still(bridge, &self.described).await? { SyncError::Stale } else { error })
+    }
+
     /// Keeps which decisions held records were last tried under. Only after a push, so that a cycle that stops before tries again.
     ///
     /// # Errors
@@ -167,7 +176,7 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     bridge.progress.tell(Step::Preparing);
     let (described, fresh) = bridge.metadata.tables(bridge).await?;
     let tables = Tables::clone(&described);
-    let (objects, mut batch) = describes(bridge).await?;
+    let (objects, fields_are_fresh, mut batch) = describes(bridge).await?;
     bound::check(bridge, &mut batch).await?;
     team_user_is_there(bridge, tables.get(&Table::SystemUser)).await?;
     if fresh {
@@ -175,8 +184,13 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
     }
     let key = fingerprint_key(bridge, &mut batch).await?;
     let mut slots = saved_slots(&*bridge.store).await?;
-    let compiled = compile(bridge, tables, &objects, &mut slots)?;
+    let mut history = History::load(&*bridge.store).await?;
+    let compiled = compile(bridge, tables, &objects, &mut slots, &mut history)?;
     batch.put(&Fact { name: SLOTS_FACT.into(), value: serde_json::to_value(&slots).unwrap_or_default() });
+    history.read_again(bridge).await?;
+    history.save(&mut batch);
+    let changes = history.left(bridge.clock.now());
+    bridge.count(|summary| summary.schema_changes.clone_from(&changes));
     let policy = policy_hash(&bridge.options, &compiled);
     let before = bridge.store.read_one::<Fact>(POLICY_FACT.into()).await?.map(|fact| fact.value);
     let changed = before.as_ref().is_some_and(|before| before.as_str() != Some(&policy));
@@ -192,6 +206,9 @@ pub async fn prepare(bridge: &Bridge) -> Result<Prepared, SyncError> {
         policy_changed: changed,
         person_key,
         second_person_key,
+        changes,
+        noted: history.into_noted(),
+        fields_are_fresh,
         described,
         fresh: OnceCell::new_with(fresh.then_some(())),
     })
@@ -212,7 +229,8 @@ async fn team_user_is_there(bridge: &Bridge, users: Option<&DynamicsTable>) -> R
     }
 }
 
-async fn describes(bridge: &Bridge) -> Result<(BTreeMap<Object, ObjectSchema>, Batch), SyncError> {
+/// Marketo's describes, and whether they were read just now.
+async fn describes(bridge: &Bridge) -> Result<(BTreeMap<Object, ObjectSchema>, bool, Batch), SyncError> {
     let now = bridge.clock.now();
     let mut batch = Batch::new();
     if let Some(fact) = bridge.store.read_one::<Fact>(DESCRIBE_FACT.into()).await?
@@ -220,7 +238,7 @@ async fn describes(bridge: &Bridge) -> Result<(BTreeMap<Object, ObjectSchema>, B
         && since(saved.at, now) < DESCRIBE_MAX_AGE
     {
         check_keys(&bridge.options, &saved.objects)?;
-        return Ok((saved.objects, batch));
+        return Ok((saved.objects, false, batch));
     }
     let described = try_join_all(Object::ALL.map(|object| bridge.marketo.describe(object))).await;
     let schemas = described.map_err(|error| SyncError::of_call(Side::Marketo, error))?;
@@ -228,7 +246,7 @@ async fn describes(bridge: &Bridge) -> Result<(BTreeMap<Object, ObjectSchema>, B
     check_keys(&bridge.options, &objects)?;
     let saved = SavedDescribes { at: now, objects };
     batch.put(&Fact { name: DESCRIBE_FACT.into(), value: serde_json::to_value(&saved).unwrap_or_default() });
-    Ok((saved.objects, batch))
+    Ok((saved.objects, true, batch))
 }
 
 /// Marketo's describes as they were last read.
@@ -312,161 +330,4 @@ async fn fingerprint_key(bridge: &Bridge, batch: &mut Batch) -> Result<Fingerpri
     let key = fastrand::u64(..);
     batch.put(&Fact { name: KEY_FACT.into(), value: key.into() });
     Ok(FingerprintKey(key))
-}
-
-/// Every table's plan against both sides' metadata.
-pub(crate) fn compile(
-    bridge: &Bridge,
-    tables: BTreeMap<Table, DynamicsTable>,
-    objects: &BTreeMap<Object, ObjectSchema>,
-    slots: &mut BTreeMap<Object, Slots>,
-) -> Result<BTreeMap<Table, TablePlan>, SyncError> {
-    let options = &bridge.options;
-    let none = TargetSchema::default();
-    let company = objects.get(&Object::Company).map_or(&none, |schema| &schema.fields);
-    let mut problems = Vec::new();
-    let mut plans = BTreeMap::new();
-    for (table, described) in tables {
-        let (mut map, mut notes) = (None, Vec::new());
-        let secured: BTreeSet<String> =
-            options.fields.readable_secured.iter().filter_map(|name| name.strip_prefix(&format!("{table}."))).map(str::to_owned).collect();
-        if let Some(object) = table.object() {
-            let target = objects.get(&object).map_or(&none, |schema| &schema.fields);
-            let context = MapContext { columns: &described.columns, readable_secured: &secured, target, company };
-            let mut specs = options.fields.of(table).cloned().unwrap_or_default();
-            if object == Object::Lead
-                && let Some(field) = custom_person_key(options, objects)
-            {
-                specs.insert(field, FieldSpec::Column(described.primary_id.clone()));
-            }
-            // A key of the customer's own holds the GUID like any mapped field, so that it also comes to companies that are linked already.
-            if let Some(field) = options.keys.company.clone().filter(|_| table == Table::Account) {
-                specs.insert(field, FieldSpec::Column(described.primary_id.clone()));
-            }
-            match FieldMap::compile(table, object, &specs, context, slots.entry(object).or_default()) {
-                Ok(compiled) => {
-                    for note in compiled.notes {
-                        tracing::debug!(table = note.table.name(), field = note.field, "{}", note.message);
-                        notes.push((note.field, note.message));
-                    }
-                    map = Some(compiled.map);
-                }
-                Err(found) => problems.extend(found.into_iter().map(|problem| Problem {
-                    code: "field-map",
-                    place: format!("fields.{}.{}", problem.table, problem.field),
-                    message: problem.message,
-                })),
-            }
-        }
-        let msi = match msi_map(bridge, table, &described.columns, objects) {
-            Ok(msi) => msi,
-            Err(found) => {
-                problems.extend(found);
-                MsiMap::default()
-            }
-        };
-        let spec = options.filters.of(table).map(|filter| match filter {
-            Filter::Expression(text) => ScopeSpec::Expression(text),
-            Filter::Switch { switch } => ScopeSpec::Switch(switch),
-        });
-        let scope = Scope::compile(spec, &described.columns, &secured).unwrap_or_else(|why| {
-            problems.push(Problem { code: "filter", place: format!("where.{table}"), message: why });
-            Scope::All
-        });
-        let has_watermark = map.is_some() && described.columns.contains_key("modifiedon");
-        let since = options.bootstrap.since.filter(|_| has_watermark);
-        let mut select = select(table, &described.columns, map.as_ref(), &msi, &scope);
-        if since.is_some() && !select.iter().any(|column| column == "modifiedon") {
-            select.push("modifiedon".into());
-        }
-        let text = format!(
-            "{}\n{}\n{}{}\n{}",
-            map.as_ref().map(FieldMap::describe).unwrap_or_default(),
-            select.join(","),
-            scope.describe(),
-            since.map(|since| format!(" since {since}")).unwrap_or_default(),
-            policy_of_table(options, table)
-        );
-        let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
-        plans.insert(table, TablePlan { table: described, select, map, msi, notes, scope, since, hash });
-    }
-    if problems.is_empty() { Ok(plans) } else { Err(SyncError::Configuration(problems)) }
-}
-
-/// What of the policy changes how rows of a table are understood.
-fn policy_of_table(options: &Options, table: Table) -> String {
-    let owners = options.owners.team;
-    let (by_reference, inactive) = (options.policy.by_reference, options.on_inactive);
-    match table {
-        Table::Account => format!("{owners:?} {:?}", inactive.company),
-        Table::Lead => format!("{owners:?} {by_reference} {:?} {}", inactive.person, options.policy.send_company_name),
-        Table::Contact => format!("{owners:?} {by_reference} {:?}", inactive.person),
-        Table::Opportunity => format!("{owners:?} {by_reference}"),
-        Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Connection => String::new(),
-    }
-}
-
-fn msi_map(bridge: &Bridge, table: Table, columns: &Columns, objects: &BTreeMap<Object, ObjectSchema>) -> Result<MsiMap, Vec<Problem>> {
-    let specs = match table {
-        Table::Lead => &bridge.options.msi.lead,
-        Table::Contact => &bridge.options.msi.contact,
-        Table::SystemUser | Table::Team | Table::ConnectionRole | Table::Account | Table::Opportunity | Table::Connection => {
-            return Ok(MsiMap::default());
-        }
-    };
-    let Some(person) = objects.get(&Object::Lead).filter(|_| bridge.options.write_back.enabled) else { return Ok(MsiMap::default()) };
-    let map = MsiMap::find(table, columns, &person.fields, specs).map_err(|problems| {
-        let problem = |problem: planner::msi::MsiProblem| Problem {
-            code: "msi-column",
-            place: format!("msi.{}", problem.table),
-            message: problem.message,
-        };
-        problems.into_iter().map(problem).collect::<Vec<_>>()
-    })?;
-    for note in &map.notes {
-        bridge.count(|summary| summary.warn(note.clone()));
-    }
-    Ok(map)
-}
-
-/// The columns to read: the key, what links need, what the map reads, and what the MSI columns hold now.
-fn select(table: Table, columns: &Columns, map: Option<&FieldMap>, msi: &MsiMap, scope: &Scope) -> Vec<String> {
-    let lookup_is_there = |selected: &str| {
-        let name = selected.strip_prefix('_').and_then(|name| name.strip_suffix("_value")).unwrap_or(selected);
-        columns.contains_key(name)
-    };
-    let mut wanted: Vec<&str> = match table {
-        Table::SystemUser => USER_COLUMNS.to_vec(),
-        Table::Team => vec!["_administratorid_value"],
-        Table::ConnectionRole => vec!["name"],
-        Table::Account | Table::Lead | Table::Contact | Table::Opportunity => OWNER_COLUMNS.to_vec(),
-        Table::Connection => CONNECTION_COLUMNS.to_vec(),
-    };
-    wanted.extend(company_columns(table));
-    wanted.extend(alias_columns(table));
-    if matches!(table, Table::Account | Table::Lead | Table::Contact | Table::Opportunity) {
-        wanted.push("statecode");
-    }
-    if table == Table::Lead {
-        wanted.push("companyname");
-    }
-    let mut select: Vec<String> = wanted.into_iter().filter(|column| lookup_is_there(column)).map(str::to_owned).collect();
-    let as_selected = |column: String| match columns.get(&column).map(|column| column.kind) {
-        Some(planner::ColumnKind::Lookup) => format!("_{column}_value"),
-        Some(_) | None => column,
-    };
-    select.extend(map.map(FieldMap::select).unwrap_or_default().into_iter().map(&as_selected));
-    select.extend(msi.columns().map(str::to_owned));
-    select.extend(scope.columns().map(|column| as_selected(column.to_owned())));
-    select.sort();
-    select.dedup();
-    select
-}
-
-/// Changes when a decision does that could make a held record sendable.
-fn policy_hash(options: &Options, plans: &BTreeMap<Table, TablePlan>) -> String {
-    let plans: Vec<&str> = plans.values().map(|plan| plan.hash.as_str()).collect();
-    let partings = (options.on_delete, options.on_leave, options.on_inactive);
-    let text = format!("{:?}\n{:?}\n{:?}\n{:?}\n{}", options.policy, options.keys, options.owners, partings, plans.join(","));
-    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }

@@ -16,6 +16,7 @@ use crate::{
     held::dismissed,
     pause::pause_since,
     push::{Left, left},
+    schema_change::{History, SchemaChange},
 };
 
 /// The state at one moment.
@@ -27,6 +28,9 @@ pub struct Status {
     pub known: BTreeMap<String, u64>,
     /// What is left of each object.
     pub left: BTreeMap<Object, LeftView>,
+    /// Fields that are left out because a side's schema changed, and fields that take shorter texts than they did, as the last pass saw them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schema_changes: Vec<SchemaChange>,
     /// What the cycle under way is expected to do; of one that was killed, until the next one ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
@@ -95,6 +99,7 @@ pub async fn status(store: &dyn Store, now: Timestamp) -> Result<Status, StoreEr
         known,
         forecast: forecast::current(store).await?,
         left: by_object,
+        schema_changes: History::load(store).await?.left(now),
         dismissed: dismissed::count(store).await?,
         msi_due: store.count(Family::MsiDue, &[]).await? + store.count(Family::MsiUrgent, &[]).await?,
         calls_today: calls.into_iter().map(|count| (count.call, count.count)).collect(),

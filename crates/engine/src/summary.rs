@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base::{Object, Table, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::forecast::Forecast;
+use crate::{forecast::Forecast, schema_change::SchemaChange};
 
 /// What one cycle did and what is left.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Summary {
     /// Records of which people should know something, by code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub flagged: BTreeMap<String, u64>,
+    /// Fields that are left out because a side's schema changed, and fields that take shorter texts than they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schema_changes: Vec<SchemaChange>,
     /// What else people should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -51,7 +54,7 @@ pub struct Summary {
 pub enum Outcome {
     /// Both sides agree.
     InStep,
-    /// Done, but some records are held or waiting, or the brake stopped something.
+    /// Done, but some records are held or waiting, the brake stopped something, or a field is stopped.
     Unfinished,
     /// Stopped; the error says why.
     Stopped,
@@ -199,6 +202,7 @@ impl Summary {
             dynamics_calls: BTreeMap::new(),
             stopped_by_brake: BTreeMap::new(),
             flagged: BTreeMap::new(),
+            schema_changes: Vec::new(),
             warnings: Vec::new(),
         }
     }

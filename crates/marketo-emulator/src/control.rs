@@ -249,6 +249,12 @@ impl State {
         self.with_field(object, name, |field| field.length = length)
     }
 
+    /// Has a field refuse texts that are longer although "describe" tells nothing of that, as a subscription may that checks what it is given. False
+    /// when there is none.
+    pub fn set_field_limit(&mut self, object: Object, name: &str, limit: Option<u32>) -> bool {
+        self.with_field(object, name, |field| field.limit = limit)
+    }
+
     /// Makes a field read-only or writable. False when there is none.
     pub fn set_field_read_only(&mut self, object: Object, name: &str, read_only: bool) -> bool {
         self.with_field(object, name, |field| field.read_only = read_only)

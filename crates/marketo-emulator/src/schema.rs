@@ -160,6 +160,8 @@ pub(crate) struct Field {
     pub display_name: String,
     pub data_type: DataType,
     pub length: Option<u32>,
+    /// The longest text that it takes although "describe" tells another length.
+    pub limit: Option<u32>,
     pub read_only: bool,
     pub searchable: bool,
     pub custom: bool,
@@ -178,6 +180,7 @@ impl Field {
             display_name: spec.display_name,
             data_type: spec.data_type,
             length: spec.length,
+            limit: None,
             read_only: spec.read_only,
             custom: true,
             api_created: false,

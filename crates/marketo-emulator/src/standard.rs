@@ -230,6 +230,7 @@ fn field(&(name, label, data_type, length, marks): &Spec) -> Field {
         display_name: label.into(),
         data_type,
         length: (length > 0).then_some(length),
+        limit: None,
         read_only: has('r'),
         searchable: has('s'),
         custom: false,

@@ -74,7 +74,7 @@ fn text(object: Object, field: &Field, value: &Value, source: Source, options: &
         return Err(Reason::new("1003", format!("Invalid value for field '{}': only ASCII characters are allowed", field.name)));
     }
     let in_bytes = field.data_type != DataType::String;
-    let most = match (field.data_type, field.length) {
+    let most = match (field.data_type, field.limit.or(field.length)) {
         (_, Some(length)) => length as usize,
         (DataType::Text, None) => TEXT_AREA_MAX,
         (_, None) => usize::MAX,

@@ -25,9 +25,15 @@ const KEY: FingerprintKey = FingerprintKey(7);
 fn map() -> FieldMap {
     let sources = defaults(Table::Contact);
     let columns = sources.iter().flat_map(|(_, source)| source.columns()).map(|name| (name.clone(), column(&name))).collect();
-    let field = |name: &str| TargetField { name: name.into(), kind: kind(name), length: Some(255), updateable: true };
+    let field = |name: &str| TargetField { name: name.into(), kind: kind(name), label: None, length: Some(255), updateable: true };
     let target = TargetSchema::new(sources.iter().map(|(name, _)| field(name)));
-    let context = MapContext { columns: &columns, readable_secured: &BTreeSet::new(), target: &target, company: &TargetSchema::default() };
+    let context = MapContext {
+        columns: &columns,
+        readable_secured: &BTreeSet::new(),
+        target: &target,
+        company: &TargetSchema::default(),
+        before: None,
+    };
     match FieldMap::compile(Table::Contact, Object::Lead, &BTreeMap::new(), context, &mut Slots::default()) {
         Ok(compiled) => compiled.map,
         Err(problems) => unreachable!("the default map fits itself: {problems:?}"),

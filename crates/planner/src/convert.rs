@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     fn field(kind: DataKind, length: u32) -> TargetField {
-        TargetField { name: "x".into(), kind, length: Some(length), updateable: true }
+        TargetField { name: "x".into(), kind, label: None, length: Some(length), updateable: true }
     }
 
     #[track_caller]

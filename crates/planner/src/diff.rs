@@ -322,7 +322,7 @@ mod tests {
                 (name.to_owned(), column)
             })
             .into();
-        let field = |name: &str, kind| TargetField { name: name.into(), kind, length: Some(50), updateable: true };
+        let field = |name: &str, kind| TargetField { name: name.into(), kind, label: None, length: Some(50), updateable: true };
         let target = TargetSchema::new([
             field("crm", DataKind::String),
             field("mkto", DataKind::String),
@@ -334,8 +334,13 @@ mod tests {
         let specs = [("crm", spec("a", Owner::Crm)), ("mkto", spec("b", Owner::Marketo)), ("fill", spec("c", Owner::Fill))]
             .map(|(name, spec)| (name.to_owned(), spec))
             .into();
-        let context =
-            MapContext { columns: &columns, readable_secured: &Default::default(), target: &target, company: &TargetSchema::default() };
+        let context = MapContext {
+            columns: &columns,
+            readable_secured: &Default::default(),
+            target: &target,
+            company: &TargetSchema::default(),
+            before: None,
+        };
         FieldMap::compile(base::Table::Contact, base::Object::Lead, &specs, context, &mut Slots::default()).unwrap().map
     }
 

@@ -13,6 +13,8 @@ use crate::{
     defaults::defaults,
     expression::Compiler,
     fingerprint::Slots,
+    known::{Before, KnownFields, SchemaNews},
+    known_map::Build,
     schema::{Column, Columns, TargetField, TargetSchema, nearest},
     source::Source,
 };
@@ -94,6 +96,8 @@ pub struct Rule {
     pub owner: Owner,
     /// Where its fingerprint is kept.
     pub slot: u8,
+    /// Greater lengths of the field under which values may have been confirmed.
+    pub lengths: Vec<u32>,
 }
 
 impl Rule {
@@ -117,7 +121,10 @@ pub struct FieldMap {
     pub owner_slot: u8,
     /// The slot of the company link.
     pub company_slot: u8,
-    columns: Columns,
+    pub(crate) columns: Columns,
+    /// Columns of fields that are stopped and can be read all the same: a listing that names them goes on.
+    also: BTreeSet<String>,
+    text: String,
 }
 
 /// What a map is compiled against.
@@ -131,6 +138,8 @@ pub struct MapContext<'a> {
     pub target: &'a TargetSchema,
     /// The fields of Marketo's company, which must not be sent with a person (rule R7).
     pub company: &'a TargetSchema,
+    /// What is known from before; none where nothing may be told from that.
+    pub before: Option<Before<'a>>,
 }
 
 /// A compiled map with what was noticed on the way.
@@ -140,6 +149,10 @@ pub struct Compiled {
     pub map: FieldMap,
     /// Defaults that were left out, and why.
     pub notes: Vec<MapProblem>,
+    /// Its fields as they last fitted, those that are stopped among them.
+    pub known: KnownFields,
+    /// What has changed since the map was last compiled: the Marketo field, and what became of it or of its column.
+    pub news: Vec<(String, SchemaNews)>,
 }
 
 /// What became of a row.
@@ -165,29 +178,34 @@ impl FieldMap {
         context: MapContext<'_>,
         slots: &mut Slots,
     ) -> Result<Compiled, Vec<MapProblem>> {
-        let mut build = Build { table, object, context, rules: Vec::new(), notes: Vec::new(), problems: Vec::new() };
+        let mut build = Build::new(table, object, context);
         for (field, source) in defaults(table) {
             if !specs.keys().any(|name| name.eq_ignore_ascii_case(field)) {
+                let mark = build.mark();
                 build.default_rule(field, &source, slots);
+                build.settle(field, None, mark);
             }
         }
         let compiler = Compiler::default();
         for (field, spec) in specs {
+            let mark = build.mark();
             build.configured_rule(field, spec, &compiler, slots);
+            build.settle(field, Some(spec), mark);
         }
         let mut slot = |name| slots.slot(name).unwrap_or(u8::MAX);
         let (owner_slot, company_slot) = (slot("externalSalesPersonId"), slot("externalCompanyId"));
         if !build.problems.is_empty() {
             return Err(build.problems);
         }
-        let Build { rules, notes, .. } = build;
-        Ok(Compiled { map: Self { table, object, rules, owner_slot, company_slot, columns: context.columns.clone() }, notes })
+        let Build { rules, notes, also, texts, known, news, .. } = build;
+        let (columns, text) = (context.columns.clone(), texts.join("\n"));
+        Ok(Compiled { map: Self { table, object, rules, owner_slot, company_slot, columns, also, text }, notes, known, news })
     }
 
     /// The columns that the map reads.
     #[must_use]
     pub fn select(&self) -> BTreeSet<String> {
-        self.rules.iter().flat_map(|rule| rule.source.columns()).collect()
+        self.rules.iter().flat_map(|rule| rule.source.columns()).chain(self.also.iter().cloned()).collect()
     }
 
     /// A row's fields in Marketo's types.
@@ -229,26 +247,12 @@ impl FieldMap {
         }
     }
 
-    /// What changes when the map does, or a label that it sends: equal maps make equal texts.
+    /// What changes when the map does, or a label that it sends: equal maps make equal texts. That a field is stopped or shorter changes nothing yet;
+    /// that it is back, or longer again, does.
     #[must_use]
-    pub fn describe(&self) -> String {
-        let rule = |rule: &Rule| {
-            let columns = rule.source.columns();
-            let options: Vec<_> = columns.iter().filter_map(|name| self.columns.get(name)).map(|column| &column.options).collect();
-            let target = &rule.target;
-            format!("{} {:?} {:?} {:?} {:?} {options:?}", target.name, target.kind, target.length, rule.owner, rule.source)
-        };
-        self.rules.iter().map(rule).collect::<Vec<_>>().join("\n")
+    pub fn describe(&self) -> &str {
+        &self.text
     }
-}
-
-struct Build<'a> {
-    table: Table,
-    object: Object,
-    context: MapContext<'a>,
-    rules: Vec<Rule>,
-    notes: Vec<MapProblem>,
-    problems: Vec<MapProblem>,
 }
 
 impl Build<'_> {
@@ -331,14 +335,14 @@ impl Build<'_> {
     }
 
     /// Company-type fields never go in lead records (rule R7).
-    fn writable_here(&self, target: &TargetField) -> bool {
+    pub(crate) fn writable_here(&self, target: &TargetField) -> bool {
         let of_company = self.object == Object::Lead && self.context.company.field(&target.name).is_some();
         (target.updateable || self.is_sent_all_the_same(target)) && !of_company && !LINK_FIELDS.contains(&target.name.as_str())
     }
 
     /// Adobe's sample describe calls a sales person's e-mail not updateable, and its own upsert sample sends it: MSI joins on it, so that
     /// it is always sent, and a refusal to change it is told by Marketo itself (rule R6).
-    fn is_sent_all_the_same(&self, target: &TargetField) -> bool {
+    pub(crate) fn is_sent_all_the_same(&self, target: &TargetField) -> bool {
         self.object == Object::SalesPerson && target.name.eq_ignore_ascii_case("email")
     }
 
@@ -373,7 +377,7 @@ impl Build<'_> {
             );
         }
         match slots.slot(&target.name) {
-            Ok(slot) => self.rules.push(Rule { target, source, owner, slot }),
+            Ok(slot) => self.rules.push(Rule { target, source, owner, slot, lengths: Vec::new() }),
             Err(error) => self.problem(field, error.to_string()),
         }
     }
@@ -417,6 +421,7 @@ mod tests {
         TargetSchema::new(names.iter().map(|(name, kind)| TargetField {
             name: (*name).into(),
             kind: *kind,
+            label: None,
             length: Some(10),
             updateable: *name != "leadScore",
         }))
@@ -433,7 +438,8 @@ mod tests {
             ("unsubscribed", DataKind::Boolean),
         ]);
         let company = schema(&[("company", DataKind::String)]);
-        let context = MapContext { columns: &columns(secured), readable_secured: &BTreeSet::new(), target: &lead, company: &company };
+        let context =
+            MapContext { columns: &columns(secured), readable_secured: &BTreeSet::new(), target: &lead, company: &company, before: None };
         FieldMap::compile(Table::Contact, Object::Lead, &specs, context, &mut Slots::default())
             .map_err(|problems| problems.into_iter().map(|p| format!("{}: {}", p.field, p.message)).collect())
     }
@@ -450,13 +456,13 @@ mod tests {
 
     #[test]
     fn a_sales_persons_email_is_sent_whatever_describe_says() {
-        let email = TargetField { name: "email".into(), kind: DataKind::Email, length: Some(255), updateable: false };
+        let email = TargetField { name: "email".into(), kind: DataKind::Email, label: None, length: Some(255), updateable: false };
         let mut columns = columns("");
         let mut column = columns["emailaddress1"].clone();
         column.name = "internalemailaddress".into();
         columns.insert(column.name.clone(), column);
         let (target, none) = (TargetSchema::new([email]), TargetSchema::default());
-        let context = MapContext { columns: &columns, readable_secured: &BTreeSet::new(), target: &target, company: &none };
+        let context = MapContext { columns: &columns, readable_secured: &BTreeSet::new(), target: &target, company: &none, before: None };
         let compiled = FieldMap::compile(Table::SystemUser, Object::SalesPerson, &BTreeMap::new(), context, &mut Slots::default());
         assert_eq!(compiled.unwrap().map.rules.len(), 1);
     }

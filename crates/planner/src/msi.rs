@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::Table;
+use base::{Table, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     FingerprintKey, Fingerprints, Row,
     convert::{as_moment, as_number, cut_utf16},
+    known_msi::{Found, KnownMsis},
     schema::{Column, ColumnKind, Columns, TargetSchema, nearest},
 };
 
@@ -115,7 +116,7 @@ impl MsiField {
         }
     }
 
-    fn fits(self, kind: ColumnKind) -> bool {
+    pub(crate) fn fits(self, kind: ColumnKind) -> bool {
         match self {
             Self::MomentType | Self::MomentDescription | Self::MomentSource => kind == ColumnKind::Text,
             Self::MomentDate => matches!(kind, ColumnKind::DateTime | ColumnKind::Date | ColumnKind::Text),
@@ -142,6 +143,8 @@ pub struct MsiMap {
     pub targets: Vec<(MsiField, String, Column)>,
     /// Fields that one side lacks, in words.
     pub notes: Vec<String>,
+    /// Greater lengths of columns under which values may have been written, by the field's slot.
+    pub lengths: BTreeMap<u8, Vec<u32>>,
 }
 
 /// Why a column can't be written without a decision.
@@ -161,6 +164,8 @@ impl MsiMap {
     /// Finds the column of each field, in the design's order: as configured; the package's names; the documented name compared without
     /// case, prefix and underscores; the label. Only a hit that the configuration or the package's own prefix confirms is used.
     ///
+    /// One that was written to before, with the same entry, and can't be any more, is left out alone; `known` has those.
+    ///
     /// # Errors
     /// Every field whose column needs a decision.
     pub fn find(
@@ -168,23 +173,38 @@ impl MsiMap {
         columns: &Columns,
         person: &TargetSchema,
         specs: &BTreeMap<MsiField, MsiSpec>,
-    ) -> Result<Self, Vec<MsiProblem>> {
-        let (mut map, mut problems) = (Self::default(), Vec::new());
+        known: &KnownMsis,
+        now: Timestamp,
+    ) -> Result<Found, Vec<MsiProblem>> {
+        let (mut found, mut problems) = (Found::default(), Vec::new());
         for field in MsiField::ALL {
-            if specs.get(&field) == Some(&MsiSpec::Off(false)) {
+            let spec = specs.get(&field);
+            if spec == Some(&MsiSpec::Off(false)) {
                 continue;
             }
-            let Some(name) = field.marketo_names().iter().find_map(|name| person.field(name)) else {
-                map.notes.push(format!("Marketo's person has no field {}; it is not written to Dynamics", field.marketo_names()[0]));
-                continue;
+            let was = known.get(&field).filter(|was| was.spec.as_ref() == spec);
+            let name = field.marketo_names().iter().find_map(|name| person.field(name));
+            let column = match find_column(table, field, columns, spec) {
+                Ok(Some(column)) => Ok(Some(column)),
+                other => was.and_then(|was| was.still(table, field, columns)).map_or(other, |column| Ok(Some(column))),
             };
-            match find_column(table, field, columns, specs.get(&field)) {
-                Ok(Some(column)) => map.targets.push((field, name.name.clone(), column.clone())),
-                Ok(None) => map.notes.push(format!("Dynamics' table {table} has no column for {}; it is not written", field.label())),
-                Err((message, candidates)) => problems.push(MsiProblem { table, field, message, candidates }),
+            match (name, column, was) {
+                (Some(name), Ok(Some(column)), _) => found.take(field, spec, &name.name, column, was, now),
+                (name, column, Some(was)) => {
+                    let why = was.lost(field, columns, name.is_some(), &column.err().unwrap_or_default().0);
+                    found.stop(field, was, why, now);
+                }
+                (None, _, None) => {
+                    let note = format!("Marketo's person has no field {}; it is not written to Dynamics", field.marketo_names()[0]);
+                    found.map.notes.push(note);
+                }
+                (Some(_), Ok(None), None) => {
+                    found.map.notes.push(format!("Dynamics' table {table} has no column for {}; it is not written", field.label()));
+                }
+                (Some(_), Err((message, candidates)), None) => problems.push(MsiProblem { table, field, message, candidates }),
             }
         }
-        if problems.is_empty() { Ok(map) } else { Err(problems) }
+        if problems.is_empty() { Ok(found) } else { Err(problems) }
     }
 
     /// The columns it writes.
@@ -211,18 +231,25 @@ impl MsiMap {
             // Adobe's documents say that a field which is asked for and is missing from the answer is null.
             let value = person.get(name).unwrap_or(&Value::Null);
             let is_blank = value.is_null() || value.as_str() == Some("");
-            let value = for_column(value, column);
-            if value.is_null() && !is_blank {
+            let fresh = for_column(value, column);
+            if fresh.is_null() && !is_blank {
                 // It doesn't fit into the column, which is no reason to blank it.
                 continue;
             }
-            let print = key.of(&value);
-            if print != there.get(field.slot()) {
-                changes.insert(column.name.clone(), value);
+            let print = key.of(&fresh);
+            if print != there.get(field.slot()) && !self.is_there_longer(*field, value, column, there, key) {
+                changes.insert(column.name.clone(), fresh);
                 prints.set(field.slot(), print);
             }
         }
         (changes, prints)
+    }
+
+    /// Whether the column holds the same text at a length that it had once: it isn't written again only to be cut.
+    fn is_there_longer(&self, field: MsiField, value: &Value, column: &Column, there: &Fingerprints, key: FingerprintKey) -> bool {
+        let held = there.get(field.slot());
+        let at = |length: &u32| key.of(&for_column(value, &Column { max_length: Some(*length), ..column.clone() }));
+        held.is_some() && self.lengths.get(&field.slot()).is_some_and(|lengths| lengths.iter().any(|length| at(length) == held))
     }
 }
 
@@ -300,13 +327,19 @@ fn find_column<'a>(table: Table, field: MsiField, columns: &'a Columns, spec: Op
     }
 }
 
-fn usable(table: Table, field: MsiField, column: &Column) -> Result<&Column, String> {
+pub(crate) fn usable(table: Table, field: MsiField, column: &Column) -> Result<&Column, String> {
     let key = field.marketo_names()[0];
     if !field.fits(column.kind) {
         return Err(format!(
             "column {} of {table} has a type that {} doesn't fit into; name another column under [msi.{table}] {key}, or false",
             column.name,
             field.label()
+        ));
+    }
+    if !column.readable {
+        return Err(format!(
+            "column {} of {table} can't be read, so that nobody knows what it holds; name another column under [msi.{table}] {key}, or false",
+            column.name
         ));
     }
     if !column.updatable {
@@ -344,10 +377,10 @@ mod tests {
 
     fn find(columns: &[Column], specs: &[(MsiField, &str)]) -> Result<MsiMap, Vec<MsiProblem>> {
         let columns = columns.iter().map(|column| (column.name.clone(), column.clone())).collect();
-        let field = |name: &str| TargetField { name: name.into(), kind: DataKind::String, length: None, updateable: false };
+        let field = |name: &str| TargetField { name: name.into(), kind: DataKind::String, label: None, length: None, updateable: false };
         let person = TargetSchema::new(["msiLastInterestingMomentType", "msiLastInterestingMomentDate", "relativeScore"].map(field));
         let specs = specs.iter().map(|(field, name)| (*field, MsiSpec::Column((*name).into()))).collect();
-        MsiMap::find(Table::Lead, &columns, &person, &specs)
+        MsiMap::find(Table::Lead, &columns, &person, &specs, &KnownMsis::new(), Timestamp::UNIX_EPOCH).map(|found| found.map)
     }
 
     fn found(columns: &[Column], specs: &[(MsiField, &str)]) -> String {

@@ -57,6 +57,39 @@ pub enum ColumnKind {
     Other,
 }
 
+impl ColumnKind {
+    /// Its name, with the length of a text, as people read it: `text 100`.
+    #[must_use]
+    pub fn type_text(self, max_length: Option<u32>) -> String {
+        let name = match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
+            Self::Boolean => "yes/no",
+            Self::Choice => "choice",
+            Self::Choices => "choices",
+            Self::Date => "date",
+            Self::DateTime => "datetime",
+            Self::Id => "id",
+            Self::Lookup => "lookup",
+            Self::Other => "other",
+        };
+        max_length.map_or_else(|| name.to_owned(), |length| format!("{name} {length}"))
+    }
+
+    /// Whether values of such a column can become values of a field without an expression.
+    #[must_use]
+    pub const fn fits(self, field: DataKind) -> bool {
+        match field {
+            DataKind::String | DataKind::Text => !matches!(self, Self::Lookup | Self::Other | Self::Id),
+            DataKind::Email => matches!(self, Self::Text),
+            DataKind::Integer | DataKind::Float => matches!(self, Self::Integer | Self::Decimal | Self::Choice),
+            DataKind::Boolean => matches!(self, Self::Boolean),
+            DataKind::Date | DataKind::DateTime => matches!(self, Self::Date | Self::DateTime),
+        }
+    }
+}
+
 /// The columns of a table, by logical name.
 pub type Columns = BTreeMap<String, Column>;
 
@@ -67,11 +100,32 @@ pub struct TargetField {
     pub name: String,
     /// What it holds.
     pub kind: DataKind,
+    /// What people see it called, where describe tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// For text: the longest, in characters.
     #[serde(default)]
     pub length: Option<u32>,
     /// Whether it can be written.
     pub updateable: bool,
+}
+
+impl TargetField {
+    /// Its type with its length, as people read it: `string 255`.
+    #[must_use]
+    pub fn type_text(&self) -> String {
+        let name = match self.kind {
+            DataKind::String => "string",
+            DataKind::Text => "text",
+            DataKind::Email => "email",
+            DataKind::Integer => "integer",
+            DataKind::Float => "float",
+            DataKind::Boolean => "boolean",
+            DataKind::Date => "date",
+            DataKind::DateTime => "datetime",
+        };
+        self.length.map_or_else(|| name.to_owned(), |length| format!("{name} {length}"))
+    }
 }
 
 /// What a Marketo field holds.

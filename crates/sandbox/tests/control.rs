@@ -145,6 +145,28 @@ async fn rows_are_loaded_changed_and_shown() {
 }
 
 #[tokio::test]
+async fn columns_of_dynamics_are_removed_renamed_and_changed() {
+    let sandbox = sandbox(0);
+    let router = sandbox.dataverse_router();
+    let changes = json!([
+        {"do": "remove-column", "table": "contact", "column": "jobtitle"},
+        {"do": "rename-column", "table": "contact", "column": "fax", "name": "new_fax"},
+        {"do": "change-column", "table": "contact", "column": "telephone1", "length": 7, "updatable": false},
+        {"do": "change-column", "table": "contact", "column": "department", "readable": false},
+        {"do": "change-column", "table": "contact", "column": "nosuch", "length": 7},
+    ]);
+    let results = ok(&router, "POST", "/_sandbox/mutate", Some(changes)).await;
+    let worked: Vec<bool> = results["results"].as_array().unwrap().iter().map(|result| result["ok"] == true).collect();
+    assert_eq!(worked, [true, true, true, true, false], "{results}");
+    let state = sandbox.dataverse.state();
+    let table = state.schema().get(state.schema().find("contact").unwrap()).unwrap();
+    let column = |name: &str| table.find(name).and_then(|at| table.column(at));
+    assert!(column("jobtitle").is_none() && column("fax").is_none() && column("new_fax").is_some());
+    let (phone, department) = (column("telephone1").unwrap(), column("department").unwrap());
+    assert!(!phone.updatable && phone.readable && !department.readable, "{phone:?}");
+}
+
+#[tokio::test]
 async fn every_object_and_field_of_marketo_can_be_changed() {
     let sandbox = sandbox(0);
     let router = sandbox.marketo_router();

@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
     world.options.bootstrap = Bootstrap { bulk: Bulk::Always, ..Bootstrap::default() };
     world.quota = engine::Quota::NONE;
     world.clean_cycle().await;
-    assert!(world.sandbox.marketo.state().set_field_length(Theirs::Leads, "title", Some(TITLE_MAX)));
+    assert!(world.sandbox.marketo.state().set_field_limit(Theirs::Leads, "title", Some(TITLE_MAX)));
     for n in 0..people {
         let title = if n % BAD_EVERY == 0 { "Director of more than fits" } else { "Chief" };
         world.contact(0x1000 + n, &format!("Bo{n}"), json!({"jobtitle": title}));

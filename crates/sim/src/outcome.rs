@@ -53,6 +53,9 @@ pub async fn cycle(number: u32, performed: &Performed, world: &World, names: &Na
         for (code, count) in &ran.summary.flagged {
             lines.push(format!("  flagged: {code} {count}"));
         }
+        for change in &ran.summary.schema_changes {
+            lines.push(format!("  {}: {}: {}", change.code, change.place(), change.text));
+        }
         for warning in &ran.summary.warnings {
             lines.push(format!("  warning: {}", names.told(warning, world).replace('\n', "\n    ")));
         }

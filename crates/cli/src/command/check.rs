@@ -24,13 +24,15 @@ pub(crate) async fn check(config: &Config, served: Option<&Bridge>, args: &Check
     let serving = served.map(|bridge| bridge.marketo.pace());
     let (dynamics, marketo) = (connect::dynamics(config)?, connect::marketo(config, serving)?);
     let state = if serving.is_some() { None } else { connect::existing_state(config).await? };
-    let last_run = match served.map(|bridge| &*bridge.store).or(state.as_ref().map(|state| &*state.store)) {
-        Some(store) => last_run(store).await?,
+    let store = served.map(|bridge| &bridge.store).or(state.as_ref().map(|state| &state.store)).cloned();
+    let last_run = match &store {
+        Some(store) => last_run(&**store).await?,
         None => None,
     };
     let pace = marketo.pace().clone();
     let quota: Option<Quota> = Some(config.marketo.quota());
-    let mut findings = engine::check::check(dynamics, marketo, config.options(), About { quota, last_run }, state).await;
+    let about = About { quota, last_run, state: store };
+    let mut findings = engine::check::check(dynamics, marketo, config.options(), about, state).await;
     if let Some(serving) = serving {
         serving.count_in(&pace);
     }

@@ -40,6 +40,9 @@ fn told(map: &TableMap, width: Option<u16>) -> String {
     for (field, note) in &map.notes {
         text.push_str(&format!("\n{field}: {note}"));
     }
+    for change in &map.schema_changes {
+        text.push_str(&format!("\n{}", printer::schema_change(change)));
+    }
     if !map.written_back.is_empty() {
         let rows = map
             .written_back
@@ -49,6 +52,12 @@ fn told(map: &TableMap, width: Option<u16>) -> String {
             "\nback to Dynamics:\n{}",
             printer::table(&["person", "type", &format!("to {}", map.table), "type"], rows.collect(), width)
         ));
+    }
+    if !map.changed.is_empty() {
+        text.push_str("\nchanged in the last 30 days:");
+        for changed in &map.changed {
+            text.push_str(&format!("\n  {}  {}: {}", changed.at.strftime("%Y-%m-%d %H:%M"), changed.field, changed.text));
+        }
     }
     if !map.suggestions.is_empty() {
         text.push_str(&format!("\n{} more fields could be sent: `insight-bridge map --suggest`", map.suggestions.len()));

@@ -41,6 +41,9 @@ pub(crate) async fn run(source: &Source, args: Status) -> Result<u8, Failure> {
         Some(vec![object.plural().to_owned(), left.ready.to_string(), left.waiting.to_string(), held.join(", ")])
     });
     printer::data(&printer::table(&["left in the outbox", "to send", "waiting", "held"], rows.collect(), printer::width()));
+    for change in &status.schema_changes {
+        printer::data(&printer::schema_change(change));
+    }
     if status.dismissed > 0 {
         printer::data(&format!("dismissed: {} (held list --dismissed)", status.dismissed));
     }

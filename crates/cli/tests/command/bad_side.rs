@@ -137,17 +137,29 @@ fn a_missing_configured_column_is_named_with_the_nearest() {
 }
 
 #[test]
-fn a_secured_column_is_an_error_and_never_blanks() {
+fn a_column_that_is_secured_later_stops_its_field_and_never_blanks() {
     let world = World::new(40);
     mended(&world);
     world.sandbox.dataverse.state().secure_column("contact", "telephone1", true).unwrap();
     let before = everything(&world.sandbox);
-    let writes = world.sent();
-    world.run(&["sync"]).expect(2).tells(&["telephone1", "contact"]);
-    assert_eq!((world.sent(), before), (writes, everything(&world.sandbox)), "something was sent or changed");
+    let ran = world.run(&["sync"]).expect(3);
+    for told in ["field-stopped: contact → phone", "telephone1", "what to do: ", "contact.telephone1"] {
+        assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
+    }
+    // What is held is tried again, as whenever a map changes.
+    assert_eq!(before, everything(&world.sandbox), "something was changed");
+    for command in ["status", "map"] {
+        let ran = world.run(&[command]).expect(0);
+        assert!(ran.stdout.contains("field-stopped: contact → phone"), "{command}: {}", ran.stdout);
+    }
+    let ran = world.run(&["check"]).expect(2);
+    assert!(ran.stdout.contains("docs/errors/field-stopped.md") && ran.stdout.contains("telephone1"), "{}", ran.stdout);
+    let ran = world.run(&["sync", "--json"]).expect(3);
+    let change = &serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["schema_changes"][0];
+    assert_eq!((&change["side"], &change["became"]), (&"dynamics".into(), &"secured".into()), "{change}");
     world.sandbox.dataverse.state().secure_column("contact", "telephone1", false).unwrap();
     mended(&world);
-    assert_eq!(world.sent(), writes, "something was sent again");
+    assert_eq!(before, everything(&world.sandbox), "something was changed");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn marked() -> World {
             }
         }
     }
-    world.sandbox.marketo.state().set_field_length(Object::Leads, "title", Some(20));
+    world.sandbox.marketo.state().set_field_limit(Object::Leads, "title", Some(20));
     for person in 0..2 {
         let row = json!({"email": format!("{MARK}.0@marked.example"), "lastName": format!("{MARK} {person}")});
         world.sandbox.marketo.state().insert_lead(object(row), now);

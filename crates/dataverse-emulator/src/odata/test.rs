@@ -119,7 +119,8 @@ pub(crate) fn property(table: &Table, name: &str) -> Outcome<u16> {
     if name == "ownerid" && matches!(table.name.as_str(), "systemuser" | "team") {
         return Ok(table.key);
     }
-    table.find_property(name).ok_or_else(|| Refusal::no_property(name, &table.name))
+    let is_readable = |at: &u16| table.column(*at).is_some_and(|column| column.readable);
+    table.find_property(name).filter(is_readable).ok_or_else(|| Refusal::no_property(name, &table.name))
 }
 
 impl Test {

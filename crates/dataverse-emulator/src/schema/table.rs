@@ -59,6 +59,8 @@ pub struct Column {
     pub format: String,
     /// Field security: the caller may not read it, and it is always null for them.
     pub secured: bool,
+    /// Whether it can be read at all; one that can't be is no property of the Web API (Microsoft, `IsValidForRead`).
+    pub readable: bool,
     /// The range of a decimal or floating number, when it was given one.
     pub range: Option<(f64, f64)>,
     /// Whether a lookup is the service's own shortcut: it has a value, but no relationship to navigate by.
@@ -163,6 +165,7 @@ impl Column {
             updatable: spec.updatable,
             format: spec.format.to_owned(),
             secured: false,
+            readable: true,
             range: None,
             internal: spec.internal,
             custom: spec.name.starts_with("mkt_") || spec.name.starts_with("new_"),
@@ -193,6 +196,7 @@ impl Column {
             updatable: true,
             format: "Text".to_owned(),
             secured: false,
+            readable: true,
             range: None,
             internal: false,
             custom: true,

@@ -54,7 +54,7 @@ impl State {
         if !principal {
             let _ = write!(out, "<Key><PropertyRef Name=\"{}\" /></Key>", table.key_name());
         }
-        for (_, column) in table.columns() {
+        for (_, column) in table.columns().filter(|(_, column)| column.readable) {
             property(out, column);
         }
         for (_, column) in table.columns().filter(|(_, column)| !column.internal) {

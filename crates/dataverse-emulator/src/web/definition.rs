@@ -58,7 +58,7 @@ pub(crate) fn attribute(table: &Table, column: &Column) -> (&'static str, Map<St
     let mut map = base(table, &column.name, &column.schema, column.label.as_deref(), id, !column.custom || column.name.starts_with("mkt_"));
     map.extend(object(json!({
         "AttributeType": kind, "AttributeTypeName": {"Value": type_name}, "RequiredLevel": managed(required.into(), "canmodifyrequirementlevelsettings"),
-        "IsValidForRead": true, "IsValidForCreate": column.creatable, "IsValidForUpdate": column.updatable, "AttributeOf": null,
+        "IsValidForRead": column.readable, "IsValidForCreate": column.creatable, "IsValidForUpdate": column.updatable, "AttributeOf": null,
         "IsPrimaryId": column.kind == Kind::Key, "IsPrimaryName": title, "IsCustomAttribute": column.custom,
         "IsSecured": column.secured, "CanBeSecuredForRead": column.custom || column.secured, "CanBeSecuredForCreate": column.custom || column.secured,
         "CanBeSecuredForUpdate": column.custom || column.secured, "ColumnNumber": 1,

@@ -33,7 +33,7 @@ impl<'a> Plan<'a> {
         if let Some(definition) = definition {
             let name = |at: u16, column: &'a Column| (at, column.property(), column);
             match &query.select {
-                None => columns.extend(definition.columns().map(|(at, column)| name(at, column))),
+                None => columns.extend(definition.columns().filter(|(_, column)| column.readable).map(|(at, column)| name(at, column))),
                 Some(select) => {
                     let key = (!select.contains(&definition.key)).then_some(definition.key);
                     let all = key.into_iter().chain(select.iter().copied());

@@ -173,6 +173,12 @@ fn the_schema_can_change_and_metadata_may_lag() {
     assert_eq!(world.get(&format!("{row}?$select=new_points")).json["new_points"], 7);
     world.state.remove_column("lead", "new_points").unwrap();
     assert_eq!(world.get(&format!("{row}?$select=new_points")).status, 400);
+    // `IsValidForRead`: what can't be read is no property.
+    world.state.edit_column("lead", "mobilephone", |column| column.readable = false).unwrap();
+    assert_eq!(world.get(&format!("{row}?$select=mobilephone")).code(), "0x80060888");
+    assert!(world.get(&row).json.get("mobilephone").is_none());
+    let told = world.get("EntityDefinitions(LogicalName='lead')/Attributes(LogicalName='mobilephone')?$select=IsValidForRead");
+    assert_eq!(told.json["IsValidForRead"], json!(false));
     world.state.resize_column("lead", "new_lastinterestingmomenttype", 10).unwrap();
     assert_eq!(world.patch(&row, json!({"new_lastinterestingmomenttype": "eleven chars"})).code(), "0x80044331");
 }

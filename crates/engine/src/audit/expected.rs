@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Guid, RecordId, Table, Values};
 use planner::{
-    Desired, Row,
+    Desired, Fingerprints, Row,
     reference::{CompanyRef, OwnerRef, alias, company, is_inactive, is_sales_user, owner},
 };
 use store::{
@@ -82,7 +82,11 @@ pub(super) async fn of(
         });
         let company = company.filter(|account| !left_out.contains(account));
         let owner = if table == Table::SystemUser { None } else { owner_of(bridge, teams, Row(&row)) };
-        let desired = Desired::new(map.map(Row(&row)), owner, company, None);
+        let mut mapped = map.map(Row(&row));
+        if let Some(link) = link.as_ref().filter(|link| link.is_confirmed()) {
+            map.leave_confirmed(&mut mapped, Row(&row), &Fingerprints::read(&link.confirmed), prepared.key);
+        }
+        let desired = Desired::new(mapped, owner, company, None);
         expected.push(Expected { record, row, desired, link, is_pending: pending.contains(&id) });
     }
     Ok(expected)

@@ -203,6 +203,10 @@ impl Context<'_> {
                 line.lost += mapped.lost.len() as u64;
             });
         }
+        let confirmed = Fingerprints::read(&link.confirmed);
+        if link.is_confirmed() {
+            map.leave_confirmed(&mut mapped, row, &confirmed, key);
+        }
         let send_name = record.table == Table::Lead && self.bridge.options.policy.send_company_name;
         let company_name = row.text("companyname").filter(|_| send_name).map(str::to_owned);
         let desired = Desired { team: place.team, ..Desired::new(mapped, place.owner, place.company, company_name) };

@@ -12,6 +12,7 @@ use crate::{
     marketo::Verdict,
     plan::Asks,
     push::outcome::{Breaker, Failure, Whole, judge},
+    renew::FIELD_CODES,
 };
 
 /// Codes of a record that Adobe says to try again: it could not be created, or Marketo failed itself.
@@ -86,6 +87,9 @@ where
                 breaker.succeeded();
                 if !hand.is_free() {
                     piece.iter().zip(&verdicts).for_each(|(item, verdict)| hand.has_written(&item.key(), || item.asks(), verdict));
+                }
+                if verdicts.iter().any(|verdict| FIELD_CODES.contains(&verdict.code.as_str())) {
+                    bridge.metadata.doubt_fields();
                 }
                 sent.fates.extend(piece.into_iter().zip(verdicts.into_iter().map(Fate::from)));
                 sure = sent.fates.len();

@@ -33,7 +33,7 @@ const ABSENT_MAX: usize = 5_000;
 /// People put on the list in one commit.
 const PAGE: usize = 1_000;
 
-/// When fields come to be written to other columns than before, everybody is looked at.
+/// When fields come to be written to columns to which they weren't before, everybody is looked at; where some are only no longer written, nobody is.
 pub(super) async fn from_the_map(bridge: &Bridge, prepared: &Prepared) -> Result<(), SyncError> {
     let targets = prepared.tables.iter().flat_map(|(table, plan)| plan.msi.targets.iter().map(move |target| (table, target)));
     let text: String = targets.map(|(table, (_, field, column))| format!("{table} {field} {} {:?}\n", column.name, column.kind)).collect();
@@ -42,7 +42,8 @@ pub(super) async fn from_the_map(bridge: &Bridge, prepared: &Prepared) -> Result
     if before.as_ref() == Some(&fact) {
         return Ok(());
     }
-    if before.is_some() {
+    let known: BTreeSet<&str> = before.iter().filter_map(|before| before.value.as_str()).flat_map(str::lines).collect();
+    if before.is_some() && fact.value.as_str().into_iter().flat_map(str::lines).any(|line| !known.contains(line)) {
         everybody(bridge).await?;
     }
     let mut batch = Batch::new();

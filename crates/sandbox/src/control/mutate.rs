@@ -70,6 +70,38 @@ pub enum Operation {
         /// Whether it is secured from now on.
         secured: bool,
     },
+    /// A customizer removes a Dynamics column, and with it what it holds.
+    RemoveColumn {
+        /// The table's logical name.
+        table: String,
+        /// The column's.
+        column: String,
+    },
+    /// A Dynamics column has another name from now on, as if it had been made anew and filled.
+    RenameColumn {
+        /// The table's logical name.
+        table: String,
+        /// The column's.
+        column: String,
+        /// Its new one.
+        name: String,
+    },
+    /// A customizer shortens or lengthens a Dynamics column, or it can't be read or written any more, or again.
+    ChangeColumn {
+        /// The table's logical name.
+        table: String,
+        /// The column's.
+        column: String,
+        /// The longest text from now on; what is stored stays.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        length: Option<u32>,
+        /// Whether it can be read from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        readable: Option<bool>,
+        /// Whether it can be written from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        updatable: Option<bool>,
+    },
     /// A new Marketo record: of `leads` unless `object` says another.
     MarketoCreate {
         /// `leads`, `companies`, `salespersons`, `opportunities` or `roles`.
@@ -130,6 +162,9 @@ pub enum Operation {
         /// The longest text from now on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         length: Option<u32>,
+        /// The longest text that it takes from now on, whatever "describe" tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
         /// Whether it can't be written from now on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         read_only: Option<bool>,
@@ -257,6 +292,18 @@ impl Operation {
             }
             Self::Merge { table, winner, loser } => done(dataverse().merge(&table, winner, loser, Row::new(), now)),
             Self::SecureColumn { table, column, secured } => done(dataverse().secure_column(&table, &column, secured)),
+            Self::RemoveColumn { table, column } => done(dataverse().remove_column(&table, &column)),
+            Self::RenameColumn { table, column, name } => done(dataverse().rename_column(&table, &column, &name)),
+            Self::ChangeColumn { table, column, length, readable, updatable } => {
+                let mut dataverse = dataverse();
+                if let Some(length) = length {
+                    dataverse.resize_column(&table, &column, length)?;
+                }
+                done(dataverse.edit_column(&table, &column, |column| {
+                    column.readable = readable.unwrap_or(column.readable);
+                    column.updatable = updatable.unwrap_or(column.updatable);
+                }))
+            }
             Self::MarketoCreate { object, row } => rows::insert(sandbox, rows::object(&object)?, row, now),
             Self::MarketoUpdate { object, id, row } => there(marketo().update(rows::object(&object)?, &id, row, now)),
             Self::MarketoDelete { object, id } => there(marketo().delete(rows::object(&object)?, &id, now)),
@@ -267,11 +314,12 @@ impl Operation {
                 if added { Ok(Value::Null) } else { Err(format!("there is a field {name} already")) }
             }
             Self::MarketoRemoveField { object, name } => there(marketo().remove_field(rows::object(&object)?, &name)),
-            Self::MarketoChangeField { object, name, length, read_only } => {
+            Self::MarketoChangeField { object, name, length, limit, read_only } => {
                 let (object, mut marketo) = (rows::object(&object)?, marketo());
                 let shortened = length.is_none_or(|length| marketo.set_field_length(object, &name, Some(length)));
+                let limited = limit.is_none_or(|limit| marketo.set_field_limit(object, &name, Some(limit)));
                 let frozen = read_only.is_none_or(|read_only| marketo.set_field_read_only(object, &name, read_only));
-                there(shortened && frozen)
+                there(shortened && limited && frozen)
             }
             Self::MarketoList { name } => Ok(json!(marketo().add_list(&name, now))),
             Self::MarketoUsage { others } => {

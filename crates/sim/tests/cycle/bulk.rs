@@ -124,7 +124,7 @@ async fn reports_that_cannot_be_read_confirm_nobody() {
     for operation in ["leads.import.failures", "leads.import.warnings"] {
         let world = world(0);
         world.clean_cycle().await;
-        assert!(world.sandbox.marketo.state().set_field_length(marketo_emulator::Object::Leads, "title", Some(5)));
+        assert!(world.sandbox.marketo.state().set_field_limit(marketo_emulator::Object::Leads, "title", Some(5)));
         for n in 0..30 {
             let (email, title) = match n % 3 {
                 0 => (format!("bo{n}@@buyer.example"), "Chief"),
@@ -191,7 +191,7 @@ async fn a_first_row_that_is_refused_stops_nothing() {
     let mut world = world(0);
     world.options.bootstrap = always(10);
     world.clean_cycle().await;
-    assert!(world.sandbox.marketo.state().set_field_length(marketo_emulator::Object::Leads, "title", Some(5)));
+    assert!(world.sandbox.marketo.state().set_field_limit(marketo_emulator::Object::Leads, "title", Some(5)));
     // The outbox is in the order of the ids: the first is tried alone, while files fill behind it.
     for n in 0..25 {
         world.contact(0x1000 + n, &format!("Bo{n}"), json!({"jobtitle": if n == 0 { "Director" } else { "Chief" }}));

@@ -27,7 +27,7 @@ const MSI_COLUMNS: [&str; 7] = [
 
 async fn look(world: &World) -> Vec<Finding> {
     let (dynamics, marketo) = world.clients();
-    let about = About { quota: Some(Quota::default()), last_run: None };
+    let about = About { quota: Some(Quota::default()), last_run: None, state: None };
     let findings = check(dynamics, marketo, world.options.clone(), about, None).await;
     for finding in &findings {
         let Some(page) = &finding.page else { continue };

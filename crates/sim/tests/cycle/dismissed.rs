@@ -39,7 +39,7 @@ async fn world() -> World {
     let world = World::small();
     world.clean_cycle().await;
     // The describe that was just read tells of a longer field, so that the text isn't cut.
-    world.sandbox.marketo.state().set_field_length(Theirs::Leads, "title", Some(5));
+    world.sandbox.marketo.state().set_field_limit(Theirs::Leads, "title", Some(5));
     world.contact(BO, "Bo", json!({"jobtitle": "Director"}));
     let ran = world.cycle().await;
     assert_eq!(ran.held(Object::Lead), [("1003".to_owned(), 1)]);
@@ -161,7 +161,7 @@ async fn another_field_map_makes_it_another_question() {
     world.options.fields.contact.insert("title".into(), planner::FieldSpec::Off(false));
     world.clean_cycle().await;
     assert_eq!((world.people().len(), dismissed(&world).await.len()), (1, 0));
-    world.sandbox.marketo.state().set_field_length(Theirs::Leads, "title", Some(255));
+    world.sandbox.marketo.state().set_field_limit(Theirs::Leads, "title", Some(255));
     world.options.fields.contact.clear();
     world.clean_cycle().await;
     world.assert_agreed();
@@ -172,7 +172,7 @@ async fn an_update_that_is_dismissed_leaves_what_marketo_has() {
     let world = World::small();
     world.contact(BO, "Bo", json!({"jobtitle": "Chief"}));
     world.clean_cycle().await;
-    world.sandbox.marketo.state().set_field_length(Theirs::Leads, "title", Some(5));
+    world.sandbox.marketo.state().set_field_limit(Theirs::Leads, "title", Some(5));
     world.update("contact", BO, json!({"jobtitle": "Director", "telephone1": "7"}));
     world.cycle().await;
     dismiss(&world, BO).await;
@@ -197,12 +197,12 @@ async fn a_person_that_marketo_loses_is_another_question() {
     let world = World::small();
     world.contact(BO, "Bo", json!({"jobtitle": "Chief"}));
     world.clean_cycle().await;
-    world.sandbox.marketo.state().set_field_length(Theirs::Leads, "title", Some(5));
+    world.sandbox.marketo.state().set_field_limit(Theirs::Leads, "title", Some(5));
     world.update("contact", BO, json!({"jobtitle": "Director"}));
     world.cycle().await;
     dismiss(&world, BO).await;
     world.clean_cycle().await;
-    world.sandbox.marketo.state().set_field_length(Theirs::Leads, "title", Some(255));
+    world.sandbox.marketo.state().set_field_limit(Theirs::Leads, "title", Some(255));
     let (person, now) = (world.persons_of(BO)[0], world.now());
     assert!(world.sandbox.marketo.state().delete_lead(person, now));
     world.pass(HOUR).await;

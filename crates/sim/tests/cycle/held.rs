@@ -21,8 +21,8 @@ const DEAL: u64 = 0x51;
 async fn world(people: u64, bad: u64) -> World {
     let world = World::small();
     world.clean_cycle().await;
-    // The describe that was just read tells of a longer field, so that the text isn't cut.
-    world.sandbox.marketo.state().set_field_length(Theirs::Leads, "title", Some(5));
+    // Describe tells of a longer field, so that the text isn't cut.
+    world.sandbox.marketo.state().set_field_limit(Theirs::Leads, "title", Some(5));
     for n in 0..people {
         let title = if n % bad == bad - 1 { "Director" } else { "Chief" };
         world.contact(FIRST + n, &format!("P{n}"), json!({"jobtitle": title}));
@@ -72,7 +72,7 @@ async fn a_held_record_is_sent_when_its_row_changes() {
 async fn held_records_are_tried_again_on_request() {
     let mut world = world(40, 20).await;
     world.cycle().await;
-    world.sandbox.marketo.state().set_field_length(Theirs::Leads, "title", Some(255));
+    world.sandbox.marketo.state().set_field_limit(Theirs::Leads, "title", Some(255));
     world.pass(HOUR).await;
     assert_eq!(world.cycle().await.pushed(Object::Lead).created, 0);
     world.retry_held = true;
@@ -85,7 +85,7 @@ async fn held_records_are_tried_again_on_request() {
 async fn held_records_are_tried_again_after_a_day() {
     let world = world(40, 20).await;
     world.cycle().await;
-    world.sandbox.marketo.state().set_field_length(Theirs::Leads, "title", Some(255));
+    world.sandbox.marketo.state().set_field_limit(Theirs::Leads, "title", Some(255));
     world.pass(23 * HOUR).await;
     assert_eq!(world.cycle().await.pushed(Object::Lead).created, 0, "not yet");
     world.pass(2 * HOUR).await;

@@ -33,6 +33,8 @@ mod audited;
 mod planned;
 mod checked;
 mod fixed;
+mod schema_changes;
+mod schema_columns;
 mod moments;
 mod beside;
 mod served;

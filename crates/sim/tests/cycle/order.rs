@@ -139,7 +139,7 @@ async fn one_sales_person_that_is_refused_holds_only_what_it_owns() {
     let (cy, carl) = (0x32, 0x03);
     world.clean_cycle().await;
     // Marketo's describe, read a moment ago, still told of a longer field.
-    world.sandbox.marketo.state().set_field_length(Theirs::SalesPersons, "title", Some(3));
+    world.sandbox.marketo.state().set_field_limit(Theirs::SalesPersons, "title", Some(3));
     world.user(carl, "Carl");
     world.update("systemuser", carl, json!({"title": "Director"}));
     world.contact(cy, "Cy", json!({"ownerid": ["systemuser", carl]}));

@@ -200,6 +200,9 @@ impl Ledger {
             Operation::Create { .. }
             | Operation::Update { .. }
             | Operation::SecureColumn { .. }
+            | Operation::RemoveColumn { .. }
+            | Operation::RenameColumn { .. }
+            | Operation::ChangeColumn { .. }
             | Operation::MarketoCreate { .. }
             | Operation::MarketoUpdate { .. }
             | Operation::MarketoAddField { .. }

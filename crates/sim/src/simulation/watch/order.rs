@@ -61,6 +61,9 @@ impl Gone {
             | Operation::Qualify { .. }
             | Operation::Merge { .. }
             | Operation::SecureColumn { .. }
+            | Operation::RemoveColumn { .. }
+            | Operation::RenameColumn { .. }
+            | Operation::ChangeColumn { .. }
             | Operation::MarketoCreate { .. }
             | Operation::MarketoUpdate { .. }
             | Operation::MarketoAddField { .. }
