@@ -228,13 +228,13 @@ impl Bridge {
             writing_back: Arc::default(),
             hand: Hand::Rehearsing(rehearsal),
             metadata: Arc::default(),
-            ..self.pass(RunOptions { served: false, ..self.run.clone() }, Progress::silent())
+            ..self.pass(RunOptions { served: false, ..self.run.clone() }, self.progress.reading())
         }
     }
 
-    /// The same pass, which writes only what was planned.
+    /// The same pass, which writes only what was planned. It is in the turn of whoever makes it.
     pub(crate) fn bound(&self, approval: Arc<Approval>) -> Self {
-        Self { hand: Hand::Bound(approval), ..self.pass(self.run.clone(), self.progress.clone()) }
+        Self { hand: Hand::Bound(approval), turn: Arc::default(), ..self.pass(self.run.clone(), self.progress.clone()) }
     }
 
     /// The same pass, whose Marketo calls go in this lane.

@@ -16,14 +16,15 @@ use base::{Guid, RecordId, Table};
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::Batch;
+use store::{Batch, StateCopy};
 use tracing::Instrument;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 pub(crate) use approval::Approval;
-pub(crate) use asks::{Asks, What};
+pub(crate) use asks::{Asks, What, role_place};
 pub(crate) use hand::Hand;
 pub(crate) use rehearsal::Rehearsal;
+use rehearsal::{Noted, Values};
 
 pub use asks::{Act, Print};
 pub use saved::{Cost, FORMAT, LeftOut, Names, Plan, PlannedRecord, PlannedRow, PlannedWrite, Sample, Under, Why};
@@ -31,8 +32,10 @@ pub use saved::{Cost, FORMAT, LeftOut, Names, Plan, PlannedRecord, PlannedRow, P
 use crate::{
     bridge::Bridge,
     cycle,
-    error::{Side, SyncError},
+    error::{Problem, Side, SyncError},
+    import::Note,
     prepare::{Prepared, forget_describes, prepare},
+    progress::Step,
     summary::Summary,
 };
 
@@ -93,9 +96,14 @@ pub struct Kept {
 /// What would stop the cycle.
 pub fn plan(bridge: &Bridge, wanted: Wanted) -> BoxFuture<'_, Result<Plan, SyncError>> {
     async move {
-        let _turn = bridge.turn().await;
+        let turn = bridge.turn().await;
         let (under, prepared) = now(bridge).await?;
-        rehearse(bridge, &prepared, wanted, under).await
+        let copy = bridge.store.copy().await?;
+        // What is copied is looked at whatever becomes of the state meanwhile.
+        drop(turn);
+        let plan = rehearse(bridge, &copy, &prepared, wanted, under).await;
+        bridge.progress.tell(Step::Done);
+        plan
     }
     .boxed()
 }
@@ -107,36 +115,51 @@ pub fn plan(bridge: &Bridge, wanted: Wanted) -> BoxFuture<'_, Result<Plan, SyncE
 /// What stops the comparison. What stops the cycle is in its outcome.
 pub fn carry_out<'a>(bridge: &'a Bridge, plan: &'a Plan) -> BoxFuture<'a, Result<Carried, SyncError>> {
     async move {
-        let refused = |reason: String, changed: Vec<LeftOut>| Ok(Carried::Refused(Refusal { reason, changed, of: plan.touched() }));
-        if plan.format != FORMAT || plan.program != env!("CARGO_PKG_VERSION") {
-            return refused(format!("it was made by release {}, and this is {}; make a new one", plan.program, env!("CARGO_PKG_VERSION")), Vec::new());
-        }
-        let turn = bridge.turn().await;
-        let (under, prepared) = now(bridge).await?;
-        if let Some(other) = other(&plan.under, &under) {
-            return refused(format!("{other} since it was made; make a new one"), Vec::new());
-        }
-        let later = rehearse(bridge, &prepared, Wanted { samples: 0, values: false }, under).await?;
-        let changed = plan.differences(&later);
-        let of_it = changed.iter().filter(|left| left.why != Why::New).count();
-        if of_it as f64 * 100.0 > plan.touched() as f64 * CHANGED_MAX_PERCENT {
-            let touched = plan.touched();
-            let reason = format!("{of_it} of its {touched} records and rows have changed since it was made, more than {CHANGED_MAX_PERCENT} %; make a new one");
-            return refused(reason, changed);
-        }
-        drop(turn);
-        let seed = seed(bridge).await?;
-        let approval = Arc::new(Approval::new(plan, seed));
-        let bound = bridge.bound(approval.clone());
-        let (summary, error) = cycle::run(&bound).await;
-        let (done, left_out) = approval.end();
-        Ok(Carried::Out { summary: Box::new(summary), error, kept: Kept { planned: plan.writes(), done, left_out } })
+        // No other pass of changes comes between the comparison and what it allows.
+        let _turn = bridge.turn().await;
+        let carried = compare_and_carry_out(bridge, plan).await;
+        bridge.progress.tell(Step::Done);
+        carried
     }
     .boxed()
 }
 
+async fn compare_and_carry_out(bridge: &Bridge, plan: &Plan) -> Result<Carried, SyncError> {
+    let refused = |reason: String, changed: Vec<LeftOut>| Ok(Carried::Refused(Refusal { reason, changed, of: plan.touched() }));
+    let release = env!("CARGO_PKG_VERSION");
+    if plan.format != FORMAT || plan.program != release {
+        return refused(format!("it was made by release {}, and this is {release}; make a new one", plan.program), Vec::new());
+    }
+    let (under, prepared) = now(bridge).await?;
+    if let Some(other) = other(&plan.under, &under) {
+        return refused(format!("{other} since it was made; make a new one"), Vec::new());
+    }
+    let changed = {
+        let copy = bridge.store.copy().await?;
+        plan.differences(&rehearse(bridge, &copy, &prepared, Wanted { samples: 0, values: false }, under).await?)
+    };
+    let of_it = changed.iter().filter(|left| left.why != Why::New).count();
+    let touched = plan.touched();
+    if of_it as f64 * 100.0 > touched as f64 * CHANGED_MAX_PERCENT {
+        let reason = format!(
+            "{of_it} of its {touched} records and rows have changed since it was made, more than {CHANGED_MAX_PERCENT} %; make a new one"
+        );
+        return refused(reason, changed);
+    }
+    let approval = Arc::new(Approval::new(plan, &changed, seed(bridge).await?));
+    let (summary, error) = cycle::run(&bridge.bound(approval.clone())).await;
+    let (done, left_out) = approval.end();
+    Ok(Carried::Out { summary: Box::new(summary), error, kept: Kept { planned: plan.writes(), done, left_out } })
+}
+
 /// What a plan is made under now. Both sides' metadata are read anew for that.
 async fn now(bridge: &Bridge) -> Result<(Under, Prepared), SyncError> {
+    // Their people are sent for by files that are settled in the middle of a cycle, and nobody can say how.
+    if Note::any(bridge).await? {
+        let message =
+            "Marketo works through files of people whose outcome isn't known yet; run `insight-bridge sync` to its end, and plan then";
+        return Err(SyncError::Configuration(vec![Problem { code: "plan-refused", place: "plan".into(), message: message.into() }]));
+    }
     let mut batch = Batch::new();
     forget_describes(&mut batch);
     bridge.commit(batch).await?;
@@ -144,7 +167,7 @@ async fn now(bridge: &Bridge) -> Result<(Under, Prepared), SyncError> {
     let options = serde_json::to_string(&bridge.options).unwrap_or_default();
     let secured = &bridge.options.fields.readable_secured;
     let under = Under {
-        state: hash(&format!("state {}", prepared.key.0)),
+        state: format!("{:016x}", xxh3_64_with_seed(b"state", prepared.key.0)),
         configuration: hash(&format!("{options} {secured:?}")),
         schema: schema(&prepared),
     };
@@ -186,18 +209,19 @@ async fn seed(bridge: &Bridge) -> Result<u64, SyncError> {
 }
 
 /// Runs a cycle that writes nothing.
-async fn rehearse(bridge: &Bridge, prepared: &Prepared, wanted: Wanted, under: Under) -> Result<Plan, SyncError> {
-    let rehearsal = Arc::new(Rehearsal::new(seed(bridge).await?, wanted.samples, wanted.values));
-    let copy = bridge.store.copy().await?;
+async fn rehearse(bridge: &Bridge, copy: &StateCopy, prepared: &Prepared, wanted: Wanted, under: Under) -> Result<Plan, SyncError> {
+    let rehearsal = Arc::new(Rehearsal::new(seed(bridge).await?, prepared.person_key.clone(), wanted.samples, wanted.values));
     let fence = copy.store.acquire("a plan").await?;
     let there = bridge.rehearsing(copy.store.clone(), fence, rehearsal.clone());
-    let (summary, error) = cycle::run(&there).instrument(tracing::info_span!("rehearsal")).await;
+    tracing::info!("a cycle is rehearsed: what it tells until it is over isn't done");
+    let (summary, error) = cycle::run(&there).instrument(tracing::error_span!("rehearsal")).await;
+    tracing::info!("the rehearsal is over");
     if let Some(error) = error {
         return Err(error);
     }
     let [marketo, dynamics] = there.calls().map(|calls| calls.values().sum::<u64>());
     let mut noted = rehearsal.end();
-    rows_as_they_are(bridge, prepared, &mut noted.samples).await?;
+    rows_as_they_are(bridge, prepared, &mut noted).await?;
     let all: [u64; 2] = bridge.calls().map(|calls| calls.values().sum());
     let marketo_calls = marketo.saturating_sub(noted.only_to_tell) + noted.answered[0];
     let pace = bridge.marketo.pace();
@@ -234,12 +258,17 @@ async fn rehearse(bridge: &Bridge, prepared: &Prepared, wanted: Wanted, under: U
     })
 }
 
-/// Reads what Dynamics holds of the rows among the samples.
-async fn rows_as_they_are(bridge: &Bridge, prepared: &Prepared, samples: &mut [Sample]) -> Result<(), SyncError> {
+/// Reads what Dynamics holds of the rows whose values are kept.
+async fn rows_as_they_are(bridge: &Bridge, prepared: &Prepared, noted: &mut Noted) -> Result<(), SyncError> {
     for table in [Table::Lead, Table::Contact] {
-        let mut wanted: BTreeMap<RecordId, &mut Sample> = BTreeMap::new();
-        for sample in samples.iter_mut().filter(|sample| sample.act.is_none() && sample.record.table == table) {
-            wanted.insert(sample.record, sample);
+        let mut wanted: BTreeMap<RecordId, Vec<&mut Values>> = BTreeMap::new();
+        for sample in noted.samples.iter_mut().filter(|sample| sample.act.is_none() && sample.record.table == table) {
+            wanted.entry(sample.record).or_default().push(&mut sample.values);
+        }
+        for row in noted.rows.iter_mut().filter(|row| row.record.table == table) {
+            if let Some(values) = &mut row.values {
+                wanted.entry(row.record).or_default().push(values);
+            }
         }
         if wanted.is_empty() {
             continue;
@@ -249,8 +278,8 @@ async fn rows_as_they_are(bridge: &Bridge, prepared: &Prepared, samples: &mut [S
         let found = bridge.dynamics.by_ids(&plan.table, &plan.select, &ids).await;
         for row in found.map_err(|error| SyncError::of_call(Side::Dynamics, error))?.rows {
             let row = planner::Row(&row);
-            let Some(sample) = row.guid(&plan.table.primary_id).and_then(|id| wanted.get_mut(&RecordId::new(table, id))) else { continue };
-            for (column, values) in &mut sample.values {
+            let all = row.guid(&plan.table.primary_id).and_then(|id| wanted.get_mut(&RecordId::new(table, id)));
+            for (column, values) in all.into_iter().flatten().flat_map(|values| values.iter_mut()) {
                 values[0] = row.value(column).cloned().unwrap_or(Value::Null);
             }
         }

@@ -68,6 +68,16 @@ impl Progress {
         Self(Arc::new(watch))
     }
 
+    /// The same, who is told only what is read.
+    pub(crate) fn reading(&self) -> Self {
+        let whole = self.clone();
+        Self::new(move |step| match step {
+            Step::Preparing | Step::Captured { .. } => whole.tell(step),
+            Step::Forecast(_) | Step::Pushed { .. } | Step::WrittenBack { .. } | Step::Audited { .. } | Step::Done => {}
+            Step::Quota { .. } => whole.tell(step),
+        })
+    }
+
     /// Nobody watches.
     #[must_use]
     pub fn silent() -> Self {

@@ -174,7 +174,15 @@ pub struct Performed {
 async fn planned(bridge: &Bridge) -> Result<((Summary, Option<SyncError>), Vec<LeftOut>), StepError> {
     let plan = match plan::plan(bridge, Wanted { samples: 0, values: false }).await {
         Ok(plan) => plan,
-        Err(_) => return Ok((cycle::run(bridge).await, Vec::new())),
+        Err(error) => {
+            let (summary, stopped) = cycle::run(bridge).await;
+            let same = stopped.as_ref().is_some_and(|stopped| stopped.code() == error.code());
+            return if same {
+                Ok(((summary, stopped), Vec::new()))
+            } else {
+                Err(format!("the plan stops: {error}; the cycle: {stopped:?}"))
+            };
+        }
     };
     match plan::carry_out(bridge, &plan).await.map_err(|error| error.to_string())? {
         Carried::Out { summary, error, kept } => Ok(((*summary, error), kept.left_out)),

@@ -1,12 +1,13 @@
 //! A copy of a state to try something out on, gone when it is dropped.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
     process,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -15,6 +16,13 @@ use crate::{Store, sqlite::private};
 
 /// How many copies this process has made.
 static MADE: AtomicU64 = AtomicU64::new(0);
+
+/// The copies that this process has now.
+static LIVING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn living() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What comes between the state's name and a copy's number.
 const MARK: &str = ".copy-";
@@ -46,14 +54,17 @@ impl StateCopy {
 pub(crate) struct CopyFile(PathBuf);
 
 impl CopyFile {
-    /// An empty one beside the state at `path`, of which this process holds the lease. What killed processes have left is removed.
+    /// An empty one beside the state at `path`, of which this process holds the lease.
     pub(crate) fn begin(path: &Path) -> io::Result<Self> {
-        remove_left(path)?;
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let mut name = path.as_os_str().to_owned();
         name.push(format!("{MARK}{}-{number}", process::id()));
-        private().create_new(true).open(&name)?;
-        Ok(Self(name.into()))
+        let path = PathBuf::from(name);
+        // Known before it is there, so that nobody takes it for one that was left.
+        living().insert(path.clone());
+        let made = Self(path);
+        private().create_new(true).open(made.path())?;
+        Ok(made)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -64,18 +75,23 @@ impl CopyFile {
 impl Drop for CopyFile {
     fn drop(&mut self) {
         remove(&self.0);
+        living().remove(&self.0);
     }
 }
 
-/// Copies of processes that are no more: nobody else makes any while we have the lease.
-fn remove_left(path: &Path) -> io::Result<()> {
+/// Removes copies of processes that are no more: nobody else makes any while we have the lease.
+pub(crate) fn remove_left(path: &Path) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return Ok(()) };
-    let (ours, prefix) = (format!("{}-", process::id()), format!("{name}{MARK}"));
+    let prefix = format!("{name}{MARK}");
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let found = entry.file_name();
-        if found.to_str().and_then(|found| found.strip_prefix(&prefix)).is_some_and(|rest| !rest.starts_with(&ours)) {
-            remove(&entry.path());
+        let Some(number) = found.to_str().and_then(|found| found.strip_prefix(&prefix)) else { continue };
+        // What SQLite puts beside it goes with it.
+        let number = number.split(['.']).next().unwrap_or(number).trim_end_matches("-wal").trim_end_matches("-shm");
+        let path = folder.join(format!("{prefix}{number}"));
+        if !living().contains(&path) {
+            remove(&path);
         }
     }
     Ok(())

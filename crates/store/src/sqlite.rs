@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     Batch, Entry, Family, Fence, StateCopy, Store, StoreError,
-    copy::CopyFile,
+    copy::{CopyFile, remove_left},
     migrate::{look, migrate},
     range::KeyRange,
 };
@@ -146,6 +146,10 @@ impl Store for SqliteStore {
         let Some(lock) = Lock::take(&self.path).map_err(unlocked)? else {
             return Err(StoreError::Busy { holder: self.holder()? });
         };
+        // They hold what the state holds, and as much room. Where that can't be, the next one to take the lease tries again.
+        if let Err(error) = remove_left(&self.path) {
+            tracing::warn!(state = self.place, %error, "copies that were left can't be looked for");
+        }
         let name = holder.to_owned();
         let take = move |connection: &mut rusqlite::Connection| {
             let text = "UPDATE lease SET fence = fence + 1, holder = ? WHERE id = 1 RETURNING fence";

@@ -36,7 +36,7 @@ const VALUE_MAX: usize = 40;
 pub(crate) async fn plan(bridge: &Bridge, args: &args::Plan, out: &Out) -> Result<u8, Failure> {
     let run = RunOptions { retry_held: args.retry_held, allow: args.allow.iter().cloned().collect(), ..RunOptions::default() };
     // One that can't be written is told before anything is read.
-    let file = args.output.as_deref().map(|file| PrivateFile::begin(file, true)).transpose()?;
+    let file = args.output.as_deref().map(begin).transpose()?;
     let bridge = &bridge.pass(run, out.progress()).in_lane(wire::Lane::Spare);
     let mut plan = make(bridge, Wanted { samples: args.samples, values: args.values }).await?;
     let (code, to_stdout) = (if plan.writes() == 0 { IN_STEP } else { ONLY_SHOWN }, args.output.as_deref() == Some(Path::new("-")));
@@ -65,6 +65,12 @@ pub(crate) async fn plan(bridge: &Bridge, args: &args::Plan, out: &Out) -> Resul
     Ok(code)
 }
 
+/// Begins the file; only an earlier plan gives its place.
+fn begin(file: &Path) -> Result<PrivateFile, Failure> {
+    let is_ours = file != Path::new("-") && file.exists() && (read(file).is_ok() || file.metadata().is_ok_and(|about| about.len() == 0));
+    PrivateFile::begin(file, is_ours)
+}
+
 /// Carries one out.
 pub(crate) async fn carry(bridge: &Bridge, args: &args::Sync, file: &Path, out: &Out) -> Result<u8, Failure> {
     let plan = read(file)?;
@@ -89,7 +95,8 @@ pub(crate) async fn carry(bridge: &Bridge, args: &args::Sync, file: &Path, out: 
             if let Some(error) = error {
                 out.talk(Failure::from(error).to_string());
             }
-            Ok(if kept.left_out.is_empty() { summary.exit_code } else { summary.exit_code.max(UNFINISHED) })
+            // What was stopped says why; what is left of the plan then is no wonder.
+            Ok(if summary.error.is_some() || kept.left_out.is_empty() { summary.exit_code } else { summary.exit_code.max(UNFINISHED) })
         }
     }
 }
@@ -159,7 +166,8 @@ fn told(plan: &Plan, width: Option<u16>) -> String {
     for (kind, number) in &plan.stopped_by_brake {
         lines.push(format!("the brake would stop: {number} {kind}; look at them, then let them through with --allow {kind}"));
     }
-    lines.extend(plan.warnings.iter().cloned());
+    // The brake is told above.
+    lines.extend(plan.warnings.iter().filter(|warning| !warning.contains("sync --allow")).cloned());
     let cost = &plan.cost;
     let share = match cost.left_today {
         Some(left) => format!(" ({:.1} % of the {left} that are left today)", cost.of_today * 100.0),

@@ -3,7 +3,10 @@
 //! Only what decides about the writes after them is told apart: whether a person or record is there already. What Marketo would refuse for its values
 //! isn't known here.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use base::Object;
 use futures::{FutureExt, future::BoxFuture};
@@ -12,8 +15,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use wire::CallError;
 
+use ::marketo::size::FILTER_VALUES_MAX;
+
 use super::{Marketo, People, SyncMode, Verdict, key_field};
-use crate::plan::Rehearsal;
+use crate::plan::{Rehearsal, role_place};
 
 /// Marketo's refusals that decide which call comes next (Adobe, "Error codes"): it exists already; no such person; no such record.
 const EXISTS: &str = "1005";
@@ -45,13 +50,13 @@ impl Marketo {
             let mut found = self.people_there(field, there, fields).await?;
             let merged = rehearsal.as_it_would_be(field, &values, fields, &mut found.people);
             // What the one that stays has nothing of, it takes over from the others (Adobe, "Leads": merge).
-            for (winner, losers) in merged {
-                rehearsal.asks_only_to_tell(1);
-                let losers = losers.iter().map(i64::to_string).collect();
-                let losers = self.people_there("id", losers, fields).await?.people;
-                if let Some(person) = found.people.iter_mut().find(|person| person.id == winner) {
-                    fill(person, losers);
-                }
+            let losers: Vec<String> = merged.values().flatten().map(i64::to_string).collect();
+            rehearsal.asks_only_to_tell(losers.len().div_ceil(FILTER_VALUES_MAX));
+            let losers: BTreeMap<i64, Person> =
+                self.people_there("id", losers, fields).await?.people.into_iter().map(|person| (person.id, person)).collect();
+            for person in &mut found.people {
+                let others = merged.get(&person.id).into_iter().flatten().filter_map(|loser| losers.get(loser));
+                fill(person, others);
             }
             Ok(found)
         }
@@ -103,12 +108,11 @@ impl Marketo {
         let found = self.people_in(rehearsal, field, values.into_iter().collect(), &["id".to_owned(), field.to_owned()]).await?;
         let mut taken = found.crowded;
         taken.extend(found.people.iter().filter_map(|person| value_of(&person.record)));
-        let key = "externalPersonId";
         let mut create = |record: &Record| match value_of(record) {
             Some(value) if taken.contains(&value) => refused(EXISTS),
             value => {
                 taken.extend(value);
-                let id = rehearsal.creates(record, &["email", key, field]);
+                let id = rehearsal.creates(record, field);
                 Verdict { created: true, id: Some(id), ..Verdict::done() }
             }
         };
@@ -122,28 +126,49 @@ impl Marketo {
         mode: SyncMode,
         records: Vec<Record>,
     ) -> Result<Vec<Verdict>, CallError> {
-        rehearsal.answers_for_marketo();
-        let key = key_field(object);
-        let text = |record: &Record, field: &str| record.get(field).and_then(Value::as_str).map(str::to_lowercase);
-        let keys: BTreeSet<String> = records.iter().filter_map(|record| text(record, key)).collect();
-        rehearsal.asks_only_to_tell(1);
-        let fields: BTreeSet<String> = records.iter().flat_map(|record| record.keys().cloned()).chain([key.to_owned()]).collect();
-        let there =
-            self.client.objects(object, key, &keys.into_iter().collect::<Vec<_>>(), &fields.into_iter().collect::<Vec<_>>()).await?;
-        let number = |record: &Record| record.get("leadId").and_then(|id| id.as_i64().or_else(|| id.as_str()?.parse().ok()));
-        let is_same = |one: &Record, other: &Record| {
-            let same_role = object != Object::Role || (number(one) == number(other) && text(one, "role") == text(other, "role"));
-            text(one, key) == text(other, key) && same_role
-        };
-        let verdict = |record: &Record| match there.iter().find(|other| is_same(record, other)) {
-            None if mode == SyncMode::UpdateOnly => refused(NO_RECORD),
-            before => {
-                let created = before.is_none();
-                rehearsal.changes(object, text(record, key).unwrap_or_default(), before.cloned().unwrap_or_default(), None);
-                Verdict { created, ..Verdict::done() }
+        let there = self.there(rehearsal, object, &records).await?;
+        let verdict = |record: &Record| {
+            let place = place(object, record).unwrap_or_default();
+            let before = there.get(&place);
+            if before.is_none() && mode == SyncMode::UpdateOnly && !rehearsal.has_created(object, &place) {
+                return refused(NO_RECORD);
             }
+            let created = before.is_none() && !rehearsal.is_created(object, place.clone());
+            rehearsal.changes(object, place, before.cloned().unwrap_or_default(), None);
+            Verdict { created, ..Verdict::done() }
         };
         Ok(records.iter().map(verdict).collect())
+    }
+
+    pub(super) async fn remove_in(&self, rehearsal: &Rehearsal, object: Object, keys: Vec<Record>) -> Result<Vec<Verdict>, CallError> {
+        let there = self.there(rehearsal, object, &keys).await?;
+        let is_there = |record: &Record| {
+            place(object, record).is_some_and(|place| there.contains_key(&place) || rehearsal.has_created(object, &place))
+        };
+        Ok(keys.iter().map(|record| if is_there(record) { Verdict::done() } else { refused(NO_RECORD) }).collect())
+    }
+
+    /// What Marketo holds of these records, by what they are known by.
+    async fn there(&self, rehearsal: &Rehearsal, object: Object, records: &[Record]) -> Result<BTreeMap<String, Record>, CallError> {
+        rehearsal.answers_for_marketo();
+        rehearsal.asks_only_to_tell(1);
+        let key = key_field(object);
+        let keys: BTreeSet<String> = records.iter().filter_map(|record| Some(record.get(key)?.as_str()?.to_lowercase())).collect();
+        let mut fields: BTreeSet<String> = records.iter().flat_map(|record| record.keys().cloned()).collect();
+        fields.insert(key.to_owned());
+        let found =
+            self.client.objects(object, key, &keys.into_iter().collect::<Vec<_>>(), &fields.into_iter().collect::<Vec<_>>()).await?;
+        Ok(found.into_iter().filter_map(|record| Some((place(object, &record)?, record))).collect())
+    }
+}
+
+/// What a record is known by.
+fn place(object: Object, record: &Record) -> Option<String> {
+    match object {
+        Object::Role => role_place(record, record.get("leadId").and_then(|id| id.as_i64().or_else(|| id.as_str()?.parse().ok()))?),
+        Object::SalesPerson | Object::Company | Object::Opportunity | Object::Lead => {
+            Some(record.get(key_field(object))?.as_str()?.to_lowercase())
+        }
     }
 }
 
@@ -162,12 +187,12 @@ fn refused(code: &str) -> Verdict {
 }
 
 /// What a person takes over from those who are merged into it.
-fn fill(person: &mut Person, losers: Vec<Person>) {
+fn fill<'a>(person: &mut Person, losers: impl Iterator<Item = &'a Person>) {
     for loser in losers {
-        for (name, value) in loser.record {
-            let held = person.record.entry(name).or_insert(Value::Null);
+        for (name, value) in &loser.record {
+            let held = person.record.entry(name.clone()).or_insert(Value::Null);
             if held.is_null() {
-                *held = value;
+                *held = value.clone();
             }
         }
     }

@@ -1,8 +1,12 @@
 //! One write, as data: what it asks for, so that it can be told, compared with a planned one, and recognised when it is due.
 
+use std::collections::BTreeMap;
+
 use base::{Object, RecordId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
+
+use crate::marketo::key_field;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A write to Marketo that is about to be made.
@@ -12,9 +16,11 @@ pub(crate) struct Asks {
     pub(crate) object: Object,
     /// For which record.
     pub(crate) record: RecordId,
+    /// Of a role: which of the opportunity's.
+    pub(crate) part: String,
     /// What.
     pub(crate) what: What,
-    /// Marketo's id of the person that is written; none for one that is created, and for other objects.
+    /// Marketo's id of the person that is written, or whose role it is; none for one that is created, and for other objects.
     pub(crate) person: Option<i64>,
     /// What is sent, the person's id not included.
     pub(crate) fields: Map<String, Value>,
@@ -104,6 +110,28 @@ impl Asks {
         }
     }
 
+    /// Under what Marketo holds the record: a person's id, a role's parts, or the key in lower case. None for a person that is created.
+    pub(crate) fn place(&self) -> Option<String> {
+        let text = |field: &str| self.fields.get(field).and_then(Value::as_str).map(str::to_lowercase);
+        match self.object {
+            Object::Lead => self.person.map(|id| id.to_string()),
+            Object::Role => role_place(&self.fields, self.person?),
+            Object::SalesPerson | Object::Company | Object::Opportunity => text(key_field(self.object)),
+        }
+    }
+
+    /// By field, what Marketo would hold instead of `before`.
+    pub(crate) fn values(&self, before: &Map<String, Value>) -> BTreeMap<String, [Value; 2]> {
+        let is = |name: &str| before.get(name).cloned().unwrap_or_default();
+        match self.what {
+            What::Send | What::Adopt | What::ReKey | What::Unlink => {
+                self.fields.iter().map(|(name, value)| (name.clone(), [is(name), value.clone()])).collect()
+            }
+            What::Remove => self.fields.iter().map(|(name, value)| (name.clone(), [value.clone(), Value::Null])).collect(),
+            What::Merge(winner) => BTreeMap::from([("merged into".to_owned(), [Value::Null, winner.into()])]),
+        }
+    }
+
     /// What it is recognised by: the same write, asked for again, has the same. A person that is new in the pass has another id in every pass; `is_new` tells.
     pub(crate) fn print(&self, seed: u64, is_new: impl Fn(i64) -> bool) -> Print {
         let known = |person: i64| if is_new(person) { Value::from("new") } else { person.into() };
@@ -120,6 +148,12 @@ impl Asks {
         let text = json!([self.object.name(), self.record.to_string(), what, person, self.fields]).to_string();
         print_of_text(&text, seed)
     }
+}
+
+/// What a role is known by besides its contact: opportunity, person and text.
+pub(crate) fn role_place(record: &Map<String, Value>, lead: i64) -> Option<String> {
+    let text = |field: &str| record.get(field).and_then(Value::as_str).map(str::to_lowercase);
+    Some(format!("{} {lead} {}", text("externalOpportunityId")?, text("role")?))
 }
 
 /// What an outbox record is recognised by.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use base::RecordId;
 use serde_json::{Map, Value};
-use store::record::Outbox;
 
 use super::{approval::Approval, asks::Asks, rehearsal::Rehearsal};
 use crate::marketo::Verdict;
@@ -25,18 +24,6 @@ impl Hand {
     /// Whether nothing is noted and nothing left out.
     pub(crate) fn is_free(&self) -> bool {
         matches!(self, Self::Free)
-    }
-
-    /// Whether a record of the outbox may be tried.
-    pub(crate) fn may_try(&self, entry: &Outbox) -> bool {
-        match self {
-            Self::Free => true,
-            Self::Rehearsing(rehearsal) => {
-                rehearsal.considers(entry);
-                true
-            }
-            Self::Bound(approval) => approval.may_try(entry),
-        }
     }
 
     /// Whether somebody may be created for the outbox record with this key.
@@ -67,19 +54,16 @@ impl Hand {
     /// Whether these columns of a row may be written.
     pub(crate) fn may_write_row(&self, record: RecordId, columns: &Map<String, Value>) -> bool {
         match self {
-            Self::Free => true,
-            Self::Rehearsing(rehearsal) => {
-                rehearsal.notes_row(record, columns);
-                true
-            }
+            Self::Free | Self::Rehearsing(_) => true,
             Self::Bound(approval) => approval.may_write_row(record, columns),
         }
     }
 
     /// A row was written.
-    pub(crate) fn has_written_row(&self, record: RecordId) {
+    pub(crate) fn has_written_row(&self, record: RecordId, columns: &Map<String, Value>) {
         match self {
-            Self::Free | Self::Rehearsing(_) => {}
+            Self::Free => {}
+            Self::Rehearsing(rehearsal) => rehearsal.notes_row(record, columns),
             Self::Bound(approval) => approval.has_written_row(record),
         }
     }

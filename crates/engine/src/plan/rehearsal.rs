@@ -14,13 +14,12 @@ use std::{
 
 use base::{Object, RecordId, Table};
 use planner::identity::Person;
-use serde_json::{Map, Value};
-use store::{Record, record::Outbox};
+use serde_json::{Map, Value, json};
 
 use super::{
     Sample,
     asks::{Asks, Print, print_of_key, print_of_text},
-    saved::{Names, PlannedRecord, PlannedRow, PlannedWrite},
+    saved::{Names, PlannedRecord, PlannedRow, PlannedWrite, ROW},
 };
 use crate::marketo::{NO_PERSON, NO_RECORD, Verdict};
 
@@ -33,6 +32,8 @@ pub(super) type Values = BTreeMap<String, [Value; 2]>;
 /// One pass that writes nothing.
 pub(crate) struct Rehearsal {
     seed: u64,
+    /// The field by which people are known to us.
+    person_key: String,
     /// Records of each object and act of which the values are kept.
     samples_max: usize,
     /// Whether those of all are.
@@ -48,8 +49,12 @@ pub(crate) struct Rehearsal {
 /// What would be otherwise in Marketo by now.
 #[derive(Default)]
 struct Stage {
-    /// By id; only what people are found by.
+    /// People by id; only what they are found by.
     created: BTreeMap<i64, Map<String, Value>>,
+    /// Their ids, by field and value in lower case.
+    found_by: BTreeMap<(String, String), Vec<i64>>,
+    /// Other records that would be new, by their key.
+    new: BTreeSet<(Object, String)>,
     changed: BTreeMap<i64, Map<String, Value>>,
     /// Who would have been merged into whom.
     merged: BTreeMap<i64, Vec<i64>>,
@@ -87,9 +92,10 @@ impl fmt::Debug for Rehearsal {
 }
 
 impl Rehearsal {
-    pub(super) fn new(seed: u64, samples_max: usize, with_values: bool) -> Self {
+    pub(super) fn new(seed: u64, person_key: String, samples_max: usize, with_values: bool) -> Self {
         Self {
             seed,
+            person_key,
             samples_max,
             with_values,
             stage: Mutex::default(),
@@ -127,13 +133,28 @@ impl Rehearsal {
         id >= NEW_FROM
     }
 
-    /// A person would be created with these fields; gives its id. Of them it is found by `keys`.
-    pub(crate) fn creates(&self, record: &Map<String, Value>, keys: &[&str]) -> i64 {
+    /// A person would be created with these fields; gives its id. It is found by its keys, its e-mail and `field`.
+    pub(crate) fn creates(&self, record: &Map<String, Value>, field: &str) -> i64 {
         let mut stage = self.stage();
         let id = NEW_FROM + stage.created.len() as i64;
+        let keys = ["email", "externalPersonId", field, self.person_key.as_str()];
         let known = record.iter().filter(|(name, _)| keys.iter().any(|key| key.eq_ignore_ascii_case(name)));
-        stage.created.insert(id, known.map(|(name, value)| (name.clone(), value.clone())).collect());
+        let known: Map<String, Value> = known.map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, value) in known.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
+            stage.found_by.entry((name.clone(), value.to_lowercase())).or_default().push(id);
+        }
+        stage.created.insert(id, known);
         id
+    }
+
+    /// Another object's record would be created, of which it is known whether this pass has created it before.
+    pub(crate) fn is_created(&self, object: Object, key: String) -> bool {
+        !self.stage().new.insert((object, key))
+    }
+
+    /// Whether this pass has created another object's record.
+    pub(crate) fn has_created(&self, object: Object, key: &str) -> bool {
+        self.stage().new.contains(&(object, key.to_owned()))
     }
 
     /// A record would be changed, of which Marketo holds `before`.
@@ -177,13 +198,14 @@ impl Rehearsal {
             let changed = stage.changed.get(&person.id).into_iter().flatten();
             person.record.extend(changed.filter(|(name, _)| fields.contains(name)).map(|(name, value)| (name.clone(), value.clone())));
         }
-        let asked: BTreeSet<String> = values.iter().map(|value| value.to_lowercase()).collect();
-        let of_field = |record: &Map<String, Value>| record.get(field).and_then(Value::as_str).map(str::to_lowercase);
-        let is_meant = |id: i64, record: &Map<String, Value>| match field {
-            "id" => asked.contains(&id.to_string()),
-            _ => of_field(record).is_some_and(|value| asked.contains(&value)),
+        let ids: Vec<i64> = match field {
+            "id" => values.iter().filter_map(|value| value.parse().ok()).filter(|id| stage.created.contains_key(id)).collect(),
+            _ => {
+                let by = |value: &String| stage.found_by.get(&(field.to_owned(), value.to_lowercase()));
+                values.iter().filter_map(by).flatten().copied().collect()
+            }
         };
-        let created = stage.created.iter().filter(|(id, record)| !stage.gone.contains(id) && is_meant(**id, record));
+        let created = ids.iter().filter(|id| !stage.gone.contains(id)).filter_map(|id| Some((id, stage.created.get(id)?)));
         found.extend(created.map(|(id, known)| {
             let mut record: Map<String, Value> =
                 fields.iter().map(|name| (name.clone(), known.get(name).cloned().unwrap_or_default())).collect();
@@ -193,16 +215,6 @@ impl Rehearsal {
         found.iter().filter_map(|person| Some((person.id, stage.merged.get(&person.id)?.clone()))).collect()
     }
 
-    /// A record of the outbox is looked at.
-    pub(super) fn considers(&self, entry: &Outbox) {
-        let print = print_of_text(entry.body.desired.text(), self.seed);
-        let mut tape = self.tape();
-        let record = tape.record(print_of_key(&entry.key(), self.seed), entry.object, entry.record, &entry.part);
-        if !record.asked.contains(&print) {
-            record.asked.push(print);
-        }
-    }
-
     /// A write was answered here.
     pub(super) fn notes(&self, key: &[u8], asks: &Asks, verdict: &Verdict) {
         let print = asks.print(self.seed, Self::is_new);
@@ -210,25 +222,18 @@ impl Rehearsal {
             // What isn't there any more is found out by a change of it, and sent as a whole after that.
             if matches!(verdict.code.as_str(), NO_PERSON | NO_RECORD) {
                 let mut tape = self.tape();
-                tape.record(print_of_key(key, self.seed), asks.object, asks.record, "").in_vain.push(print);
+                tape.record(print_of_key(key, self.seed), asks).in_vain.push(print);
             }
             return;
         }
         let act = asks.act(verdict.created);
-        let place = asks.person.map(|id| id.to_string()).or_else(|| {
-            let key = asks.fields.get(crate::marketo::key_field(asks.object))?;
-            Some(key.as_str()?.to_lowercase())
-        });
-        let before = place.and_then(|place| self.stage().before.remove(&(asks.object, place))).unwrap_or_default();
+        let before = asks.place().and_then(|place| self.stage().before.remove(&(asks.object, place))).unwrap_or_default();
         let person = asks.person.filter(|id| !Self::is_new(*id));
         let mut tape = self.tape();
         let sampled = tape.sampled.entry((asks.object, act.name())).or_default();
         let is_sample = *sampled < self.samples_max;
         *sampled += usize::from(is_sample);
-        let values: Option<Values> = (is_sample || self.with_values).then(|| {
-            let is = |name: &String| before.get(name).cloned().unwrap_or_default();
-            asks.fields.iter().map(|(name, value)| (name.clone(), [is(name), value.clone()])).collect()
-        });
+        let values: Option<Values> = (is_sample || self.with_values).then(|| asks.values(&before));
         if is_sample {
             let sample = Sample {
                 what: asks.object.name().into(),
@@ -239,8 +244,11 @@ impl Rehearsal {
             };
             tape.samples.push(sample);
         }
-        let write = PlannedWrite { act, person, fields: tape.names(&asks.fields), is: print, values: values.filter(|_| self.with_values) };
-        tape.record(print_of_key(key, self.seed), asks.object, asks.record, "").writes.push(write);
+        let held: Vec<_> = asks.fields.keys().map(|name| before.get(name)).collect();
+        let was = print_of_text(&json!(held).to_string(), self.seed);
+        let write =
+            PlannedWrite { act, person, fields: tape.names(&asks.fields), is: print, was, values: values.filter(|_| self.with_values) };
+        tape.record(print_of_key(key, self.seed), asks).writes.push(write);
     }
 
     /// A row would be written.
@@ -251,7 +259,7 @@ impl Rehearsal {
         *sampled += usize::from(is_sample);
         let values: Values = columns.iter().map(|(name, value)| (name.clone(), [Value::Null, value.clone()])).collect();
         if is_sample {
-            tape.samples.push(Sample { what: "row".into(), record, act: None, person: None, values: values.clone() });
+            tape.samples.push(Sample { what: ROW.into(), record, act: None, person: None, values: values.clone() });
         }
         let (is, columns) = (print_of_row(record, columns, self.seed), tape.names(columns));
         let values = self.with_values.then_some(values);
@@ -284,12 +292,11 @@ impl Tape {
         }
     }
 
-    fn record(&mut self, key: Print, object: Object, record: RecordId, part: &str) -> &mut PlannedRecord {
+    fn record(&mut self, key: Print, asks: &Asks) -> &mut PlannedRecord {
         self.records.entry(key).or_insert_with(|| PlannedRecord {
-            object,
-            record,
-            part: part.to_owned(),
-            asked: Vec::new(),
+            object: asks.object,
+            record: asks.record,
+            part: asks.part.clone(),
             in_vain: Vec::new(),
             writes: Vec::new(),
         })
@@ -298,5 +305,5 @@ impl Tape {
 
 /// What a row that is written is recognised by.
 pub(super) fn print_of_row(record: RecordId, columns: &Map<String, Value>, seed: u64) -> Print {
-    print_of_text(&serde_json::json!([record.to_string(), columns]).to_string(), seed)
+    print_of_text(&json!([record.to_string(), columns]).to_string(), seed)
 }

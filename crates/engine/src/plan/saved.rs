@@ -49,7 +49,7 @@ pub struct Plan {
     /// Some of the writes, with values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Sample>,
-    /// Records of the outbox, with what would be written for them.
+    /// Records for which something would be sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<PlannedRecord>,
     /// Rows that would be written.
@@ -117,12 +117,10 @@ pub struct PlannedRecord {
     /// Of a role: which of the opportunity's roles.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub part: String,
-    /// What is asked for, as hashes.
-    pub asked: Vec<Print>,
     /// What would be sent in vain, because Marketo has no such record any more, as hashes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub in_vain: Vec<Print>,
-    /// What would be written for it; nothing where it is only linked, held, or waits.
+    /// What would be written for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<PlannedWrite>,
 }
@@ -155,6 +153,8 @@ pub struct PlannedWrite {
     pub fields: Names,
     /// The write, as a hash.
     pub is: Print,
+    /// What Marketo held in these fields, as a hash.
+    pub was: Print,
     /// By field: what was there, and what would be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<BTreeMap<String, [Value; 2]>>,
@@ -226,17 +226,17 @@ impl Plan {
         (self.records.iter().filter(|record| !record.writes.is_empty()).count() + self.rows.len()) as u64
     }
 
-    fn by_key(&self) -> BTreeMap<(Object, RecordId, &str), BTreeSet<Print>> {
+    fn by_key(&self) -> BTreeMap<Key<'_>, Prints> {
         let written = self.records.iter().filter(|record| !record.writes.is_empty());
         written
             .map(|record| {
                 let key = (record.object, record.record, record.part.as_str());
-                (key, record.writes.iter().map(|write| write.is).collect())
+                (key, record.writes.iter().map(|write| (write.is, write.was)).collect())
             })
             .collect()
     }
 
-    /// How it differs from another that was made later, of what either would write.
+    /// How it differs from another that was made later: of what either would write, and of what Marketo holds where it would be written.
     #[must_use]
     pub fn differences(&self, later: &Self) -> Vec<LeftOut> {
         let (before, after) = (self.by_key(), later.by_key());
@@ -267,6 +267,12 @@ impl Plan {
         found
     }
 }
+
+/// A record: object, record, and which of an opportunity's roles.
+type Key<'a> = (Object, RecordId, &'a str);
+
+/// What is written for it, and what is there.
+type Prints = BTreeSet<(Print, Print)>;
 
 /// What a row of Dynamics is called.
 pub(super) const ROW: &str = "row";

@@ -58,11 +58,9 @@ impl<'a> Gate<'a> {
 
     /// Whether a record that is held may be tried now.
     pub(super) fn may_try(&mut self, entry: &Outbox, now: Timestamp) -> bool {
-        let is_meant = self.bridge.run.only.as_ref().is_none_or(|only| only.contains(&entry.record));
-        is_meant && self.is_due(entry, now) && self.bridge.hand.may_try(entry)
-    }
-
-    fn is_due(&mut self, entry: &Outbox, now: Timestamp) -> bool {
+        if self.bridge.run.only.as_ref().is_some_and(|only| !only.contains(&entry.record)) {
+            return false;
+        }
         match &entry.body.state {
             OutboxState::Waiting { .. } => true,
             OutboxState::Held { code, .. } if code == PARENT_MISSING => true,

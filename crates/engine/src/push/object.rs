@@ -67,7 +67,7 @@ impl Item for Sendable {
 
     fn asks(&self) -> Asks {
         let Self { entry, record, .. } = self;
-        Asks { object: entry.object, record: entry.record, what: What::Send, person: None, fields: Map::clone(record) }
+        Asks { object: entry.object, record: entry.record, part: String::new(), what: What::Send, person: None, fields: Map::clone(record) }
     }
 }
 

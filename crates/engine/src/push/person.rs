@@ -176,7 +176,7 @@ impl Item for Write {
             How::Adopted => What::Adopt,
             How::ReKeyed => What::ReKey,
         };
-        Asks { object: Object::Lead, record: self.candidate.entry.record, what, person, fields }
+        Asks { object: Object::Lead, record: self.candidate.entry.record, part: String::new(), what, person, fields }
     }
 }
 

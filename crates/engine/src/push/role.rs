@@ -63,7 +63,8 @@ impl Item for Sendable {
         // Whose it is, whatever Marketo calls them: one that is created in this pass has no id before.
         fields.remove("leadId");
         fields.insert("contact".into(), contact.to_string().into());
-        Asks { object: Object::Role, record: self.entry.record, what, person: None, fields }
+        let person = Some(self.lead);
+        Asks { object: Object::Role, record: self.entry.record, part: self.entry.part.clone(), what, person, fields }
     }
 }
 

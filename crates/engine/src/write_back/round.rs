@@ -274,7 +274,7 @@ impl<'a> Round<'a> {
         let written = async move {
             let (fates, stop) = bridge.dynamics.write_rows(&plan.table, rows).await;
             let done = writes.iter().zip(&fates).filter(|(_, fate)| **fate == RowFate::Written);
-            done.for_each(|(write, _)| bridge.hand.has_written_row(write.link.record));
+            done.for_each(|(write, _)| bridge.hand.has_written_row(write.link.record, &write.changes));
             (writes, fates, stop)
         };
         Ok(written.boxed())

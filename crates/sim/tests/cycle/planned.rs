@@ -102,7 +102,9 @@ fn foretold(plan: &Plan) -> Vec<String> {
                 continue;
             }
             let after = write.values.as_ref().unwrap();
-            let mut fields: Map<String, Value> = after.iter().map(|(name, [_, value])| (name.clone(), value.clone())).collect();
+            // What is removed is told by what is there.
+            let told = |[before, after]: &[Value; 2]| if write.act == Act::Remove { before.clone() } else { after.clone() };
+            let mut fields: Map<String, Value> = after.iter().map(|(name, values)| (name.clone(), told(values))).collect();
             fields.remove("contact");
             let mut path = match record.object {
                 Object::SalesPerson => "salespersons",
@@ -120,7 +122,7 @@ fn foretold(plan: &Plan) -> Vec<String> {
                 }
                 Act::Create | Act::Update | Act::Adopt | Act::Rekey | Act::Merge => path.push_str(".json"),
             }
-            if let Some(person) = write.person {
+            if let Some(person) = write.person.filter(|_| record.object == Object::Lead) {
                 fields.insert("id".into(), person.into());
             }
             found.push(format!("{path} {}", sorted(&fields)));
@@ -305,4 +307,22 @@ async fn what_the_brake_stops_is_told_and_let_through_only_on_request() {
     let allowed = made(&[&kind]).await;
     assert_eq!((allowed.writes(), allowed.objects[&Object::Lead].unlinked), (30, 30));
     assert!(allowed.allow.contains(&kind));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_marketers_changed_meanwhile_is_not_written_over() {
+    let world = World::small();
+    for n in 0..40 {
+        world.contact(BO + n, "Bo", json!({"emailaddress1": format!("bo{n}@buyer.example"), "jobtitle": "Clerk"}));
+    }
+    world.clean_cycle().await;
+    for n in 0..40 {
+        world.update("contact", BO + n, json!({"jobtitle": "Boss"}));
+    }
+    let plan = planned(&world).await;
+    assert_eq!(plan.samples[0].values["title"], [json!("Clerk"), json!("Boss")]);
+    world.update_person(world.persons_of(BO)[0], json!({"title": "Chief"}));
+    let kept = kept(&world, &plan).await;
+    assert_eq!(kept.left_out.iter().map(|left| (left.record.id, left.why)).collect::<Vec<_>>(), [(id(BO), Why::Changed)]);
+    assert_eq!((kept.done, &world.person(BO)["title"]), (39, &json!("Chief")));
 }

@@ -67,7 +67,8 @@ fn end(outcome: &str) -> &str {
 }
 
 /// Where Marketo refuses what a plan can't know: a value, or a role of somebody whom it has merged and not told of yet. What follows from that is left to the next cycle.
-const REFUSED: [&str; 5] = [
+const REFUSED: [&str; 6] = [
+    "bad-record-alone",
     "bad-owner-spoils-no-batch",
     "merge-in-marketo-told-late-other-deal",
     "merge-in-marketo-told-late-role",

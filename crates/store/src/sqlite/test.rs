@@ -58,3 +58,36 @@ async fn a_commit_that_panics_ends_alone() {
     assert!(half.is_err());
     store.commit(fence, fact("after")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_copy_is_apart_and_goes_and_so_does_what_a_killed_process_left() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("state.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let fence = store.acquire("one").await.unwrap();
+    store.commit(fence, fact("before")).await.unwrap();
+    let copies = || {
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.contains(".copy-")).count()
+    };
+    let (first, second) = (store.copy().await.unwrap(), store.copy().await.unwrap());
+    let apart = first.store.acquire("a plan").await.unwrap();
+    first.store.commit(apart, fact("there")).await.unwrap();
+    store.commit(fence, fact("here")).await.unwrap();
+    let has = async |store: &dyn Store, name: &str| store.read_one::<Fact>(name.into()).await.unwrap().is_some();
+    assert!(has(&*first.store, "before").await && has(&*first.store, "there").await && !has(&*first.store, "here").await);
+    assert!(!has(&store, "there").await && !has(&*second.store, "there").await);
+    drop((first, second));
+    assert_eq!(copies(), 0);
+    // Of a process that had the same number as this one.
+    for name in ["state.db.copy-1-0", "state.db.copy-1-0-wal", "state.db.copy-1-0.lock"] {
+        std::fs::write(folder.path().join(name), "left").unwrap();
+    }
+    std::fs::write(folder.path().join(format!("state.db.copy-{}-0", std::process::id())), "left").unwrap();
+    let kept = store.copy().await.unwrap();
+    store.release(fence).await.unwrap();
+    store.acquire("another").await.unwrap();
+    assert!(has(&*kept.store, "before").await);
+    drop(kept);
+    assert_eq!(copies(), 0);
+}

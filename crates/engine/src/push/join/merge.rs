@@ -31,7 +31,7 @@ impl Item for Joining {
 
     fn asks(&self) -> Asks {
         let what = What::Merge(self.survivor.marketo_id.unwrap_or_default());
-        Asks { object: Object::Lead, record: self.entry.record, what, person: Some(self.person), fields: Map::new() }
+        Asks { object: Object::Lead, record: self.entry.record, part: String::new(), what, person: Some(self.person), fields: Map::new() }
     }
 }
 

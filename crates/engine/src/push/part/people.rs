@@ -46,6 +46,8 @@ struct Leaving {
     link: Link,
     id: i64,
     parted: Parted,
+    /// The field that it loses, if it is unlinked.
+    key_field: String,
 }
 
 impl Item for Leaving {
@@ -54,8 +56,11 @@ impl Item for Leaving {
     }
 
     fn asks(&self) -> Asks {
-        let what = if self.parted == Parted::Deleted { What::Remove } else { What::Unlink };
-        Asks { object: Object::Lead, record: self.entry.record, what, person: Some(self.id), fields: Map::new() }
+        let (what, fields) = match self.parted {
+            Parted::Deleted => (What::Remove, Map::new()),
+            Parted::Unlinked | Parted::Kept => (What::Unlink, [(self.key_field.clone(), Value::Null)].into_iter().collect()),
+        };
+        Asks { object: Object::Lead, record: self.entry.record, part: String::new(), what, person: Some(self.id), fields }
     }
 }
 
@@ -139,7 +144,7 @@ impl Parter<'_> {
                 Some(id) if holders.get(&id).is_some_and(|holder| *holder != entry.record) => {
                     self.give_way(holders[&id], &entry, &link, &mut batch).await?;
                 }
-                Some(id) => self.place(Leaving { entry, link, id, parted: parting(bridge, Object::Lead, why) }, &mut batch),
+                Some(id) => self.place(self.leaving(entry, link, id, why), &mut batch),
                 None => unknown.push((entry, link, why)),
             }
         }
@@ -157,6 +162,10 @@ impl Parter<'_> {
             batch.put(&Refetch { record: holder });
         }
         Ok(())
+    }
+
+    fn leaving(&self, entry: Outbox, link: Link, id: i64, why: Why) -> Leaving {
+        Leaving { entry, link, id, parted: parting(self.bridge, Object::Lead, why), key_field: self.prepared.person_key.clone() }
     }
 
     fn place(&mut self, leaving: Leaving, batch: &mut Batch) {
@@ -193,7 +202,7 @@ impl Parter<'_> {
                 Some(id) if holders.get(id).is_some_and(|holder| *holder != entry.record) => {
                     self.give_way(holders[id], &entry, &link, batch).await?;
                 }
-                Some(id) => self.place(Leaving { entry, link, id: *id, parted: parting(self.bridge, Object::Lead, why) }, batch),
+                Some(id) => self.place(self.leaving(entry, link, *id, why), batch),
                 None => batch.remove::<Outbox>(entry.key()),
             }
         }

@@ -48,7 +48,7 @@ impl Item for Leaving {
 
     fn asks(&self) -> Asks {
         let Self { entry, key, .. } = self;
-        Asks { object: entry.object, record: entry.record, what: What::Remove, person: None, fields: key.clone() }
+        Asks { object: entry.object, record: entry.record, part: String::new(), what: What::Remove, person: None, fields: key.clone() }
     }
 }
 
