@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use base::Clock;
+use base::{Clock, RecordId};
 use futures::{FutureExt, future::BoxFuture};
 use store::{
     Batch, Fence, Record, Store, StoreError,
@@ -325,6 +325,11 @@ impl Bridge {
             Hand::Free | Hand::Bound(_) => None,
         };
         Saver { ledger: self.ledger.clone(), apart }
+    }
+
+    /// Whether a record is among those that this pass is for.
+    pub(crate) fn means(&self, record: RecordId) -> bool {
+        self.run.only.as_ref().is_none_or(|only| only.contains(&record))
     }
 
     /// Remembers what was tried in this pass, so that no push of it tries the same again.

@@ -153,9 +153,26 @@ fn time(text: &str) -> String {
     }
 }
 
+/// A line with an `N` for every number.
+fn without_numbers(line: &str) -> String {
+    let mut shown = String::new();
+    for c in line.chars() {
+        match c.is_ascii_digit() {
+            true if shown.ends_with('N') => {}
+            true => shown.push('N'),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// A line without what differs: times that were measured, how many calls were made before, and how a system counts its errors.
 fn of_this_run(line: &str) -> String {
     let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).count();
+    // How full calls are is chance, where things are sent while others are read.
+    if ["about ", "this plan took ", "Marketo calls: "].iter().any(|begin| line.starts_with(begin)) {
+        return without_numbers(line);
+    }
     let mut line = line.to_owned();
     if let Some(at) = line.find(" calls used by all integrations") {
         let begin = line[..at].trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ' || c == 'o' || c == 'f').len();

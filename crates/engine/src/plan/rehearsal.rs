@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Sample,
-    asks::{Asks, Print, print_of_key, print_of_text},
+    asks::{Act, Asks, Print, print_of_key, print_of_text},
     saved::{Names, PlannedRecord, PlannedRow, PlannedWrite, ROW},
 };
 use crate::marketo::{NO_PERSON, NO_RECORD, Verdict};
@@ -69,9 +69,15 @@ struct Tape {
     records: BTreeMap<Print, PlannedRecord>,
     names: BTreeSet<Names>,
     rows: BTreeMap<RecordId, PlannedRow>,
-    samples: Vec<Sample>,
-    sampled: BTreeMap<(Object, &'static str), usize>,
-    sampled_rows: BTreeMap<Table, usize>,
+    /// Those with the smallest ids of each object and act, or of each table: the same however often it is planned.
+    samples: BTreeMap<(SampledOf, Option<Act>), BTreeMap<RecordId, Sample>>,
+}
+
+/// What samples are kept of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum SampledOf {
+    Object(Object),
+    Rows(Table),
 }
 
 /// All that a rehearsal has noted.
@@ -230,9 +236,8 @@ impl Rehearsal {
         let before = asks.place().and_then(|place| self.stage().before.remove(&(asks.object, place))).unwrap_or_default();
         let person = asks.person.filter(|id| !Self::is_new(*id));
         let mut tape = self.tape();
-        let sampled = tape.sampled.entry((asks.object, act.name())).or_default();
-        let is_sample = *sampled < self.samples_max;
-        *sampled += usize::from(is_sample);
+        let of = (SampledOf::Object(asks.object), Some(act));
+        let is_sample = tape.takes_sample(of, asks.record, self.samples_max);
         let values: Option<Values> = (is_sample || self.with_values).then(|| asks.values(&before));
         if is_sample {
             let sample = Sample {
@@ -242,7 +247,7 @@ impl Rehearsal {
                 person,
                 values: values.clone().unwrap_or_default(),
             };
-            tape.samples.push(sample);
+            tape.keep_sample(of, sample, self.samples_max);
         }
         let held: Vec<_> = asks.fields.keys().map(|name| before.get(name)).collect();
         let was = print_of_text(&json!(held).to_string(), self.seed);
@@ -254,12 +259,12 @@ impl Rehearsal {
     /// A row would be written.
     pub(super) fn notes_row(&self, record: RecordId, columns: &Map<String, Value>) {
         let mut tape = self.tape();
-        let sampled = tape.sampled_rows.entry(record.table).or_default();
-        let is_sample = *sampled < self.samples_max;
-        *sampled += usize::from(is_sample);
+        let of = (SampledOf::Rows(record.table), None);
+        let is_sample = tape.takes_sample(of, record, self.samples_max);
         let values: Values = columns.iter().map(|(name, value)| (name.clone(), [Value::Null, value.clone()])).collect();
         if is_sample {
-            tape.samples.push(Sample { what: ROW.into(), record, act: None, person: None, values: values.clone() });
+            let sample = Sample { what: ROW.into(), record, act: None, person: None, values: values.clone() };
+            tape.keep_sample(of, sample, self.samples_max);
         }
         let (is, columns) = (print_of_row(record, columns, self.seed), tape.names(columns));
         let values = self.with_values.then_some(values);
@@ -272,7 +277,7 @@ impl Rehearsal {
         Noted {
             records: tape.records.into_values().collect(),
             rows: tape.rows.into_values().collect(),
-            samples: tape.samples,
+            samples: tape.samples.into_values().flat_map(BTreeMap::into_values).collect(),
             only_to_tell: self.only_to_tell.load(Ordering::Relaxed),
             answered: [&self.answered[0], &self.answered[1]].map(|calls| calls.load(Ordering::Relaxed)),
         }
@@ -280,6 +285,20 @@ impl Rehearsal {
 }
 
 impl Tape {
+    /// Whether a record is among the samples.
+    fn takes_sample(&self, of: (SampledOf, Option<Act>), record: RecordId, max: usize) -> bool {
+        let Some(kept) = self.samples.get(&of) else { return max > 0 };
+        kept.len() < max || kept.last_key_value().is_some_and(|(last, _)| record < *last)
+    }
+
+    fn keep_sample(&mut self, of: (SampledOf, Option<Act>), sample: Sample, max: usize) {
+        let kept = self.samples.entry(of).or_default();
+        kept.insert(sample.record, sample);
+        while kept.len() > max {
+            kept.pop_last();
+        }
+    }
+
     /// The names of these fields, kept once.
     fn names(&mut self, fields: &Map<String, Value>) -> Names {
         let names = Names(Arc::new(fields.keys().cloned().collect()));

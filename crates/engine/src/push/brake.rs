@@ -127,7 +127,7 @@ async fn count(bridge: &Bridge, prepared: &Prepared, page: &[Outbox], harms: &mu
         OutboxState::Held { code, .. } if code == PARENT_MISSING => true,
         OutboxState::Held { retry_at, .. } => prepared.retry_held || *retry_at <= now,
     };
-    let due: Vec<&Outbox> = page.iter().filter(is_due).collect();
+    let due: Vec<&Outbox> = page.iter().filter(|entry| bridge.means(entry.record)).filter(is_due).collect();
     let links = load_links(bridge, &due.iter().map(|entry| entry.record).collect()).await?;
     let mut joins = BTreeSet::new();
     for entry in due {

@@ -58,7 +58,7 @@ impl<'a> Gate<'a> {
 
     /// Whether a record that is held may be tried now.
     pub(super) fn may_try(&mut self, entry: &Outbox, now: Timestamp) -> bool {
-        if self.bridge.run.only.as_ref().is_some_and(|only| !only.contains(&entry.record)) {
+        if !self.bridge.means(entry.record) {
             return false;
         }
         match &entry.body.state {

@@ -104,7 +104,8 @@ async fn measure(bridge: &Bridge, brake: &mut Brake) -> Result<Removals, SyncErr
         let page = next_page(bridge, Object::Role, after.as_deref(), 1_000).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.key());
-        removals += page.iter().filter(|entry| matches!(read_wish(entry), Some(Wish::Remove { .. }))).count() as u64;
+        let is_removal = |entry: &&Outbox| bridge.means(entry.record) && matches!(read_wish(entry), Some(Wish::Remove { .. }));
+        removals += page.iter().filter(is_removal).count() as u64;
     }
     brake.judge(bridge, Harm::RoleRemovals, removals).await?;
     Ok(if brake.stops(Harm::RoleRemovals) { Removals::Stopped } else { Removals::Allowed })
