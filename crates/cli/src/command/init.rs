@@ -30,11 +30,14 @@ use crate::{
 /// Runs it.
 pub(crate) async fn run(file: &Path, args: &Init) -> Result<u8, Failure> {
     place::is_free(file, args.force)?;
+    answers::are_names(args)?;
     let mut run =
         Run { file, args, asker: if args.yes || args.sandbox { None } else { Asker::of_terminal() }, out: Out::here(), findings: vec![] };
     let mut answers = if args.sandbox { emulated::answers(file, args) } else { Answers::given(args) };
     if args.sandbox {
-        emulated::write_secrets(file)?;
+        // Nothing is left beside a configuration that can't be.
+        run.parsed(&render::file(&answers, None))?;
+        emulated::write_secrets(file, args.force)?;
     }
     if run.asker.is_none() {
         answers.are_complete()?;
