@@ -164,6 +164,17 @@ fn what_both_sides_lack_is_named_and_proposed() {
 }
 
 #[test]
+fn a_key_field_that_is_given_is_compared_with_those_of_marketo() {
+    let world = World::new(0);
+    run(&world, &["--person-key", "externalPersonIdd"]).expect(2).tells(&["did you mean externalPersonId?"]);
+    assert_eq!(made(&world), None);
+    let told = run(&world, &["--person-key", "externalPersonId"]).expect(0).stdout;
+    assert!(told.contains("ok   Marketo: people are found by: externalPersonId"), "{told}");
+    let told = run(&world, &["--force", "--person-key", "somethingElseAltogether"]).expect(0).stdout;
+    assert!(told.contains("person-key-missing") && told.contains("check --fix"), "{told}");
+}
+
+#[test]
 fn for_the_sandbox_it_needs_nothing_but_the_sandbox() {
     let world = World::new(30);
     let (marketo, dynamics) = (world.ready.marketo.base_url.clone(), world.ready.dataverse.url.clone());

@@ -102,14 +102,17 @@ fn dynamics(answers: &Answers) -> String {
 
 fn person_key(answers: &Answers, draft: Option<&Draft>) -> String {
     let said = or_default("person", answers.person_key.as_deref(), "externalPersonId");
-    match draft.map(|draft| &draft.person_key).filter(|_| answers.person_key.is_none()) {
-        Some(PersonKey::Custom(field) | PersonKey::New(field)) => format!(
-            "# People can't be looked up by the standard one here: have Marketo enable the feature \"MSI Non-Native\", or name a custom field.\n\
-             {said}\n#   person = {}",
-            quoted(field)
-        ),
-        Some(PersonKey::Standard) | None => said,
-    }
+    let proposed = match draft.map(|draft| &draft.person_key).filter(|_| answers.person_key.is_none()) {
+        Some(PersonKey::Custom { candidates, .. }) => candidates.as_slice(),
+        Some(PersonKey::New(field)) => std::slice::from_ref(field),
+        Some(PersonKey::Standard | PersonKey::Given(_)) | None => return said,
+    };
+    let proposed: Vec<String> = proposed.iter().map(|field| format!("#   {}", key("person", field))).collect();
+    format!(
+        "# People can't be looked up by the standard one here: have Marketo enable the feature \"MSI Non-Native\", or name a custom field.\n\
+         {said}\n{}",
+        proposed.join("\n")
+    )
 }
 
 /// The field maps: what is sent unless it is said otherwise, as comments.
