@@ -31,6 +31,12 @@ impl TableDefinition {
         self.0.get("CanChangeTrackingBeEnabled").and_then(|property| property.get("Value")).and_then(Value::as_bool) != Some(false)
     }
 
+    /// Whether its changes are tracked.
+    #[must_use]
+    pub fn is_tracked(&self) -> bool {
+        self.0.get("ChangeTrackingEnabled").and_then(Value::as_bool) == Some(true)
+    }
+
     /// Whether columns may be added to it.
     #[must_use]
     pub fn takes_columns(&self) -> bool {

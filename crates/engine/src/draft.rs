@@ -8,7 +8,7 @@ use planner::{
     DataKind,
     known_msi::KnownMsis,
     msi::{MsiField, MsiMap, MsiProblem, MsiSpec},
-    schema::TargetSchema,
+    schema::{TargetSchema, nearest},
 };
 use serde::Serialize;
 
@@ -36,6 +36,17 @@ pub struct Draft {
     pub guesses: Vec<Guess>,
     /// What people should know before they begin.
     pub findings: Vec<Finding>,
+    /// Key fields that were given and look like a slip of the pen, in words.
+    pub mistyped: Vec<String>,
+}
+
+/// Key fields that somebody has given already.
+#[derive(Debug, Clone, Default)]
+pub struct GivenKeys {
+    /// The field of people.
+    pub person: Option<String>,
+    /// The field of companies.
+    pub company: Option<String>,
 }
 
 /// By which Marketo field people are found.
@@ -44,8 +55,16 @@ pub struct Draft {
 pub enum PersonKey {
     /// By the standard one; nothing has to be said.
     Standard,
-    /// The standard one can't be used; this custom field is there and could be meant.
-    Custom(String),
+    /// By one that somebody has given.
+    Given(String),
+    /// The standard one can't be used; these custom fields are there and could be meant. What they hold belongs to somebody, so that none is taken
+    /// unasked.
+    Custom {
+        /// All of them.
+        candidates: Vec<String>,
+        /// The only one whose name speaks of people.
+        proposed: Option<String>,
+    },
     /// The standard one can't be used, and no custom field looks like a key: one of this REST name could be made.
     New(String),
 }
@@ -64,7 +83,7 @@ pub struct Guess {
 }
 
 /// Reads both sides' metadata, in some hundred calls to Dynamics and five to Marketo.
-pub fn draft(dynamics: dataverse::Client, marketo: ::marketo::Client) -> BoxFuture<'static, Result<Draft, SyncError>> {
+pub fn draft(dynamics: dataverse::Client, marketo: ::marketo::Client, given: GivenKeys) -> BoxFuture<'static, Result<Draft, SyncError>> {
     async move {
         let mut bridge = check::open(dynamics, marketo, Options::default()).await?;
         let (tables, _) = bridge.metadata.clone().tables(&bridge).await?;
@@ -79,11 +98,13 @@ pub fn draft(dynamics: dataverse::Client, marketo: ::marketo::Client) -> BoxFutu
             guesses.push(Guess { table, field, message, candidates });
         }
         let plans = compile(&bridge, tables.as_ref().clone(), &objects, &mut BTreeMap::new(), &mut History::default())?;
-        let mut draft = Draft { maps: maps(&objects, &plans, &[], &[]), person_key: person_key(&objects), guesses, findings: Vec::new() };
+        let person_key = given.person.clone().map_or_else(|| person_key(&objects), PersonKey::Given);
+        let mut draft = Draft { maps: maps(&objects, &plans, &[], &[]), person_key, guesses, findings: Vec::new(), mistyped: Vec::new() };
         let unseen = Table::ALL.into_iter().filter(|table| !tables.contains_key(table));
         let untracked = tables.values().filter(|table| !table.tracked).map(|table| table.table);
         draft.tables(&named(unseen), &named(untracked));
         draft.key();
+        draft.given(&given, &objects);
         draft.insight(plans.values().flat_map(|plan| plan.msi.notes.iter().cloned()));
         draft.fields();
         Ok(draft)
@@ -118,11 +139,20 @@ fn person_key(objects: &BTreeMap<Object, ObjectSchema>) -> PersonKey {
         let name = name.strip_suffix("__c").unwrap_or(&name);
         (name.contains("crm") || name.contains("dynamics")) && (name.ends_with("id") || name.ends_with("guid"))
     };
-    let mut custom = schema
+    let custom = schema
         .fields
         .fields()
         .filter(|field| field.kind == DataKind::String && field.updateable && is_searchable(&field.name) && looks_like_it(&field.name));
-    custom.next().map_or_else(|| PersonKey::New(NEW_KEY.into()), |field| PersonKey::Custom(field.name.clone()))
+    let candidates: Vec<String> = custom.map(|field| field.name.clone()).collect();
+    if candidates.is_empty() {
+        return PersonKey::New(NEW_KEY.into());
+    }
+    let speaks_of_people = |name: &&String| ["person", "lead", "contact"].iter().any(|word| name.to_lowercase().contains(word));
+    let proposed = match candidates.iter().filter(speaks_of_people).collect::<Vec<_>>().as_slice() {
+        [only] => Some((*only).clone()),
+        [] | [_, ..] => None,
+    };
+    PersonKey::Custom { candidates, proposed }
 }
 
 fn named(tables: impl Iterator<Item = Table>) -> String {
@@ -153,9 +183,12 @@ impl Draft {
         let remedy = "have Marketo enable the feature \"MSI Non-Native\", or";
         self.findings.push(match &self.person_key {
             PersonKey::Standard => Finding::green(what, key_field(Object::Lead)),
-            PersonKey::Custom(field) => {
-                let text = format!("externalPersonId can't be used; the custom field {field} could be");
-                Finding::amber(what, text, format!("{remedy} write keys.person = \"{field}\"")).coded("person-key-missing")
+            // It is compared with Marketo's fields.
+            PersonKey::Given(_) => return,
+            PersonKey::Custom { candidates, .. } => {
+                let text = format!("externalPersonId can't be used; custom fields that could be meant: {}", candidates.join(", "));
+                let remedy = format!("{remedy} write one that nothing else uses, such as keys.person = \"{}\"", candidates[0]);
+                Finding::amber(what, text, remedy).coded("person-key-missing")
             }
             PersonKey::New(field) => {
                 let remedy = format!("{remedy} write keys.person = \"{field}\" and have `insight-bridge check --fix` make that field");
@@ -163,6 +196,35 @@ impl Draft {
                     .coded("person-key-missing")
             }
         });
+    }
+
+    /// Key fields that were given, compared with what Marketo has.
+    fn given(&mut self, given: &GivenKeys, objects: &BTreeMap<Object, ObjectSchema>) {
+        let make = "correct it, or have `insight-bridge check --fix` make that field";
+        let by_hand = "correct it, or have somebody make that field in Marketo (Admin, Field Management)";
+        for (object, name, what, code, remedy) in [
+            (Object::Lead, &given.person, "Marketo: people are found by", "person-key-missing", make),
+            (Object::Company, &given.company, "Marketo: companies get the GUID in", "company-key-missing", by_hand),
+        ] {
+            let (Some(name), Some(schema)) = (name, objects.get(&object)) else { continue };
+            let is_searchable = object != Object::Lead || schema.searchable.iter().any(|field| field.eq_ignore_ascii_case(name));
+            let near = || nearest(name, schema.fields.fields().map(|field| field.name.as_str()));
+            match schema.fields.field(name) {
+                Some(field) if is_searchable => self.findings.push(Finding::green(what, field.name.clone())),
+                Some(field) => {
+                    let text = format!("Marketo can't look people up by {}", field.name);
+                    let finding = Finding::red(what, text, "give a custom field of type string");
+                    self.findings.push(finding.coded("person-key-not-searchable"));
+                }
+                None => match near().filter(|_| !name.eq_ignore_ascii_case(key_field(object))) {
+                    Some(near) => self.mistyped.push(format!("Marketo's {} has no field {name}; did you mean {near}?", object.name())),
+                    None => {
+                        let text = format!("Marketo's {} has no field {name}", object.name());
+                        self.findings.push(Finding::red(what, text, remedy).coded(code));
+                    }
+                },
+            }
+        }
     }
 
     /// Columns of the Sales Insight fields.

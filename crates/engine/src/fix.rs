@@ -14,6 +14,7 @@ use planner::{
     schema::{Columns, TargetSchema},
 };
 use serde::{Deserialize, Serialize};
+use wire::CallError;
 
 use crate::{
     bridge::Bridge,
@@ -79,7 +80,11 @@ impl Fix {
 impl fmt::Display for Fix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Track(table) => write!(f, "Dynamics: track changes of table {table} (it can't be turned off again)"),
+            Self::Track(table) => write!(
+                f,
+                "Dynamics: track changes of table {table} and publish the table (tracking can't be turned off again, and what others have \
+                 changed of this table and not published yet goes live with it)"
+            ),
             Self::Column { table, field, name } => write!(f, "Dynamics: add column {name} ({}) to table {table}", field.label()),
             Self::Field(name) => {
                 write!(f, "Marketo: make the custom person field {name} (string; it can be hidden later, and not be deleted)")
@@ -97,6 +102,28 @@ pub struct Fixes {
     pub left: Vec<String>,
     /// Lines that the configuration needs once it is done.
     pub lines: Vec<String>,
+    /// Of these, the columns that the configuration doesn't name. Once they are there they look like a guess, which has to be confirmed: no sync
+    /// begins before their lines are in the configuration.
+    #[serde(default)]
+    pub unconfirmed: BTreeSet<Fix>,
+}
+
+/// The lines with which the configuration names these columns.
+#[must_use]
+pub fn lines<'a>(columns: impl IntoIterator<Item = &'a Fix>) -> Vec<String> {
+    let (mut lines, mut last) = (Vec::new(), None);
+    for fix in columns {
+        match fix {
+            Fix::Column { table, field, name } => {
+                if last.replace(*table) != Some(*table) {
+                    lines.push(format!("[msi.{table}]"));
+                }
+                lines.push(format!("{} = \"{name}\"", field.marketo_names()[0]));
+            }
+            Fix::Track(_) | Fix::Field(_) => {}
+        }
+    }
+    lines
 }
 
 /// What can be put right on these two sides. `prefix` is the publisher's prefix of columns for which nobody has said a name; without, they are made
@@ -120,6 +147,14 @@ pub fn fixes(
     .boxed()
 }
 
+/// Whether a column's name alone says what it is for.
+fn is_confirmed(column: &Fix) -> bool {
+    match column {
+        Fix::Column { name, .. } => name.starts_with("mkt_"),
+        Fix::Track(_) | Fix::Field(_) => true,
+    }
+}
+
 impl Fixes {
     async fn of(bridge: &Bridge, prefix: Option<&str>) -> Result<Self, SyncError> {
         let mut found = Self::default();
@@ -133,6 +168,17 @@ impl Fixes {
             }
         }
         found.key(&bridge.options, &person);
+        found.lines = lines(&found.unconfirmed);
+        if let Some(field) = &bridge.options.keys.company {
+            let companies =
+                bridge.marketo.describe(Object::Company).await.map_err(|error| SyncError::of_call(Side::Marketo, error))?.fields;
+            if companies.field(field).is_none() {
+                found.left.push(format!(
+                    "Marketo's company has no field {field} (keys.company), and no program can make one: have somebody make it in Marketo (Admin, \
+                     Field Management), or correct the name"
+                ));
+            }
+        }
         Ok(found)
     }
 
@@ -162,7 +208,9 @@ impl Fixes {
         for field in MsiField::ALL {
             let is_described = field.marketo_names().iter().any(|name| person.field(name).is_some());
             let is_found = || {
-                let only: BTreeMap<MsiField, MsiSpec> = specs.get(&field).map(|spec| (field, spec.clone())).into_iter().collect();
+                // The other six say nothing of this one.
+                let only: BTreeMap<MsiField, MsiSpec> =
+                    MsiField::ALL.into_iter().filter(|other| *other != field).map(|other| (other, MsiSpec::Off(false))).collect();
                 // What is there and can't be written, or was only guessed, is no column that is missing.
                 let found = MsiMap::find(table, columns, person, &only, &KnownMsis::new(), now);
                 !found.is_ok_and(|found| found.map.targets.iter().all(|(target, ..)| *target != field))
@@ -182,15 +230,12 @@ impl Fixes {
                     }
                 },
             };
+            let column = Fix::Column { table, field, name };
             // A guess has to be confirmed, also one of our own.
-            if !name.starts_with("mkt_") && !specs.contains_key(&field) {
-                let section = format!("[msi.{table}]");
-                if !self.lines.contains(&section) {
-                    self.lines.push(section);
-                }
-                self.lines.push(format!("{} = \"{name}\"", field.marketo_names()[0]));
+            if !is_confirmed(&column) && !specs.contains_key(&field) {
+                self.unconfirmed.insert(column.clone());
             }
-            self.fixes.push(Fix::Column { table, field, name });
+            self.fixes.push(column);
         }
         if !unnamed.is_empty() {
             self.left.push(format!(
@@ -232,30 +277,92 @@ pub fn apply(
         let mut findings = Vec::new();
         let work = async {
             for fix in chosen {
-                findings.push(outcome(&bridge, &fix).await);
+                let finding = outcome(&bridge, &fix).await;
+                tracing::info!(%fix, good = finding.good, code = finding.code.as_deref().unwrap_or_default(), "a fix was tried");
+                findings.push(finding);
             }
         };
-        counting(&bridge, counted, work).await?;
+        let counted = counting(&bridge, counted, work).await;
+        // What was done is told, whether its calls could be counted or not.
+        findings.extend(counted.err().map(|error| Finding::failed("state", &error)));
         Ok(findings)
     }
     .boxed()
 }
 
 async fn outcome(bridge: &Bridge, fix: &Fix) -> Finding {
-    let Err(error) = done(bridge, fix).await else { return Finding::green(fix.to_string(), "done") };
-    let told = error.to_string();
+    let error = match done(bridge, fix).await {
+        Ok(()) => return published(bridge, fix).await,
+        Err(error) => error,
+    };
+    let is_permission =
+        error.refusal().is_some_and(|refusal| refusal.status == 403 || (fix.side() == Side::Marketo && refusal.code == "603"));
+    let may_have_acted = error.may_have_acted();
+    let error = SyncError::of_call(fix.side(), error);
+    if may_have_acted {
+        return match is_there(bridge, fix).await {
+            Ok(true) => published(bridge, fix).await,
+            Ok(false) => {
+                let finding = Finding::failed(fix.to_string(), &error);
+                Finding { text: format!("{}; it was looked at again, and is not done", finding.text), ..finding }
+            }
+            Err(again) => {
+                let finding = Finding::failed(fix.to_string(), &error);
+                let text =
+                    format!("{}; whether it is done isn't known, since it could not be looked at again ({})", finding.text, again.code());
+                Finding {
+                    text,
+                    remedy: Some("run `insight-bridge check --fix` again: it proposes this only if it isn't done".into()),
+                    ..finding
+                }
+            }
+        };
+    }
+    let finding = Finding::failed(fix.to_string(), &error);
     // What to do is more than what the side's refusal asks for.
-    let told = told.split_once("\n  what to do: ").map_or(told.as_str(), |(told, _)| told);
-    Finding::red(fix.to_string(), told, fix.by_hand()).coded(error.code())
+    if is_permission { Finding { remedy: Some(fix.by_hand()), ..finding } } else { finding }
 }
 
-async fn done(bridge: &Bridge, fix: &Fix) -> Result<(), SyncError> {
+/// It is done; a table's definition shows to people once it is published. New columns are published without a word (Microsoft, "Publish
+/// customizations").
+async fn published(bridge: &Bridge, fix: &Fix) -> Finding {
+    let done = Finding::green(fix.to_string(), "done");
+    match fix {
+        Fix::Track(table) => match bridge.dynamics.publish(*table).await {
+            Ok(()) => done,
+            Err(error) => {
+                let error = SyncError::of_call(Side::Dynamics, error);
+                let finding = Finding::failed(fix.to_string(), &error);
+                Finding {
+                    text: format!("tracking is turned on, but publishing the table failed: {}", finding.text),
+                    remedy: Some(format!("have somebody publish the table {table} in Power Apps")),
+                    ..finding
+                }
+            }
+        },
+        Fix::Column { .. } | Fix::Field(_) => done,
+    }
+}
+
+/// Whether it is as it should be, after a call that nobody has answered.
+async fn is_there(bridge: &Bridge, fix: &Fix) -> Result<bool, SyncError> {
     let of_call = |error| SyncError::of_call(fix.side(), error);
     match fix {
-        Fix::Track(table) => bridge.dynamics.track(*table).await.map_err(of_call),
-        Fix::Column { table, field, name } => bridge.dynamics.add_column(*table, *field, name).await.map_err(of_call),
+        Fix::Track(table) => Ok(bridge.dynamics.definition(*table).await.map_err(of_call)?.is_tracked()),
+        Fix::Column { table, name, .. } => {
+            let described = bridge.dynamics.table(*table).await.map_err(of_call)?;
+            Ok(described.columns.contains_key(&name.to_lowercase()))
+        }
+        Fix::Field(name) => Ok(bridge.marketo.describe(Object::Lead).await.map_err(of_call)?.fields.field(name).is_some()),
+    }
+}
+
+async fn done(bridge: &Bridge, fix: &Fix) -> Result<(), CallError> {
+    match fix {
+        Fix::Track(table) => bridge.dynamics.track(*table).await,
+        Fix::Column { table, field, name } => bridge.dynamics.add_column(*table, *field, name).await,
         Fix::Field(name) => {
-            let verdict = bridge.marketo.create_person_field(name).await.map_err(of_call)?;
+            let verdict = bridge.marketo.create_person_field(name).await?;
             match verdict.confirmed {
                 true => Ok(()),
                 false => {
@@ -267,7 +374,7 @@ async fn done(bridge: &Bridge, fix: &Fix) -> Result<(), SyncError> {
                         wait: None,
                         request_id: None,
                     };
-                    Err(of_call(refusal.into()))
+                    Err(refusal.into())
                 }
             }
         }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use engine::{
     check::{Finding, dynamics_alone, marketo_alone},
-    draft::{Draft, PersonKey, draft},
+    draft::{Draft, GivenKeys, PersonKey, draft},
 };
 use miette::miette;
 use serde_json::json;
@@ -30,11 +30,14 @@ use crate::{
 /// Runs it.
 pub(crate) async fn run(file: &Path, args: &Init) -> Result<u8, Failure> {
     place::is_free(file, args.force)?;
+    answers::are_names(args)?;
     let mut run =
         Run { file, args, asker: if args.yes || args.sandbox { None } else { Asker::of_terminal() }, out: Out::here(), findings: vec![] };
     let mut answers = if args.sandbox { emulated::answers(file, args) } else { Answers::given(args) };
     if args.sandbox {
-        emulated::write_secrets(file)?;
+        // Nothing is left beside a configuration that can't be.
+        run.parsed(&render::file(&answers, None))?;
+        emulated::write_secrets(file, args.force)?;
     }
     if run.asker.is_none() {
         answers.are_complete()?;
@@ -134,7 +137,8 @@ impl Run<'_> {
         if self.asker.is_some() {
             self.out.talk("reading both sides' fields …");
         }
-        match draft(connect::dynamics(&config)?, connect::marketo(&config, None)?).await {
+        let given = GivenKeys { person: answers.person_key.clone(), company: answers.company_key.clone() };
+        match draft(connect::dynamics(&config)?, connect::marketo(&config, None)?, given).await {
             Ok(draft) => {
                 self.found(draft.findings.clone());
                 Ok(Some(draft))
@@ -171,15 +175,21 @@ impl Run<'_> {
 
     /// What can only be proposed.
     fn decide(&mut self, answers: &mut Answers, draft: &Draft) -> Result<(), Failure> {
-        let proposed = match &draft.person_key {
-            PersonKey::Standard => None,
-            PersonKey::Custom(field) | PersonKey::New(field) => Some(field.clone()),
-        };
-        if let Some(field) = proposed.filter(|_| answers.person_key.is_none()) {
-            answers.person_key = match &mut self.asker {
-                Some(asker) => Some(asker.ask("Marketo person field for the Dynamics GUID (REST name)", Some(&field))?),
-                None => Some(field).filter(|_| self.args.yes),
-            };
+        if !draft.mistyped.is_empty() {
+            return Err(wrong(format!("{}; a field that is yet to be made can be written with --untested", draft.mistyped.join("\n"))));
+        }
+        match (&draft.person_key, &mut self.asker) {
+            (PersonKey::Standard | PersonKey::Given(_), _) => {}
+            (PersonKey::New(field), Some(asker)) => {
+                answers.person_key = Some(asker.ask("Marketo person field for the Dynamics GUID (REST name)", Some(field))?);
+            }
+            (PersonKey::New(field), None) => answers.person_key = Some(field.clone()).filter(|_| self.args.yes),
+            (PersonKey::Custom { proposed: Some(field), .. }, Some(asker)) => {
+                let question = format!("Write the Dynamics GUID to Marketo's person field {field}, over whatever it holds?");
+                answers.person_key = asker.confirm(&question)?.then(|| field.clone());
+            }
+            // What a field that is there already holds belongs to somebody: --yes says nothing of it.
+            (PersonKey::Custom { .. }, _) => {}
         }
         for guess in &draft.guesses {
             let [column] = guess.candidates.as_slice() else { continue };

@@ -53,7 +53,7 @@ fn without_a_terminal_it_only_shows_and_with_yes_it_does_and_checks_again() {
 fn a_refused_fix_is_told_with_what_to_do_by_hand() {
     let world = broken();
     world.sandbox.dataverse.state().options_mut().missing_privileges = ["prvWriteEntity".to_owned()].into();
-    let told: Value = serde_json::from_str(&world.run(&["check", "--fix", "--yes", "--json"]).expect(0).stdout).unwrap();
+    let told: Value = serde_json::from_str(&world.run(&["check", "--fix", "--yes", "--json"]).expect(3).stdout).unwrap();
     let done = told["done"].as_array().unwrap();
     assert_eq!(done.iter().filter(|done| done["good"] == true).count(), 1, "{told:#}");
     assert!(done[0]["remedy"].as_str().unwrap().contains("System Customizer"), "{told:#}");

@@ -104,10 +104,12 @@ fn a_wrong_answer_is_told_with_its_remedy_and_nothing_is_written() {
         (vec!["--dynamics-secret-file", wrong.as_str()], 5, "dynamics-login"),
         (vec!["--marketo-secret-env", "NOT_SET"], 2, "NOT_SET is not set"),
         (vec!["--dynamics-secret-env", "NOT_SET"], 2, "NOT_SET is not set"),
+        (vec!["--marketo-secret-env", "pasTed5ecret"], 2, "environment variable"),
         (vec!["--name", "Not A Name"], 2, "lower-case"),
     ] {
         let ran = run(&world, &more).expect(code);
-        assert!(format!("{}{}", ran.stdout, ran.stderr).contains(told), "{told}: {ran:?}");
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains(told) && !said.contains("pasTed"), "{told}: {ran:?}");
         assert_eq!(made(&world), None, "{told}");
     }
     let nobody = ["init", "--config", MADE, "--marketo-client-id", "a", "--tenant-id", "t", "--dynamics-client-id", "c"];
@@ -155,10 +157,21 @@ fn what_both_sides_lack_is_named_and_proposed() {
     assert_eq!((told["written"].as_bool(), told["file"].as_str()), (Some(true), Some(MADE)));
     // Without a word from anybody it is only proposed.
     let text = made(&world).unwrap();
-    assert!(text.contains("# relativeUrgency = \"new_urgency\"") && text.contains("#   person = \"crmId\""), "{text}");
+    assert!(text.contains("#   relativeUrgency = \"new_urgency\"") && text.contains("#   person = \"crmId\""), "{text}");
     run(&world, &["--yes", "--force"]).expect(0);
     let text = made(&world).unwrap();
     assert!(text.contains("\nrelativeUrgency = \"new_urgency\"") && text.contains("\nperson = \"crmId\""), "{text}");
+}
+
+#[test]
+fn a_key_field_that_is_given_is_compared_with_those_of_marketo() {
+    let world = World::new(0);
+    run(&world, &["--person-key", "externalPersonIdd"]).expect(2).tells(&["did you mean externalPersonId?"]);
+    assert_eq!(made(&world), None);
+    let told = run(&world, &["--person-key", "externalPersonId"]).expect(0).stdout;
+    assert!(told.contains("ok   Marketo: people are found by: externalPersonId"), "{told}");
+    let told = run(&world, &["--force", "--person-key", "somethingElseAltogether"]).expect(0).stdout;
+    assert!(told.contains("person-key-missing") && told.contains("check --fix"), "{told}");
 }
 
 #[test]
@@ -208,9 +221,21 @@ pub(crate) mod on_a_terminal {
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(format!("{}\n", answers.join("\n")).as_bytes()).unwrap();
         // The terminal stays open as long as it is asked: its end would be an answer.
-        let output = child.wait_with_output().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut told = Vec::new();
+            let _ = std::io::Read::read_to_end(&mut stdout, &mut told);
+            let _ = ended.send(told);
+        });
+        // A question too many would wait for ever.
+        let told = end.recv_timeout(std::time::Duration::from_secs(120));
+        if told.is_err() {
+            child.kill().unwrap();
+        }
+        let status = child.wait().unwrap();
         drop(stdin);
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        (status.code(), String::from_utf8(told.expect("it ends in time")).unwrap())
     }
 
     #[test]
@@ -233,6 +258,7 @@ pub(crate) mod on_a_terminal {
                 "guess",
                 "secret",
                 &dynamics.client_id,
+                "pasTed5ecret",
                 "NOT_SET",
                 "",
                 "",

@@ -29,18 +29,18 @@ impl Dynamics {
         self.client.call(&GetDefinition { table: table.name().to_owned() }).await
     }
 
-    /// Has a table's changes tracked from now on, and nothing else of it changed.
+    /// Has a table's changes tracked from now on, and nothing else of it changed. It is published by [`Dynamics::publish`].
     ///
     /// # Errors
     /// What became of the calls.
     pub async fn track(&self, table: Table) -> Result<(), CallError> {
         // What is put back is what is there now.
         let definition = self.definition(table).await?.tracked();
-        self.client.call(&PutDefinition { table: table.name().to_owned(), definition }).await?;
-        self.publish(table).await
+        self.client.call(&PutDefinition { table: table.name().to_owned(), definition }).await
     }
 
-    /// Adds a column for a Sales Insight field.
+    /// Adds a column for a Sales Insight field. It isn't published: new components are by themselves (Microsoft, "Publish customizations"), and
+    /// publishing a table makes live whatever else others have changed of it.
     ///
     /// # Errors
     /// What became of the calls.
@@ -54,11 +54,14 @@ impl Dynamics {
             language,
             kind: kind(field),
         };
-        self.client.call(&column).await?;
-        self.publish(table).await
+        self.client.call(&column).await
     }
 
-    async fn publish(&self, table: Table) -> Result<(), CallError> {
+    /// Publishes a table, with all that was changed of it and not published yet.
+    ///
+    /// # Errors
+    /// What became of the call.
+    pub async fn publish(&self, table: Table) -> Result<(), CallError> {
         self.client.call(&Publish { tables: vec![table.name().to_owned()] }).await
     }
 }

@@ -1,6 +1,7 @@
 //! What `check` finds is put right where that can be done from here: each fix mends its finding, and changes nothing else of either side.
 
 use base::Table;
+use emulator::{Effect, Fault, When};
 use engine::{
     check::{About, Finding, check},
     fix::{Fix, Fixes, apply, fixes},
@@ -22,6 +23,18 @@ struct Case {
 fn remove(world: &World, columns: &[(&str, &str)]) {
     let mut state = world.sandbox.dataverse.state();
     columns.iter().for_each(|(table, column)| state.remove_column(table, column).unwrap());
+}
+
+fn add(world: &World, table: &str, name: &str, label: &str) {
+    let column = dataverse_emulator::schema::NewColumn {
+        name: name.into(),
+        label: Some(label.into()),
+        kind: dataverse_emulator::schema::Kind::Integer(0, 100),
+        options: Vec::new(),
+        targets: Vec::new(),
+        schema: None,
+    };
+    world.sandbox.dataverse.state().add_column(table, column, base::Timestamp::now()).unwrap();
 }
 
 /// As where Adobe's package isn't there.
@@ -51,6 +64,17 @@ const CASES: &[Case] = &[
         prefix: None,
         proposed: &["add column contoso_engagement (Engagement) to table lead"],
         mends: "msi-column",
+    },
+    // A column that was only guessed hides no other that is missing.
+    Case {
+        breaks: |world| {
+            remove(world, &[("lead", "mkt_urgency"), ("lead", "mkt_priority")]);
+            add(world, "lead", "new_engagement", "Engagement");
+            world.options.msi.lead.insert(MsiField::Priority, MsiSpec::Column("new_engagement".into()));
+        },
+        prefix: None,
+        proposed: &["add column mkt_urgency (Relative Urgency Value) to table lead"],
+        mends: "msi-column-missing",
     },
     Case {
         breaks: |world| world.options.keys.person = "crmId".into(),
@@ -180,4 +204,30 @@ async fn what_comes_with_a_feature_of_marketo_is_not_made_here() {
     assert!(found.fixes.is_empty() && found.left.iter().any(|left| left.contains("MSI Non-Native")), "{found:?}");
     let field = fix(&world, &[Fix::Field("lastName".into())]).await;
     assert!(!field[0].good && field[0].text.contains("1017"), "{field:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guessed_column_keeps_no_missing_one_from_being_proposed() {
+    let world = World::small();
+    remove(&world, &[("lead", "mkt_urgency"), ("lead", "mkt_priority")]);
+    add(&world, "lead", "new_engagement", "Engagement");
+    let told: Vec<String> = proposed(&world, None).await.fixes.iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && told[0].contains("mkt_urgency"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_answered_is_looked_at_again() {
+    for (effect, is_done) in [(Effect::DropAfter, true), (Effect::DropBefore, false)] {
+        let mut world = World::small();
+        remove(&world, &[("lead", "mkt_urgency")]);
+        world.options.keys.person = "crmId".into();
+        let found = proposed(&world, None).await.fixes;
+        let when = When { method: Some("POST".into()), ..When::operation("metadata") };
+        world.sandbox.dataverse.faults().add(Fault { when, effect, times: Some(1) });
+        let done = fix(&world, &found).await;
+        assert_eq!((done[0].good, done[1].good), (is_done, true), "{done:#?}");
+        assert!(is_done || done[0].text.contains("is not done"), "{done:#?}");
+        world.heal();
+        assert_eq!(proposed(&world, None).await.fixes.is_empty(), is_done);
+    }
 }

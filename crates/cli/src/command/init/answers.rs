@@ -33,9 +33,34 @@ impl Secret {
         }
     }
 
-    fn of_answer(answer: &str) -> Self {
-        answer.strip_prefix(FILE).map_or_else(|| Self::Env(answer.to_owned()), |path| Self::File(path.trim().into()))
+    /// None for what is neither: it may be the secret itself, and is said to nobody and kept nowhere.
+    fn of_answer(answer: &str) -> Option<Self> {
+        match answer.strip_prefix(FILE) {
+            Some(path) => Some(Self::File(path.trim().into())),
+            None => is_variable(answer).then(|| Self::Env(answer.to_owned())),
+        }
     }
+}
+
+/// Whether it is the name of an environment variable, rather than a secret that was pasted: it has a name's form, and is in upper case or set.
+fn is_variable(text: &str) -> bool {
+    let has_form =
+        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    has_form && (!text.contains(|c: char| c.is_ascii_lowercase()) || std::env::var_os(text).is_some())
+}
+
+/// What is said to whoever gives something else.
+const NO_VARIABLE: &str = "that is not the name of an environment variable that is set, nor one in upper case, and was not kept; if it was the \
+                           secret itself, make a new one on its side";
+
+/// That the flags name variables and give no secret away.
+pub(super) fn are_names(args: &Init) -> Result<(), Failure> {
+    for (flag, name) in [("--marketo-secret-env", &args.marketo_secret_env), ("--dynamics-secret-env", &args.dynamics_secret_env)] {
+        if name.as_ref().is_some_and(|name| !is_variable(name)) {
+            return Err(wrong(format!("{flag}: {NO_VARIABLE}")));
+        }
+    }
+    Ok(())
 }
 
 /// What is known.
@@ -168,7 +193,12 @@ impl Answers {
 
 fn ask_secret(asker: &mut Asker, known: &Secret) -> Result<Secret, Failure> {
     let question = format!("Where its secret is: the name of an environment variable, or {FILE}PATH; never the secret itself");
-    Ok(Secret::of_answer(&asker.ask(&question, Some(&known.answer()))?))
+    loop {
+        if let Some(secret) = Secret::of_answer(&asker.ask(&question, Some(&known.answer()))?) {
+            return Ok(secret);
+        }
+        asker.headline(NO_VARIABLE);
+    }
 }
 
 #[cfg(test)]
@@ -178,8 +208,11 @@ mod tests {
     #[test]
     fn a_secret_is_a_variable_or_a_file() {
         for answer in ["MARKETO_SECRET", "file:/run/secrets/marketo"] {
-            assert_eq!(Secret::of_answer(answer).answer(), answer);
+            assert_eq!(Secret::of_answer(answer).unwrap().answer(), answer);
         }
-        assert_eq!(Secret::of_answer("file: x"), Secret::File("x".into()));
+        assert_eq!(Secret::of_answer("file: x"), Some(Secret::File("x".into())));
+        for pasted in ["aB3dEf9", "9ABC", "A~B.C", "Secret With Blanks", ""] {
+            assert_eq!(Secret::of_answer(pasted), None, "{pasted}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The answers for the emulators: where `sandbox` serves them, and what opens them and nothing else.
 
 use std::{
+    fs,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -34,11 +35,15 @@ pub(super) fn answers(file: &Path, args: &Init) -> Answers {
     }
 }
 
-/// Writes the secrets, which open nothing but the emulators.
-pub(super) fn write_secrets(file: &Path) -> Result<(), Failure> {
+/// Writes the secrets, which open nothing but the emulators. Another's file of that name is replaced only with `force`.
+pub(super) fn write_secrets(file: &Path, force: bool) -> Result<(), Failure> {
     let sandbox::Options { marketo, dataverse, .. } = sandbox::Options::default();
     for (name, secret) in [(MARKETO, marketo.client_secret), (DYNAMICS, dataverse.client_secret)] {
-        let mut file = PrivateFile::begin(&beside(file, name), true)?;
+        let path = beside(file, name);
+        if fs::read_to_string(&path).is_ok_and(|there| there.trim() == secret) {
+            continue;
+        }
+        let mut file = PrivateFile::begin(&path, force)?;
         writeln!(file, "{secret}").map_err(|error| file.not_written(&error))?;
         file.finish()?;
     }

@@ -32,7 +32,7 @@ pub(super) fn file(answers: &Answers, draft: Option<&Draft>) -> String {
     } else {
         "# calls_per_20s = 50".to_owned()
     };
-    [
+    let fillings = [
         ("name", or_default("name", answers.name.as_deref(), "default")),
         ("marketo", marketo(answers)),
         ("pace", pace),
@@ -45,9 +45,15 @@ pub(super) fn file(answers: &Answers, draft: Option<&Draft>) -> String {
         ),
         ("fields", fields(draft)),
         ("msi", msi(answers, draft)),
-    ]
-    .iter()
-    .fold(TEMPLATE.to_owned(), |text, (place, filling)| text.replacen(&format!("{{{{{place}}}}}"), filling, 1))
+    ];
+    // What is filled in is never looked through for places.
+    let mut parts = TEMPLATE.split("{{");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for (place, rest) in parts.filter_map(|part| part.split_once("}}")) {
+        text.push_str(fillings.iter().find(|(name, _)| *name == place).map_or("", |(_, filling)| filling));
+        text.push_str(rest);
+    }
+    text
 }
 
 fn quoted(text: &str) -> String {
@@ -96,14 +102,17 @@ fn dynamics(answers: &Answers) -> String {
 
 fn person_key(answers: &Answers, draft: Option<&Draft>) -> String {
     let said = or_default("person", answers.person_key.as_deref(), "externalPersonId");
-    match draft.map(|draft| &draft.person_key).filter(|_| answers.person_key.is_none()) {
-        Some(PersonKey::Custom(field) | PersonKey::New(field)) => format!(
-            "# People can't be looked up by the standard one here: have Marketo enable the feature \"MSI Non-Native\", or name a custom field.\n\
-             {said}\n#   person = {}",
-            quoted(field)
-        ),
-        Some(PersonKey::Standard) | None => said,
-    }
+    let proposed = match draft.map(|draft| &draft.person_key).filter(|_| answers.person_key.is_none()) {
+        Some(PersonKey::Custom { candidates, .. }) => candidates.as_slice(),
+        Some(PersonKey::New(field)) => std::slice::from_ref(field),
+        Some(PersonKey::Standard | PersonKey::Given(_)) | None => return said,
+    };
+    let proposed: Vec<String> = proposed.iter().map(|field| format!("#   {}", key("person", field))).collect();
+    format!(
+        "# People can't be looked up by the standard one here: have Marketo enable the feature \"MSI Non-Native\", or name a custom field.\n\
+         {said}\n{}",
+        proposed.join("\n")
+    )
 }
 
 /// The field maps: what is sent unless it is said otherwise, as comments.
@@ -136,7 +145,7 @@ fn section(map: &TableMap) -> String {
         let column = quoted(&suggestion.column);
         let source = if suggestion.by_label { format!("{{ label = {column} }}") } else { column };
         let cut = if suggestion.may_be_cut { "    # longer texts are cut" } else { "" };
-        lines.push(format!("# {} = {source}{cut}", bare_key(&suggestion.field)));
+        lines.push(format!("#   {} = {source}{cut}", bare_key(&suggestion.field)));
     }
     lines.join("\n")
 }
@@ -180,9 +189,9 @@ fn decided(answers: &Answers, guess: &Guess) -> String {
     let field = guess.field.marketo_names()[0];
     match (answers.columns.get(&(guess.table, guess.field)), guess.candidates.as_slice()) {
         (Some(column), _) => key(field, column),
-        (None, []) => format!("# {} has no column that fits; decide:\n# {field} = false", guess.field.label()),
+        (None, []) => format!("# {} has no column that fits; decide:\n#   {field} = false", guess.field.label()),
         (None, candidates) => {
-            let lines: Vec<String> = candidates.iter().map(|column| format!("# {}", key(field, column))).collect();
+            let lines: Vec<String> = candidates.iter().map(|column| format!("#   {}", key(field, column))).collect();
             format!("# {} is to be confirmed:\n{}", guess.field.label(), lines.join("\n"))
         }
     }
