@@ -167,6 +167,9 @@ pub(crate) struct Plan {
     /// Save it in this file, for `sync --plan`; `-` prints that file. Only its owner can read it.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Replace a file that is there and no plan.
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
     /// Keep people's values in the file, those of now and those to be, and not only hashes of them.
     #[arg(long, requires = "output")]
     pub(crate) values: bool,

@@ -36,7 +36,7 @@ const VALUE_MAX: usize = 40;
 pub(crate) async fn plan(bridge: &Bridge, args: &args::Plan, out: &Out) -> Result<u8, Failure> {
     let run = RunOptions { retry_held: args.retry_held, allow: args.allow.iter().cloned().collect(), ..RunOptions::default() };
     // One that can't be written is told before anything is read.
-    let file = args.output.as_deref().map(begin).transpose()?;
+    let file = args.output.as_deref().map(|file| begin(file, args.force)).transpose()?;
     let bridge = &bridge.pass(run, out.progress()).in_lane(wire::Lane::Spare);
     let mut plan = make(bridge, Wanted { samples: args.samples, values: args.values }).await?;
     let (code, to_stdout) = (if plan.writes() == 0 { IN_STEP } else { ONLY_SHOWN }, args.output.as_deref() == Some(Path::new("-")));
@@ -65,10 +65,10 @@ pub(crate) async fn plan(bridge: &Bridge, args: &args::Plan, out: &Out) -> Resul
     Ok(code)
 }
 
-/// Begins the file; only an earlier plan gives its place.
-fn begin(file: &Path) -> Result<PrivateFile, Failure> {
+/// Begins the file; only an earlier plan gives its place unasked.
+fn begin(file: &Path, force: bool) -> Result<PrivateFile, Failure> {
     let is_ours = file != Path::new("-") && file.exists() && (read(file).is_ok() || file.metadata().is_ok_and(|about| about.len() == 0));
-    PrivateFile::begin(file, is_ours)
+    PrivateFile::begin(file, force || is_ours)
 }
 
 /// Carries one out.

@@ -31,9 +31,9 @@ pub(super) fn write(file: &Path, text: &str, force: bool) -> Result<(), Failure>
         let _ = fs::remove_file(&begun);
         put
     });
-    written.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists if file.exists() && !force => is_there(file),
-        _ => wrong(format!("{} can't be written: {error}; name another file with --config", file.display())),
+    written.map_err(|error| match error.kind() == ErrorKind::AlreadyExists && file.exists() && !force {
+        true => is_there(file),
+        false => wrong(format!("{} can't be written: {error}; name another file with --config", file.display())),
     })
 }
 
@@ -71,7 +71,8 @@ mod tests {
         let mut permissions = fs::metadata(&file).unwrap().permissions();
         #[cfg(unix)]
         std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
-        fs::set_permissions(&file, permissions.clone()).unwrap();
+        fs::set_permissions(&file, permissions).unwrap();
+        let permissions = fs::metadata(&file).unwrap().permissions();
         write(&file, "new", true).unwrap();
         assert_eq!((fs::read_to_string(&file).unwrap(), fs::metadata(&file).unwrap().permissions()), ("new".into(), permissions));
         write(&folder.path().join("y.toml"), "y", false).unwrap();
