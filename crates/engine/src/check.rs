@@ -5,7 +5,7 @@ mod finding;
 mod marketo;
 mod owners;
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use base::{Clock, Timestamp};
 use futures::{FutureExt, future::BoxFuture};
@@ -46,7 +46,8 @@ pub struct About {
     pub state: Option<Arc<dyn Store>>,
 }
 
-/// Looks at both sides as a cycle would before it sends anything. Where another process is at work on the state, it goes ahead without it.
+/// Looks at both sides as a cycle would before it sends anything; what has to be put right first stands first, and what is only worth knowing of the maps last
+/// of its grade. Where another process is at work on the state, it goes ahead without it.
 pub fn check(
     dynamics: dataverse::Client,
     marketo: ::marketo::Client,
@@ -67,6 +68,7 @@ pub fn check(
         let mut findings = Vec::new();
         let looked = counting(&bridge, counted, async { findings = look(&bridge, &about).await }).await;
         findings.extend(looked.err().map(|error| Finding::failed("state", &error)));
+        findings.sort_by_key(|finding| (Reverse(finding.grade), finding.code.as_deref() == Some("field-note")));
         findings
     }
     .boxed()

@@ -32,12 +32,10 @@ pub(crate) async fn check(config: &Config, served: Option<&Bridge>, args: &Check
     let pace = marketo.pace().clone();
     let quota: Option<Quota> = Some(config.marketo.quota());
     let about = About { quota, last_run, state: store };
-    let mut findings = engine::check::check(dynamics, marketo, config.options(), about, state).await;
+    let findings = engine::check::check(dynamics, marketo, config.options(), about, state).await;
     if let Some(serving) = serving {
         serving.count_in(&pace);
     }
-    // What has to be put right first stands first.
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.grade));
     match args.json {
         true => out.data(serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?),
         false => findings.iter().for_each(|finding| out.data(told(finding, out))),
