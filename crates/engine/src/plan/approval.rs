@@ -128,10 +128,11 @@ impl Approval {
         if !verdict.confirmed && !is_gone {
             return;
         }
-        match self.writes.contains(&write) {
-            true => drop(seen.done.insert(write)),
+        if self.writes.contains(&write) {
+            seen.done.insert(write);
+        } else if verdict.confirmed {
             // It was to be in vain, and the record is there again.
-            false => drop(seen.left_out.insert((asks.object.name(), asks.record), Why::Changed)),
+            seen.left_out.insert((asks.object.name(), asks.record), Why::Changed);
         }
         if asks.object == Object::Lead && asks.person.is_none() && verdict.created {
             seen.new.extend(verdict.id);

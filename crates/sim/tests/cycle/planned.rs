@@ -326,3 +326,21 @@ async fn what_marketers_changed_meanwhile_is_not_written_over() {
     assert_eq!(kept.left_out.iter().map(|left| (left.record.id, left.why)).collect::<Vec<_>>(), [(id(BO), Why::Changed)]);
     assert_eq!((kept.done, &world.person(BO)["title"]), (39, &json!("Chief")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_has_gone_in_marketo_already_is_removed_in_vain_and_left_to_nobody() {
+    let world = World::small();
+    world.contact(BO, "Bo", json!({}));
+    world.deal(DEAL, json!({"parentcontactid": ["contact", BO]}));
+    world.clean_cycle().await;
+    let role = world.records(marketo_emulator::Object::Roles).remove(0);
+    let now = world.now();
+    assert!(world.sandbox.marketo.state().delete(marketo_emulator::Object::Roles, &role["marketoGUID"], now));
+    world.update("opportunity", DEAL, json!({"parentcontactid": null}));
+    let plan = planned(&world).await;
+    assert_eq!(plan.objects[&Object::Role].removed, 1);
+    let kept = kept(&world, &plan).await;
+    assert_eq!((plan.writes(), kept.done, &*kept.left_out), (0, 0, &[][..]));
+    assert!(world.roles(DEAL).is_empty());
+    assert_eq!(planned(&world).await.writes(), 0);
+}
