@@ -3,6 +3,7 @@
 //! Describes are believed for a day. A field that was removed, or made read-only, shows before that as a refusal: of a whole call that names it, or
 //! of each record that has it. Then they are read at once, once in a pass, and everything that follows goes without that field.
 
+use futures::{FutureExt, future::BoxFuture};
 use store::Batch;
 
 use crate::{
@@ -74,16 +75,7 @@ pub(crate) async fn pushed(bridge: &Bridge, prepared: &mut Prepared) -> Result<(
 /// # Errors
 /// As [`write_back::write_back`].
 pub(crate) async fn wrote_back(bridge: &Bridge, prepared: &mut Prepared, left: Left) -> Result<(), SyncError> {
-    match write_back::write_back(bridge, prepared, left.clone()).await {
-        Err(error) => match renewed(bridge, prepared, Some(&error)).await? {
-            Some(now) => {
-                *prepared = now;
-                write_back::write_back(bridge, prepared, left).await
-            }
-            None => Err(error),
-        },
-        Ok(()) => Ok(()),
-    }
+    once_more(bridge, prepared, move |bridge, prepared| write_back::write_back(bridge, prepared, left.clone()).boxed()).await
 }
 
 /// The same for those with whom something has just happened.
@@ -91,16 +83,7 @@ pub(crate) async fn wrote_back(bridge: &Bridge, prepared: &mut Prepared, left: L
 /// # Errors
 /// As [`write_back::write_urgent`].
 pub(crate) async fn wrote_urgent(bridge: &Bridge, prepared: &mut Prepared) -> Result<(), SyncError> {
-    match write_back::write_urgent(bridge, prepared).await {
-        Err(error) => match renewed(bridge, prepared, Some(&error)).await? {
-            Some(now) => {
-                *prepared = now;
-                write_back::write_urgent(bridge, prepared).await
-            }
-            None => Err(error),
-        },
-        Ok(()) => Ok(()),
-    }
+    once_more(bridge, prepared, |bridge, prepared| write_back::write_urgent(bridge, prepared).boxed()).await
 }
 
 /// The same for everybody.
@@ -108,14 +91,16 @@ pub(crate) async fn wrote_urgent(bridge: &Bridge, prepared: &mut Prepared) -> Re
 /// # Errors
 /// As [`write_back::sweep`].
 pub(crate) async fn swept(bridge: &Bridge, prepared: &mut Prepared) -> Result<(), SyncError> {
-    match write_back::sweep(bridge, prepared).await {
-        Err(error) => match renewed(bridge, prepared, Some(&error)).await? {
-            Some(now) => {
-                *prepared = now;
-                write_back::sweep(bridge, prepared).await
-            }
-            None => Err(error),
-        },
-        Ok(()) => Ok(()),
-    }
+    once_more(bridge, prepared, |bridge, prepared| write_back::sweep(bridge, prepared).boxed()).await
+}
+
+/// Does something; where it fails and Marketo's fields turn out to be others, once more by what they are.
+async fn once_more<F>(bridge: &Bridge, prepared: &mut Prepared, act: F) -> Result<(), SyncError>
+where
+    F: for<'a> Fn(&'a Bridge, &'a Prepared) -> BoxFuture<'a, Result<(), SyncError>> + Send + Sync,
+{
+    let Err(error) = act(bridge, prepared).await else { return Ok(()) };
+    let Some(now) = renewed(bridge, prepared, Some(&error)).await? else { return Err(error) };
+    *prepared = now;
+    act(bridge, prepared).await
 }
